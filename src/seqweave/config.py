@@ -1,0 +1,364 @@
+"""Every setting, its meaning, unit and default: four frozen groups, split by lifetime.
+
+`data` prepares data, `model` rebuilds the network, `training` trains, `search` decodes.
+TOML comes in (`load_toml`), JSON goes out (`config.json` in a model folder); `--set KEY=VALUE`
+goes through `apply_settings`. A value of `None` means "decided from the data when training
+starts"; the decided values are what `config.json` holds.
+
+What this leaves out: anything that names code. Unknown keys are errors with the nearest key,
+and all problems of a config are collected and raised once as a `ConfigError`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from seqweave.errors import ConfigError
+
+Units = Literal["char", "word", "space", "subword", "byte"]
+Cell = Literal["rnn", "gru", "lstm"]
+AttentionKind = Literal["none", "additive", "dot", "scaled_dot", "general", "concat"]
+AttentionPosition = Literal["before", "after", "between"]
+Metric = Literal["loss", "exact_match", "token_error_rate", "cer", "wer", "bleu", "chrf"]
+PresetName = Literal["tiny", "small", "base"]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class TextConfig(_Group):
+    """How the text of one side becomes items."""
+
+    units: Units | None = Field(None, description="what an item is; unset: guessed from the data and said")
+    subword_model: Literal["bpe", "unigram"] = Field("bpe", description="how subwords are learned")
+    lowercase: bool = Field(False, description="lower-case the text first")
+    normalize: Literal["none", "nfc", "nfkc"] = Field("nfc", description="Unicode normal form of the text")
+    jamo: bool = Field(False, description="split Hangul syllables into jamo (NFD in, NFC out)")
+    max_size: int | None = Field(None, ge=5, description="most entries in the vocabulary; unset: 8000 for subwords, else no limit")
+    min_frequency: int = Field(1, ge=1, description="times an item must occur to enter the vocabulary")
+
+
+class DataConfig(_Group):
+    """How files become batches of ids."""
+
+    source: TextConfig = Field(TextConfig(), description="the source side")
+    target: TextConfig = Field(TextConfig(), description="the target side")
+    joint_vocabulary: bool = Field(False, description="one tokenizer, made of both sides, for both sides")
+    source_column: str = Field("1", description="TSV: column number from 1; JSONL: field name ('1' means `source`)")
+    target_column: str = Field("2", description="TSV: column number from 1; JSONL: field name ('2' means `target`)")
+    column_names: tuple[str, ...] = Field((), description="TSV: names of all columns, in order; allows extra columns")
+    max_line_bytes: int = Field(100_000, ge=1, description="bytes; longer lines are dropped and counted")
+    max_source_length: int = Field(512, ge=1, description="items; longer sources are dropped from training and counted")
+    max_target_length: int = Field(512, ge=1, description="items; longer targets are dropped from training and counted")
+    dev_size: int = Field(1000, ge=1, description="pairs to hold out when no dev file is given (at most a tenth)")
+
+
+class ModelConfig(_Group):
+    """What rebuilds the network."""
+
+    cell: Cell = Field("lstm", description="recurrent cell of encoder and decoder")
+    input: Literal["embedding", "one_hot"] = Field("embedding", description="learned embeddings, or one-hot vectors")
+    embedding_size: int = Field(256, ge=1, description="width of an embedding (M)")
+    encoder_hidden_size: int = Field(256, ge=1, description="units of the encoder, a direction")
+    decoder_hidden_size: int = Field(512, ge=1, description="units of the decoder (H)")
+    encoder_layers: int = Field(1, ge=1, description="layers of the encoder")
+    decoder_layers: int = Field(1, ge=1, description="layers of the decoder")
+    bidirectional: bool = Field(True, description="read the source in both directions")
+    residual: bool = Field(False, description="add a layer's input to its output where the widths are equal")
+    layer_norm: bool = Field(False, description="normalise the output of every recurrent layer")
+    reverse_source: bool = Field(False, description="feed the source last item first (Sutskever et al. 2014)")
+    bridge: Literal["zero", "copy", "dense"] = Field("dense", description="from the encoder's final to the decoder's first state")
+    attention: AttentionKind = Field("general", description="scorer of the attention, or none")
+    attention_position: AttentionPosition = Field("after", description="where attention sits in the decoder")
+    attention_size: int | None = Field(None, ge=1, description="width of additive and concat attention (A); unset: decoder_hidden_size")
+    input_feeding: bool = Field(False, description="feed the attentional state to the next step (position after)")
+    context: Literal["first", "every_step"] = Field("first", description="without attention: where the context vector goes")
+    readout_size: int | None = Field(None, ge=1, description="width of the readout before the generator; unset: decoder_hidden_size, or embedding_size when tied")
+    tie_embeddings: bool = Field(False, description="the generator shares the target embedding's weights")
+    dropout: float = Field(0.2, ge=0, lt=1, description="dropout between layers and before the generator")
+    variational: bool = Field(False, description="one dropout mask for all positions of a sequence (Gal & Ghahramani 2016)")
+    embedding_dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the embeddings")
+    word_dropout: float = Field(0.0, ge=0, lt=1, description="share of input items replaced by <unk> in training")
+
+
+class TrainConfig(_Group):
+    """How a model is trained. Steps are optimizer updates."""
+
+    seed: int = Field(1, ge=0, description="seed of initial weights, order, dropout, and the dev split")
+    max_steps: int | None = Field(None, ge=1, description="steps; unset: from max_epochs")
+    max_epochs: int = Field(30, ge=1, description="passes over the data, when max_steps is unset (at least 1500 steps)")
+    batch_tokens: int = Field(4096, ge=8, description="source and target positions in a batch, padding counted")
+    max_batch_pairs: int = Field(256, ge=1, description="most pairs in a batch")
+    accumulate: int = Field(1, ge=1, description="batches in a step")
+    learning_rate: float = Field(1e-3, gt=0, description="highest learning rate of Adam")
+    schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = Field("cosine", description="learning rate after the warm-up")
+    warmup_steps: int = Field(200, ge=0, description="steps of linear warm-up")
+    plateau_factor: float = Field(0.5, gt=0, lt=1, description="plateau: the rate is multiplied by this")
+    plateau_patience: int = Field(2, ge=0, description="plateau: validations without gain before that")
+    min_learning_rate: float = Field(1e-5, ge=0, description="cosine and plateau: the rate never falls below this")
+    adam_betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's decay rates")
+    adam_epsilon: float = Field(1e-8, gt=0, description="Adam's epsilon")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
+    clip_norm: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no clipping")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of probability spread over the vocabulary")
+    ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the moving average of the weights; 0: none")
+    average_checkpoints: int = Field(1, ge=1, description="checkpoints averaged at the end, kept if better on dev; 1: none")
+    metric: Metric | None = Field(None, description="what selects the best weights on dev; unset: token_error_rate for short vocabularies, else bleu")
+    validate_every: int | None = Field(None, ge=1, description="steps between validations; unset: about 20 in a run")
+    checkpoint_every: int | None = Field(None, ge=1, description="steps between checkpoints; unset: validate_every")
+    keep_checkpoints: int = Field(2, ge=1, description="checkpoints kept while training")
+    patience: int = Field(0, ge=0, description="validations without gain before stopping early; 0: never")
+    max_dev_pairs: int = Field(1000, ge=1, description="dev pairs decoded at a validation")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="bf16 autocast, or fp32; auto: bf16 where the processor has it")
+
+
+class SearchConfig(_Group):
+    """How a trained model decodes."""
+
+    beam_size: int = Field(5, ge=1, description="hypotheses kept a sentence (K); 1: greedy")
+    length_penalty: float = Field(1.0, ge=0, description="exponent alpha of the length normalisation (Wu et al. 2016, eq. 14); 0: none")
+    max_length_ratio: float | None = Field(None, gt=0, description="most target items for a source item; unset: from the training data")
+    max_length: int | None = Field(None, ge=1, description="most target items; unset: from the training data")
+    batch_tokens: int = Field(8192, ge=8, description="source positions times beam in a batch")
+    stop: Literal["enough", "proven"] = Field("enough", description="stop at K finished hypotheses, or when no live one can still win")
+
+
+class Config(_Group):
+    """All settings of a run."""
+
+    data: DataConfig = Field(DataConfig(), description="how files become batches")
+    model: ModelConfig = Field(ModelConfig(), description="what rebuilds the network")
+    training: TrainConfig = Field(TrainConfig(), description="how it is trained")
+    search: SearchConfig = Field(SearchConfig(), description="how it decodes")
+
+
+# What a preset changes against the defaults. Measured in docs/benchmarks.md, section "Presets".
+PRESETS: dict[PresetName, dict[str, Any]] = {
+    "tiny": {
+        "model.embedding_size": 64,
+        "model.encoder_hidden_size": 64,
+        "model.decoder_hidden_size": 128,
+        "model.dropout": 0.1,
+    },
+    "small": {},
+    "base": {
+        "model.encoder_layers": 2,
+        "model.decoder_layers": 2,
+        "model.dropout": 0.3,
+    },
+}
+
+
+def settings_of(config: BaseModel, prefix: str = "") -> dict[str, Any]:
+    """Flatten a config into dotted keys and plain values, in the order of the fields."""
+    flat: dict[str, Any] = {}
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, BaseModel):
+            flat.update(settings_of(value, f"{prefix}{name}."))
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def fields_of(group: type[BaseModel] = Config, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Yield every dotted key with its field (description, default, type), for help and docs."""
+    for name, field in group.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from fields_of(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field
+
+
+def build_config(settings: Mapping[str, Any], base: Config | None = None) -> Config:
+    """Make a config from dotted keys over `base` (default: the defaults).
+
+    Raises:
+        ConfigError: listing every unknown key (with the nearest one) and every wrong value.
+    """
+    known = [key for key, _ in fields_of()]
+    problems = []
+    tree: dict[str, Any] = (base or Config()).model_dump()
+    for key, value in settings.items():
+        if key not in known:
+            problems.append(_unknown_key(key, known))
+            continue
+        *groups, leaf = key.split(".")
+        node = tree
+        for group in groups:
+            node = node[group]
+        node[leaf] = value
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        problems += [_wrong_value(item) for item in error.errors()]
+        raise ConfigError(_joined(problems)) from None
+    if problems:
+        raise ConfigError(_joined(problems))
+    check_config(config)
+    return config
+
+
+def check_config(config: Config) -> None:
+    """Raise one `ConfigError` listing every contradiction between settings."""
+    problems = list(_contradictions(config))
+    if problems:
+        raise ConfigError(_joined(problems))
+
+
+def _contradictions(config: Config) -> Iterator[str]:
+    model = config.model
+    directions = 2 if model.bidirectional else 1
+    encoder_size = directions * model.encoder_hidden_size
+    if model.attention in ("dot", "scaled_dot") and encoder_size != model.decoder_hidden_size:
+        yield (
+            f"model.attention={model.attention} needs queries and keys of one width, but the decoder has "
+            f"{model.decoder_hidden_size} units and the encoder gives {encoder_size}: set "
+            f"model.decoder_hidden_size={encoder_size}, or use model.attention=general"
+        )
+    if model.bridge == "copy" and encoder_size != model.decoder_hidden_size:
+        yield (
+            f"model.bridge=copy needs states of one width, but the encoder gives {encoder_size} and the decoder has "
+            f"{model.decoder_hidden_size}: set model.decoder_hidden_size={encoder_size}, or use model.bridge=dense"
+        )
+    if model.attention == "none" and model.input_feeding:
+        yield "model.input_feeding=true needs attention, but model.attention=none: choose an attention or switch it off"
+    if model.input_feeding and model.attention != "none" and model.attention_position != "after":
+        yield (
+            "model.input_feeding=true goes with model.attention_position=after (Luong et al. 2015), but it is "
+            f"{model.attention_position}: change one of them"
+        )
+    if model.attention != "none" and model.context != "first":
+        yield (
+            f"model.context={model.context} is for models without attention, but model.attention={model.attention}: "
+            "set model.attention=none or leave model.context=first"
+        )
+    if model.attention != "none" and model.attention_position == "between" and model.decoder_layers < 2:
+        yield "model.attention_position=between needs model.decoder_layers of 2 or more, but it is 1: raise it"
+    if model.tie_embeddings and model.input != "embedding":
+        yield "model.tie_embeddings=true needs model.input=embedding, but it is one_hot: change one of them"
+    if model.tie_embeddings and model.readout_size not in (None, model.embedding_size):
+        yield (
+            f"model.tie_embeddings=true needs model.readout_size equal to model.embedding_size ({model.embedding_size}), "
+            f"but it is {model.readout_size}: leave model.readout_size unset"
+        )
+    search = config.search
+    if search.max_length is not None and search.max_length < 1:
+        yield f"search.max_length must be 1 or more, but it is {search.max_length}"
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file into dotted keys (unknown keys are found by `build_config`).
+
+    Raises:
+        ConfigError: when the file is missing or is not TOML.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the config file {path}: {error.strerror}; check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    return _flatten(tree)
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Turn `KEY=VALUE` into a key and a value (TOML literals; anything else is a string)."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set takes KEY=VALUE, such as --set model.cell=gru, but got {text!r}")
+    return key.strip(), _literal(value.strip())
+
+
+def resolve_settings(
+    preset: PresetName | None = None,
+    config_file: Path | None = None,
+    settings: Iterable[str] | Mapping[str, Any] = (),
+) -> Config:
+    """Combine preset, TOML file and settings; later ones win."""
+    merged: dict[str, Any] = {}
+    if preset is not None:
+        if preset not in PRESETS:
+            raise ConfigError(f"preset must be one of {', '.join(PRESETS)}, but it is {preset!r}")
+        merged.update(PRESETS[preset])
+    if config_file is not None:
+        merged.update(load_toml(config_file))
+    pairs = settings.items() if isinstance(settings, Mapping) else map(parse_setting, settings)
+    merged.update(pairs)
+    return build_config(merged)
+
+
+def differing_keys(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
+    """The dotted keys whose values differ, with the old and the new value."""
+    before, after = settings_of(old), settings_of(new)
+    return {key: (before[key], after[key]) for key in before if before[key] != after[key]}
+
+
+def config_from_json(text: str, where: str) -> Config:
+    """Read a config written by `config_to_json`; `where` names the file in errors."""
+    try:
+        return Config.model_validate(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{where} is not valid JSON: {error}") from None
+    except ValidationError as error:
+        raise ConfigError(f"{where}: " + _joined([_wrong_value(item) for item in error.errors()])) from None
+
+
+def config_to_json(config: Config) -> str:
+    """The whole config as indented JSON with a final newline."""
+    return json.dumps(config.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat.update(_flatten(value, f"{prefix}{name}."))
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _literal(value: str) -> Any:
+    """A TOML literal where it is one (numbers, booleans, arrays, quoted), `none` as unset, else the text itself."""
+    if value.lower() in ("none", "null", "unset"):
+        # `none` is also a choice of model.attention and data.*.normalize; pydantic sees the text there.
+        return value.lower() if value.lower() == "none" else None
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value
+
+
+def _unknown_key(key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    leaf = [name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
+    nearest = leaf[:1] or near
+    hint = f": did you mean {nearest[0]}?" if nearest else ": see `seqweave train --help` for all keys"
+    return f"unknown key {key}{hint}"
+
+
+def _wrong_value(item: Any) -> str:
+    key = ".".join(str(part) for part in item["loc"])
+    return f"{key}: {item['msg'][0].lower()}{item['msg'][1:]}, but it is {item['input']!r}"
+
+
+def _joined(problems: list[str]) -> str:
+    if len(problems) == 1:
+        return problems[0]
+    return f"{len(problems)} problems with the settings: " + "; ".join(problems)
+
+
+def choices_of(kind: Any) -> tuple[str, ...]:
+    """The values of a `Literal`, for help texts."""
+    return tuple(str(value) for value in get_args(kind))

@@ -1,0 +1,46 @@
+"""Every error seqweave raises for a user's mistake.
+
+    SeqweaveError
+    ├── ConfigError        a setting is wrong, or settings contradict each other
+    ├── DataError          an input file or line is wrong (carries path and line)
+    ├── ModelFolderError   a model folder is missing, incomplete, damaged or of another kind
+    ├── ExportError        a model cannot be exported
+    └── LimitError         a limit (length, time, memory) was exceeded
+
+A message says which thing, what it must be, what it is, where, and what to do. The command
+line prints it as one sentence and exits with code 2; anything else that escapes is a bug.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class SeqweaveError(Exception):
+    """Base of all errors that a user can mend."""
+
+
+class ConfigError(SeqweaveError):
+    """A setting is wrong, unknown, or contradicts another; all problems are listed at once."""
+
+
+class DataError(SeqweaveError):
+    """An input file or line is wrong; `path` and `line` (1-based) say where, when known."""
+
+    def __init__(self, message: str, path: Path | str | None = None, line: int | None = None):
+        self.path = path
+        self.line = line
+        place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
+        super().__init__(place + message)
+
+
+class ModelFolderError(SeqweaveError):
+    """A model folder is missing, incomplete, damaged, or not what is asked for."""
+
+
+class ExportError(SeqweaveError):
+    """A model cannot be exported."""
+
+
+class LimitError(SeqweaveError):
+    """A limit on length, time or memory was exceeded."""
