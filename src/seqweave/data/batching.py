@@ -1,0 +1,124 @@
+"""Which pairs go together into a batch, and in which order: token budget, length buckets.
+
+Padding is what a batch wastes, so a batch holds pairs of about the same lengths, and its size is
+a budget of positions, padding counted. The order is a pure function of the arguments: whoever
+knows the seed, the epoch and the number of batches done knows what comes next (`itertools.islice`
+skips the rest), and with several processes each takes the batches `i % world == rank`.
+
+Memory is bounded by a pool of pairs and one million block numbers, not by the data. A pair's
+lengths are those of the dataset; targets are counted with their `<eos>` here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+POOL_PAIRS = 100_000
+MAX_BLOCKS = 1_000_000
+
+Indices = NDArray[np.int64]
+Lengths = NDArray[np.int32] | NDArray[np.int64]
+
+
+def epoch_batches(
+    source_lengths: Lengths,
+    target_lengths: Lengths,
+    *,
+    batch_tokens: int,
+    max_pairs: int,
+    seed: int,
+    epoch: int,
+) -> Iterator[Indices]:
+    """Yield the pair indices of each batch of one epoch; every index exactly once.
+
+    Blocks of `1 + n // 1_000_000` neighbouring pairs are permuted and dealt into pools of about
+    100 000 pairs; a pool is sorted by lengths and cut into batches, and these are shuffled.
+
+    Args:
+        source_lengths: items of each source; shape (n,).
+        target_lengths: items of each target without `<eos>`; shape (n,).
+        batch_tokens: most positions of a batch, pairs * (S + T) with T counting `<eos>`; a single
+            pair which is longer still gets its batch.
+        max_pairs: most pairs of a batch.
+        seed: 0 or more.
+        epoch: number of the pass, from 0.
+    """
+    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, epoch])))
+    for pool in _pools(len(source_lengths), random):
+        order, cuts = _cut_pool(source_lengths[pool], target_lengths[pool], batch_tokens, max_pairs, random)
+        pool = pool[order]
+        for batch in random.permutation(len(cuts) - 1).tolist():
+            yield pool[cuts[batch] : cuts[batch + 1]]
+
+
+def count_batches(
+    source_lengths: Lengths,
+    target_lengths: Lengths,
+    *,
+    batch_tokens: int,
+    max_pairs: int,
+    seed: int,
+    epoch: int,
+) -> int:
+    """The number of batches `epoch_batches` yields for the same arguments."""
+    batches = epoch_batches(
+        source_lengths, target_lengths, batch_tokens=batch_tokens, max_pairs=max_pairs, seed=seed, epoch=epoch
+    )
+    return sum(1 for _ in batches)
+
+
+def sequential_batches(lengths: Lengths, batch_tokens: int, max_pairs: int) -> list[Indices]:
+    """Batches for decoding: longest first, so that the largest batch is the first to fail if any does.
+
+    Every index is in exactly one batch; pairs * longest <= `batch_tokens`, except that a single
+    long item still gets its batch. An empty item counts as one position.
+    """
+    widths = np.maximum(np.asarray(lengths, dtype=np.int64), 1)
+    order = np.argsort(-widths, kind="stable")
+    cuts = _cut(widths[order], np.zeros_like(widths), batch_tokens, max_pairs)
+    return [order[start:stop] for start, stop in pairwise(cuts)]
+
+
+def _pools(pairs: int, random: np.random.Generator) -> Iterator[Indices]:
+    """Deal permuted blocks of neighbouring pairs into pools of indices."""
+    block = 1 + pairs // MAX_BLOCKS
+    blocks = random.permutation(-(-pairs // block))
+    step = max(1, POOL_PAIRS // block)
+    inside = np.arange(block)
+    for start in range(0, len(blocks), step):
+        pool = (blocks[start : start + step, None] * block + inside).ravel()
+        yield pool[pool < pairs]  # the last block may be short
+
+
+def _cut_pool(
+    source_lengths: Lengths, target_lengths: Lengths, batch_tokens: int, max_pairs: int, random: np.random.Generator
+) -> tuple[Indices, list[int]]:
+    """Sort one pool by lengths; returns the order and where its batches start and end."""
+    sources = source_lengths.astype(np.int64)
+    targets = target_lengths.astype(np.int64) + 1  # with <eos>
+    # Sources rise within one target length and fall within the next (a serpentine), because a
+    # batch over the border would otherwise hold the longest and the shortest sources together.
+    rising = np.where(targets % 2 == 0, sources, -sources)
+    order = np.lexsort((random.random(len(sources), dtype=np.float32), rising, targets))
+    return order, _cut(sources[order], targets[order], batch_tokens, max_pairs)
+
+
+def _cut(sources: Indices, targets: Indices, batch_tokens: int, max_pairs: int) -> list[int]:
+    """Cut sorted lengths greedily into runs within the budget; a loop over batches, not over pairs."""
+    cuts = [0]
+    start, pairs = 0, len(sources)
+    counts = np.arange(1, min(max(max_pairs, 1), max(pairs, 1)) + 1)
+    while start < pairs:
+        # The first pair's width bounds the count from above: the window never exceeds what can fit.
+        width = int(sources[start] + targets[start])
+        window = max(1, min(max_pairs, batch_tokens // max(width, 1), pairs - start))
+        stop = start + window
+        longest = np.maximum.accumulate(sources[start:stop]) + np.maximum.accumulate(targets[start:stop])
+        fitting = int(np.searchsorted(longest * counts[:window], batch_tokens, side="right"))
+        start += max(1, fitting)
+        cuts.append(start)
+    return cuts

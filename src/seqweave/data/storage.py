@@ -1,0 +1,179 @@
+"""The files of a dataset folder: written as a stream, complete or absent, checked when read."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqweave.errors import DataError
+
+SIDES = ("source", "target")
+META_NAME = "meta.json"
+FORMAT_VERSION = 1
+_KINDS = {"uint16": "<u2", "uint32": "<u4", "int32": "<i4", "int64": "<i8"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One array of a dataset: file `<name>.bin` with `count` little-endian numbers of a kind."""
+
+    name: str
+    kind: str
+    count: int
+
+    @property
+    def file_name(self) -> str:
+        """The name of its file in the folder."""
+        return f"{self.name}.bin"
+
+    @property
+    def size_bytes(self) -> int:
+        """How large its file must be."""
+        return self.count * np.dtype(_KINDS[self.kind]).itemsize
+
+    def mapped(self, folder: Path) -> NDArray[Any]:
+        """The array, mapped read-only; an empty one is in memory, for no file of 0 bytes can be mapped."""
+        if self.count == 0:
+            return np.zeros(0, dtype=_KINDS[self.kind])
+        # A plain array view: slices of np.memmap itself are several times slower to make.
+        return np.memmap(folder / self.file_name, dtype=_KINDS[self.kind], mode="r").view(np.ndarray)
+
+
+class SideWriter:
+    """Appends the ids, lengths and offsets of one side to its three files."""
+
+    def __init__(self, folder: Path, side: str, vocabulary_size: int):
+        self.side = side
+        self.kind = "uint16" if vocabulary_size < 65_536 else "uint32"
+        self.texts = 0
+        self.items = 0
+        self._folder = folder
+        self._files: dict[str, BinaryIO] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> SideWriter:
+        for part in self.parts():
+            self._files[part.name] = self._stack.enter_context((self._folder / part.file_name).open("wb"))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._stack:
+            if kind is None:
+                for file in self._files.values():
+                    file.flush()
+                    os.fsync(file.fileno())
+
+    def append(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
+        """Add texts, given as their ids one after the other and the length of each."""
+        offsets = self.items + np.cumsum(lengths) - lengths
+        arrays = (ids, lengths, offsets)
+        for part, array in zip(self.parts(), arrays, strict=True):
+            self._files[part.name].write(array.astype(_KINDS[part.kind]).tobytes())
+        self.texts += len(lengths)
+        self.items += len(ids)
+
+    def parts(self) -> tuple[Part, Part, Part]:
+        """The three arrays of this side, as long as they are now."""
+        ids, lengths, offsets = _names(self.side)
+        return Part(ids, self.kind, self.items), Part(lengths, "int32", self.texts), Part(offsets, "int64", self.texts)
+
+
+def write_meta(folder: Path, *writers: SideWriter) -> None:
+    """Write `meta.json`: the format, the pairs, and each array's kind and count."""
+    parts = [part for writer in writers for part in writer.parts()]
+    meta = {
+        "format": FORMAT_VERSION,
+        "pairs": writers[0].texts,
+        "arrays": {part.name: {"kind": part.kind, "count": part.count} for part in parts},
+    }
+    with (folder / META_NAME).open("w", encoding="utf-8") as file:
+        file.write(json.dumps(meta, indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_meta(folder: Path) -> dict[str, Part]:
+    """The arrays of a dataset folder by name, after checking that every file is there and whole.
+
+    Raises:
+        DataError: naming the first file which is missing or has the wrong size.
+    """
+    path = folder / META_NAME
+    try:
+        meta = json.loads(path.read_bytes())
+        if meta["format"] != FORMAT_VERSION:
+            raise DataError(f"must have format {FORMAT_VERSION}, but it is {meta['format']}; {_REMEDY}", path)
+        parts = {name: Part(name, entry["kind"], int(entry["count"])) for name, entry in meta["arrays"].items()}
+        counts = {parts[f"{side}_{what}"].count for side in SIDES for what in ("lengths", "offsets")}
+        sizes = {parts[name].file_name: parts[name].size_bytes for side in SIDES for name in _names(side)}
+    except OSError as error:
+        raise DataError(
+            f"is part of a tokenised dataset, but cannot be read ({error.strerror}); {_REMEDY}", path
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise DataError(f"must describe a tokenised dataset, but it is damaged; {_REMEDY}", path) from None
+    if len(counts) != 1:
+        raise DataError(f"must describe a tokenised dataset, but its counts do not agree; {_REMEDY}", path)
+    for name, size in sizes.items():
+        found = (folder / name).stat().st_size if (folder / name).is_file() else None
+        if found != size:
+            what = "there is no such file" if found is None else f"it has {found}"
+            raise DataError(f"must have {size} bytes, but {what}; {_REMEDY}", folder / name)
+    return parts
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder` which takes its place when the block ends without error.
+
+    Raises:
+        DataError: when something that is no dataset is in the way, or the disk refuses or is full.
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        _check_replaceable(folder)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+        _sync_folder(folder.parent)
+    except OSError as error:
+        message = f"cannot write the tokenised data ({error.strerror or error}); free or choose another place"
+        raise DataError(message, folder) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+_REMEDY = "remove the folder, and it is made again from the pairs"
+
+
+def _names(side: str) -> tuple[str, str, str]:
+    return side, f"{side}_lengths", f"{side}_offsets"
+
+
+def _check_replaceable(folder: Path) -> None:
+    if folder.exists() and not (folder / META_NAME).is_file() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise DataError("must be free for tokenised data, but it holds something else; choose another folder", folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in this folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
