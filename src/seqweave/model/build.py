@@ -1,0 +1,109 @@
+"""One function that turns a config into modules: `build_model`."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from seqweave.config import Config, ModelConfig, check_config
+from seqweave.model.attention import build_scorer
+from seqweave.model.bridges import CopyBridge, DenseBridge, ZeroBridge
+from seqweave.model.decoder import AfterDecoder, BeforeDecoder, BetweenDecoder, ContextDecoder, Decoder
+from seqweave.model.embeddings import Embedding, OneHot
+from seqweave.model.generator import Generator, MaxoutReadout, PlainReadout, TanhReadout
+from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer, RecurrentStack, SequenceDropout
+from seqweave.model.seq2seq import Seq2Seq
+
+
+def build_model(config: ModelConfig, source_size: int, target_size: int) -> Seq2Seq:
+    """Build the network of a config, with fresh weights from torch's global generator.
+
+    Args:
+        config: which network.
+        source_size, target_size: entries in the vocabularies.
+
+    Raises:
+        ConfigError: when settings contradict each other (all contradictions at once).
+    """
+    check_config(Config(model=config))
+    source_embedding = _embedding(config, source_size)
+    target_embedding = _embedding(config, target_size)
+    encoder = _encoder(config, source_embedding.size)
+    size = _readout_size(config)
+    return Seq2Seq(
+        source_embedding=source_embedding,
+        target_embedding=target_embedding,
+        encoder=encoder,
+        bridge=_bridge(config, encoder.output_size),
+        decoder=_decoder(config, target_embedding.size, encoder.output_size, size),
+        generator=Generator(size, target_size, tied=config.tie_embeddings),
+        dropout=_dropout(config),
+        reverse_source=config.reverse_source,
+    )
+
+
+def _dropout(config: ModelConfig) -> SequenceDropout:
+    return SequenceDropout(config.dropout, config.variational)
+
+
+def _embedding(config: ModelConfig, vocabulary_size: int) -> Embedding | OneHot:
+    dropout = SequenceDropout(config.embedding_dropout, config.variational)
+    if config.input == "one_hot":
+        return OneHot(vocabulary_size, dropout, config.word_dropout)
+    return Embedding(vocabulary_size, config.embedding_size, dropout, config.word_dropout)
+
+
+def _encoder(config: ModelConfig, input_size: int) -> RecurrentEncoder:
+    directions = 2 if config.bidirectional else 1
+    sizes = [input_size] + [directions * config.encoder_hidden_size] * (config.encoder_layers - 1)
+    layers = [[RecurrentLayer(config.cell, s, config.encoder_hidden_size) for s in sizes] for _ in range(directions)]
+    backwards = layers[1] if config.bidirectional else []
+    return RecurrentEncoder(layers[0], backwards, _dropout(config), config.residual, config.layer_norm)
+
+
+def _readout_size(config: ModelConfig) -> int:
+    if config.tie_embeddings:
+        return config.embedding_size
+    return config.readout_size or config.decoder_hidden_size
+
+
+def _state_parts(config: ModelConfig) -> int:
+    return 2 if config.cell == "lstm" else 1
+
+
+def _bridge(config: ModelConfig, encoder_size: int) -> nn.Module:
+    parts = _state_parts(config)
+    layers = (config.encoder_layers, config.decoder_layers)
+    if config.bridge == "zero":
+        return ZeroBridge(parts * config.decoder_layers, config.decoder_hidden_size)
+    if config.bridge == "copy":
+        return CopyBridge(*layers, parts)
+    return DenseBridge(encoder_size, config.decoder_hidden_size, *layers, parts)
+
+
+def _stack(config: ModelConfig, input_size: int, layers: int) -> RecurrentStack:
+    hidden = config.decoder_hidden_size
+    sizes = [input_size] + [hidden] * (layers - 1)
+    made = [RecurrentLayer(config.cell, size, hidden) for size in sizes]
+    return RecurrentStack(made, _dropout(config), config.residual, config.layer_norm)
+
+
+def _decoder(config: ModelConfig, embedded: int, encoder_size: int, size: int) -> Decoder:
+    """The decoder of a config; `embedded` is M, `encoder_size` E, `size` the readout's width."""
+    hidden, layers = config.decoder_hidden_size, config.decoder_layers
+    parts = _state_parts(config)
+    if config.attention == "none":
+        final_index = parts * (config.encoder_layers - 1)
+        if config.context == "first":
+            return ContextDecoder(_stack(config, embedded, layers), PlainReadout(hidden, size), False, final_index)
+        maxout = MaxoutReadout(hidden + embedded + encoder_size, size)
+        return ContextDecoder(_stack(config, embedded + encoder_size, layers), maxout, True, final_index)
+    scorer = build_scorer(config.attention, hidden, encoder_size, config.attention_size or hidden)
+    if config.attention_position == "before":
+        maxout = MaxoutReadout(hidden + embedded + encoder_size, size)
+        return BeforeDecoder(_stack(config, embedded + encoder_size, layers), scorer, maxout, parts * (layers - 1))
+    tanh = TanhReadout(encoder_size + hidden, size)
+    if config.attention_position == "between":
+        bottom = _stack(config, embedded, 1)
+        return BetweenDecoder(bottom, _stack(config, hidden + encoder_size, layers - 1), scorer, tanh)
+    fed = size if config.input_feeding else 0
+    return AfterDecoder(_stack(config, embedded + fed, layers), scorer, tanh, size, config.input_feeding)

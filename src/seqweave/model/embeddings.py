@@ -1,0 +1,54 @@
+"""Ids to vectors: a learned embedding, or one-hot vectors, with the dropouts that belong here."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqweave.model.recurrent import SequenceDropout
+from seqweave.text.vocabulary import BOS, PAD, UNK
+
+
+class Embedding(nn.Module):
+    """Ids (B, T) to vectors (B, T, M), learned; the generator may share `weight` (V, M).
+
+    Word dropout replaces a share of the items by <unk> in training (never <pad> or <bos>).
+    """
+
+    def __init__(self, vocabulary_size: int, size: int, dropout: SequenceDropout, word_dropout: float = 0.0):
+        super().__init__()
+        self.size = size
+        self.weight = nn.Parameter(torch.randn(vocabulary_size, size) * size**-0.5)
+        self.dropout = dropout
+        self.word_dropout = word_dropout
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Shape: (B, T) -> (B, T, M)."""
+        ids = dropped_words(ids, self.word_dropout if self.training else 0.0)
+        return self.dropout(functional.embedding(ids, self.weight))
+
+
+class OneHot(nn.Module):
+    """Ids (B, T) to one-hot vectors (B, T, V): no learned embedding."""
+
+    def __init__(self, vocabulary_size: int, dropout: SequenceDropout, word_dropout: float = 0.0):
+        super().__init__()
+        self.size = vocabulary_size
+        self.dropout = dropout
+        self.word_dropout = word_dropout
+        # Only to know device and dtype, which a module without parameters could not tell.
+        self.register_buffer("unit", torch.ones(1), persistent=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Shape: (B, T) -> (B, T, V)."""
+        ids = dropped_words(ids, self.word_dropout if self.training else 0.0)
+        return self.dropout(functional.one_hot(ids, self.size).to(self.unit.dtype))
+
+
+def dropped_words(ids: Tensor, probability: float) -> Tensor:
+    """Replace a share of the items by <unk>. Shape: (B, T) -> (B, T)."""
+    if probability == 0:
+        return ids
+    chosen = torch.rand(ids.shape, device=ids.device) < probability  # (B, T)
+    return ids.masked_fill(chosen & (ids != PAD) & (ids != BOS), UNK)

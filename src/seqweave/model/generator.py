@@ -1,0 +1,71 @@
+"""From the decoder's features to logits: a readout, then the generator.
+
+Readouts, by where attention sits: `TanhReadout` is Luong's attentional state (2015, eq. 5),
+`MaxoutReadout` the deep output of Cho et al. (2014, appendix A.1.2) and Bahdanau et al. (2014, A.2.2;
+with the new state s_i as in their eq. 4, where the appendix has s_{i-1}).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class PlainReadout(nn.Module):
+    """The features themselves, or a linear map of them where another width is needed."""
+
+    def __init__(self, input_size: int, size: int):
+        super().__init__()
+        self.size = size
+        self.linear = nn.Identity() if input_size == size else nn.Linear(input_size, size)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Shape: (..., X) -> (..., size)."""
+        readout: Tensor = self.linear(features)
+        return readout
+
+
+class TanhReadout(nn.Module):
+    """`tanh(W [context; state])` (Luong et al. 2015, eq. 5)."""
+
+    def __init__(self, input_size: int, size: int):
+        super().__init__()
+        self.size = size
+        self.linear = nn.Linear(input_size, size, bias=False)
+        nn.init.xavier_uniform_(self.linear.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Shape: (..., X) -> (..., size)."""
+        return torch.tanh(self.linear(features))
+
+
+class MaxoutReadout(nn.Module):
+    """The larger of each two units of `W [state; embedding; context]` (Goodfellow et al. 2013)."""
+
+    def __init__(self, input_size: int, size: int):
+        super().__init__()
+        self.size = size
+        self.linear = nn.Linear(input_size, 2 * size)
+        nn.init.xavier_uniform_(self.linear.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Shape: (..., X) -> (..., size)."""
+        return self.linear(features).unflatten(-1, (self.size, 2)).amax(-1)  # (..., size)
+
+
+class Generator(nn.Module):
+    """Readout to logits; `tied` gives the weights when they are the target embedding's (Press & Wolf 2017)."""
+
+    def __init__(self, size: int, vocabulary_size: int, tied: bool = False):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(vocabulary_size))
+        self.weight = None if tied else nn.Parameter(torch.empty(vocabulary_size, size))
+        if self.weight is not None:
+            nn.init.xavier_uniform_(self.weight)
+
+    def forward(self, readout: Tensor, tied: Tensor | None = None) -> Tensor:
+        """Shape: (..., size), tied (V, size) -> (..., V)."""
+        weight = self.weight if self.weight is not None else tied
+        assert weight is not None
+        return functional.linear(readout, weight, self.bias)  # (..., V)

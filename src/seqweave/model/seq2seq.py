@@ -1,0 +1,93 @@
+"""The encoder-decoder behind one contract: `encode`, `decode`, `start`, `step`.
+
+A plain module: it knows no trainer, loss, metric or logger. `decode` (teacher forcing) equals
+repeated `step` (free running) for every architecture, and that is a test.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from seqweave.model.decoder import Decoder
+from seqweave.model.embeddings import Embedding
+from seqweave.model.generator import Generator
+from seqweave.model.recurrent import SequenceDropout, reverse_by_length
+from seqweave.model.state import DecoderOutput, DecoderState, Encoded, StepOutput
+
+
+class Seq2Seq(nn.Module):
+    """Finished parts, put together.
+
+    Args:
+        source_embedding, target_embedding: ids to vectors.
+        encoder: embedded source and lengths to `Encoded`.
+        bridge: `Encoded` to the decoder's first recurrent states.
+        decoder: see `seqweave.model.decoder`.
+        generator: readout to logits; tied to the target embedding when it has no weight of its own.
+        dropout: before the generator.
+        reverse_source: the encoder reads the source last item first (Sutskever et al. 2014, section
+            3.3); outputs and attention stay in the order of the source.
+    """
+
+    def __init__(
+        self,
+        source_embedding: nn.Module,
+        target_embedding: nn.Module,
+        encoder: nn.Module,
+        bridge: nn.Module,
+        decoder: Decoder,
+        generator: Generator,
+        dropout: SequenceDropout,
+        reverse_source: bool = False,
+    ):
+        super().__init__()
+        self.source_embedding = source_embedding
+        self.target_embedding = target_embedding
+        self.encoder = encoder
+        self.bridge = bridge
+        self.decoder = decoder
+        self.generator = generator
+        self.dropout = dropout
+        self.reverse_source = reverse_source
+
+    def encode(self, source: Tensor, source_lengths: Tensor) -> Encoded:
+        """Read the sources. Shape: source (B, S) ids, source_lengths (B,)."""
+        if not self.reverse_source:
+            encoded: Encoded = self.encoder(self.source_embedding(source), source_lengths)
+            return encoded
+        embedded = self.source_embedding(reverse_by_length(source, source_lengths))  # (B, S, M)
+        turned: Encoded = self.encoder(embedded, source_lengths)
+        return Encoded(reverse_by_length(turned.outputs, source_lengths), turned.final, turned.mask)
+
+    def start(self, encoded: Encoded) -> DecoderState:
+        """The decoder's state before the first step, one row a sentence."""
+        recurrent = self.bridge(encoded)
+        return DecoderState(recurrent, self.decoder.memory(encoded), self.decoder.first_feed(recurrent[0]))
+
+    def decode(self, target_in: Tensor, encoded: Encoded, return_attention: bool = False) -> DecoderOutput:
+        """Teacher forcing. Shape: target_in (B, T) ids -> logits (B, T, V), attention (B, T, S)."""
+        readout, weights = self.decoder(self.target_embedding(target_in), self.start(encoded))
+        return DecoderOutput(self._logits(self.dropout(readout)), weights if return_attention else None)
+
+    def step(self, ids: Tensor, state: DecoderState, return_attention: bool = False) -> StepOutput:
+        """Free running, one item for each row. Shape: ids (R,) -> logits (R, V), attention (R, S)."""
+        embedded = self.target_embedding(ids[:, None])[:, 0]  # (R, M)
+        readout, state, weights = self.decoder.step(embedded, state)
+        logits = self._logits(self.dropout(readout[:, None])[:, 0])  # (R, V)
+        return StepOutput(logits, state, weights if return_attention else None)
+
+    def forward(self, source: Tensor, source_lengths: Tensor, target_in: Tensor) -> Tensor:
+        """Encode and decode with teacher forcing. Shape: (B, S), (B,), (B, T) -> logits (B, T, V)."""
+        return self.decode(target_in, self.encode(source, source_lengths)).logits
+
+    def _logits(self, readout: Tensor) -> Tensor:
+        tied = self.target_embedding.weight if isinstance(self.target_embedding, Embedding) else None
+        logits: Tensor = self.generator(readout, tied)
+        return logits
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Trained numbers in a model."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+

@@ -1,0 +1,79 @@
+"""Every architecture that the invariants run over, small."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import torch
+
+from seqweave.config import ModelConfig
+from seqweave.model.build import build_model
+from seqweave.model.seq2seq import Seq2Seq
+
+CELLS = ("rnn", "gru", "lstm")
+ATTENTIONS = ("additive", "dot", "scaled_dot", "general", "concat")
+PLACES: dict[str, dict[str, Any]] = {
+    "before": {"attention_position": "before"},
+    "after": {"attention_position": "after"},
+    "feeding": {"attention_position": "after", "input_feeding": True},
+    "between": {"attention_position": "between", "decoder_layers": 2},
+}
+SMALL: dict[str, Any] = {
+    "embedding_size": 5,
+    "encoder_hidden_size": 3,
+    "decoder_hidden_size": 6,
+    "dropout": 0.3,
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "layers": {"encoder_layers": 2, "decoder_layers": 3},
+    "residual": {"encoder_layers": 3, "decoder_layers": 3, "residual": True},
+    "layer_norm": {"encoder_layers": 2, "decoder_layers": 2, "layer_norm": True},
+    "reversed": {"reverse_source": True},
+    "one_direction": {"bidirectional": False, "attention": "general"},
+    "copy": {"bridge": "copy"},
+    "zero": {"bridge": "zero"},
+    "one_hot": {"input": "one_hot"},
+    "tied": {"tie_embeddings": True},
+    "tied_before": {"tie_embeddings": True, "attention_position": "before"},
+    "tied_first": {"tie_embeddings": True, "attention": "none"},
+    "readout": {"readout_size": 4},
+    "attention_size": {"attention": "additive", "attention_size": 7},
+    "variational": {"variational": True, "embedding_dropout": 0.2, "word_dropout": 0.1, "encoder_layers": 2},
+}
+
+
+def _cases() -> dict[str, ModelConfig]:
+    cases: dict[str, dict[str, Any]] = {}
+    for cell, attention, (place, settings) in itertools.product(CELLS, ATTENTIONS, PLACES.items()):
+        cases[f"{cell}-{attention}-{place}"] = {"cell": cell, "attention": attention, **settings}
+    for cell, context in itertools.product(CELLS, ("first", "every_step")):
+        cases[f"{cell}-none-{context}"] = {"cell": cell, "attention": "none", "context": context}
+    for cell, (name, settings) in itertools.product(("gru", "lstm"), OPTIONS.items()):
+        cases[f"{cell}-{name}"] = {"cell": cell, **settings}
+    return {name: ModelConfig(**{**SMALL, **settings}) for name, settings in cases.items()}
+
+
+CASES = _cases()
+SOURCE_SIZE, TARGET_SIZE = 11, 9
+
+
+def small_model(config: ModelConfig, seed: int = 1) -> Seq2Seq:
+    """A model with weights large enough that every path matters, in evaluation mode."""
+    torch.manual_seed(seed)
+    model = build_model(config, SOURCE_SIZE, TARGET_SIZE)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    return model.eval()
+
+
+def small_batch(seed: int = 2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Sources (B, S) with unequal lengths (B,), and decoder inputs (B, T)."""
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.tensor([7, 3, 5, 1])
+    source = torch.randint(4, SOURCE_SIZE, (4, 7), generator=generator)
+    source = source.masked_fill(torch.arange(7) >= lengths[:, None], 0)
+    target_in = torch.randint(4, TARGET_SIZE, (4, 6), generator=generator)
+    target_in[:, 0] = 2
+    return source, lengths, target_in
