@@ -32,7 +32,10 @@ PresetName = Literal["tiny", "small", "base"]
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    # Numbers become text where text is asked for: --set data.source_column=3 is a column's number.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), coerce_numbers_to_str=True, allow_inf_nan=False
+    )
 
 
 class TextConfig(_Group):

@@ -1,0 +1,34 @@
+"""What every test gets: one torch thread, quiet hypothesis settings, the folder of real data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# One thread: the tensors here are so small that threads only wait for each other, and sums keep one order.
+torch.set_num_threads(1)
+
+hypothesis.settings.register_profile("desk", deadline=None, max_examples=50)
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout: where pyproject.toml stands."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of real data: $SEQWEAVE_DATA, or shared/data beside the checkout; skips where there is none."""
+    folder = Path(os.environ.get("SEQWEAVE_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}: name its folder in SEQWEAVE_DATA")
+    return folder

@@ -1,0 +1,144 @@
+"""What the documents show can be typed: commands parse, snippets compile or run, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import typer
+
+from seqweave.cli.main import app
+from seqweave.config import parse_setting, resolve_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").rglob("*.md")]
+)
+SHELLS = ("console", "bash", "sh", "shell")
+ENDS_A_COMMAND = {"|", "||", "&&", ";", "&", "<", ">", ">>", "2>", "(", ")"}
+
+
+class Block(NamedTuple):
+    """A fenced block of a document."""
+
+    place: str  # "README.md:12", the line of its first content
+    language: str
+    lines: list[str]
+
+
+def blocks(text: str, name: str) -> Iterator[Block]:
+    """Every fenced block of a markdown text."""
+    language, start, lines = None, 0, list[str]()
+    for number, line in enumerate(text.split("\n"), 1):
+        fence = line.strip().startswith("```")
+        if fence and language is None:
+            language, start, lines = line.strip().removeprefix("```").strip(), number + 1, []
+        elif fence and language is not None:
+            yield Block(f"{name}:{start}", language, lines)
+            language = None
+        else:
+            lines.append(line)
+    assert language is None, f"{name}:{start}: a fence that is never closed"
+
+
+def commands(block: Block) -> Iterator[list[str]]:
+    """Every command of a shell block as its words; of a console block only lines after a `$`."""
+    text = "\n".join(block.lines).replace("\\\n", " ")
+    for line in text.split("\n"):
+        line = line.strip()
+        if block.language == "console" and not line.startswith("$ "):
+            continue  # what the command prints
+        lexer = shlex.shlex(line.removeprefix("$ "), posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words: list[str] = []
+        for word in [*lexer, ";"]:
+            if word in ENDS_A_COMMAND:
+                yield words
+                words = []
+            else:
+                words.append(word)
+
+
+ALL_BLOCKS = [
+    block for path in DOCUMENTS for block in blocks(path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix())
+]
+COMMANDS = [
+    pytest.param(words, id=f"{block.place} {shlex.join(words)}"[:100])
+    for block in ALL_BLOCKS
+    if block.language in SHELLS
+    for words in commands(block)
+    if words and words[0] in ("seqweave", ".venv/bin/seqweave")
+]
+SCRIPTS = {
+    words[0]: block.place
+    for block in ALL_BLOCKS
+    if block.language in SHELLS
+    for words in commands(block)
+    if words and "/" in words[0] and not words[0].startswith(".venv/")
+}
+SNIPPETS = [pytest.param(block, id=block.place) for block in ALL_BLOCKS if block.language == "python"]
+
+
+def parse_command(words: list[str]) -> None:
+    """Check a `seqweave ...` command line against the real commands, without running it."""
+    group = typer.main.get_command(app)
+    known: dict[str, typer.core.TyperCommand] = group.commands  # type: ignore[attr-defined]
+    if words[1:] == ["--help"] or words[1:] == ["--version"]:
+        return
+    verb, *arguments = words[1:]
+    assert verb in known, f"there is no `seqweave {verb}`, only {', '.join(known)}"
+    context = known[verb].make_context(verb, [word for word in arguments if word != "--help"], resilient_parsing=True)
+    parser = known[verb].make_parser(context)
+    options, _, _ = parser.parse_args([word for word in arguments if word != "--help"])
+    for setting in next((options[key] for key in ("set", "settings", "set_") if options.get(key)), []):
+        resolve_settings(settings=dict([parse_setting(setting)]))
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_commands_parse(words: list[str]) -> None:
+    parse_command(words)
+
+
+@pytest.mark.parametrize(
+    "line", ["seqweave trian data.tsv", "seqweave train data.tsv --nosuch", "seqweave predict model --beam-sise 3"]
+)
+def test_wrong_commands_are_found(line: str) -> None:
+    with pytest.raises(Exception, match=r"trian|nosuch|beam-sise"):
+        parse_command(line.split())
+
+
+def test_scripts_named_in_documents_exist() -> None:
+    missing = [f"{place}: {name}" for name, place in SCRIPTS.items() if not (ROOT / name).is_file()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("block", SNIPPETS)
+def test_snippets_compile_and_run(block: Block, tmp_path: Path) -> None:
+    source = "\n".join(block.lines) + "\n"
+    compile(source, block.place, "exec")
+    if block.lines[0].strip() == "# run":
+        result = subprocess.run(
+            [sys.executable, "-c", source], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, f"{block.place}: {result.stderr}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(path: Path) -> None:
+    text = re.sub(r"```.*?```|`[^`\n]*`|<!--.*?-->", "", path.read_text(encoding="utf-8"), flags=re.S)
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    local = [target.partition("#")[0] for target in targets if "://" not in target and not target.startswith("#")]
+    assert [target for target in local if not (path.parent / target).exists()] == []
+
+
+def test_the_table_of_settings_is_fresh() -> None:
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "config-docs"), "--check"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,294 @@
+"""Settings: presets, TOML, --set, and what is said when one is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from seqweave.config import (
+    PRESETS,
+    Config,
+    PresetName,
+    build_config,
+    check_config,
+    choices_of,
+    config_from_json,
+    config_to_json,
+    differing_keys,
+    fields_of,
+    load_toml,
+    parse_setting,
+    resolve_settings,
+    settings_of,
+)
+from seqweave.errors import ConfigError
+
+KEYS = [key for key, _ in fields_of()]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_build(preset: PresetName) -> None:
+    config = resolve_settings(preset)
+    assert {key: settings_of(config)[key] for key in PRESETS[preset]} == PRESETS[preset]
+    assert differing_keys(Config(), config).keys() <= PRESETS[preset].keys()
+
+
+def test_the_presets_are_those_of_the_type() -> None:
+    assert choices_of(PresetName) == tuple(PRESETS)
+
+
+def test_the_defaults_do_not_contradict_each_other() -> None:
+    check_config(Config())
+
+
+def test_every_setting_has_a_meaning_and_a_default() -> None:
+    assert list(settings_of(Config())) == KEYS
+    assert all(field.description for _, field in fields_of())
+
+
+def test_later_settings_win(tmp_path: Path) -> None:
+    toml = tmp_path / "run.toml"
+    toml.write_text('[model]\nembedding_size = 96\ncell = "gru"\n', encoding="utf-8")
+    config = resolve_settings("tiny", toml, ["model.cell=rnn"])
+    assert (config.model.embedding_size, config.model.cell, config.model.encoder_hidden_size) == (96, "rnn", 64)
+
+
+def test_a_setting_changes_only_its_own_key() -> None:
+    base = build_config({"model.cell": "gru"})
+    config = build_config({"training.seed": 7}, base)
+    assert differing_keys(Config(), config) == {"model.cell": ("lstm", "gru"), "training.seed": (1, 7)}
+
+
+def test_a_config_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Config().model.cell = "rnn"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("key", "nearest"),
+    [
+        ("model.cel", "model.cell"),
+        ("max_steps", "training.max_steps"),
+        ("training.dropout", "model.dropout"),
+        ("model.atention", "model.attention"),
+        ("beam_size", "search.beam_size"),
+    ],
+)
+def test_unknown_keys_name_the_nearest(key: str, nearest: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_config({key: 1})
+    assert str(caught.value) == f"unknown key {key}: did you mean {nearest}?"
+
+
+def test_unknown_keys_near_nothing_name_the_list() -> None:
+    with pytest.raises(ConfigError, match="unknown key zzz: see `seqweave train --help` for all keys"):
+        build_config({"zzz": 1})
+
+
+def test_a_group_is_not_a_setting() -> None:
+    with pytest.raises(ConfigError, match="unknown key model"):
+        build_config({"model": {"cell": "gru"}})
+
+
+def test_all_problems_are_listed_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_config({"model.cell": "gruu", "training.accumulate": 0, "nosuch.key": 1, "search.beam_sise": 2})
+    message = str(caught.value)
+    assert message.startswith("4 problems with the settings: ")
+    for part in ("model.cell: ", "training.accumulate: ", "unknown key nosuch.key", "did you mean search.beam_size?"):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("model.cell", "gruu", "model.cell: input should be 'rnn', 'gru' or 'lstm', but it is 'gruu'"),
+        ("model.dropout", 1.0, "model.dropout: input should be less than 1, but it is 1.0"),
+        ("model.embedding_size", 0, "model.embedding_size: input should be greater than or equal to 1, but it is 0"),
+        ("training.learning_rate", float("inf"), "training.learning_rate: input should be a finite number"),
+        ("training.weight_decay", float("nan"), "training.weight_decay: input should be a finite number"),
+        ("training.max_steps", "many", "training.max_steps: input should be a valid integer"),
+        ("data.source.units", "letters", "data.source.units: input should be 'char', 'word', 'space', 'subword'"),
+    ],
+)
+def test_wrong_values_say_key_rule_and_value(key: str, value: Any, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_config({key: value})
+    assert str(caught.value).startswith(message)
+
+
+CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"model.attention": "dot", "model.decoder_hidden_size": 100},
+        "model.attention=dot needs queries and keys of one width, but the decoder has 100 units and the encoder gives "
+        "512: set model.decoder_hidden_size=512, or use model.attention=general",
+    ),
+    (
+        {"model.attention": "scaled_dot", "model.bidirectional": False},
+        "model.attention=scaled_dot needs queries and keys of one width, but the decoder has 512 units and the encoder "
+        "gives 256: set model.decoder_hidden_size=256, or use model.attention=general",
+    ),
+    (
+        {"model.bridge": "copy", "model.encoder_hidden_size": 100},
+        "model.bridge=copy needs states of one width, but the encoder gives 200 and the decoder has 512: "
+        "set model.decoder_hidden_size=200, or use model.bridge=dense",
+    ),
+    (
+        {"model.attention": "none", "model.input_feeding": True},
+        "model.input_feeding=true needs attention, but model.attention=none: choose an attention or switch it off",
+    ),
+    (
+        {"model.input_feeding": True, "model.attention_position": "before"},
+        "model.input_feeding=true goes with model.attention_position=after (Luong et al. 2015), but it is before: "
+        "change one of them",
+    ),
+    (
+        {"model.context": "every_step"},
+        "model.context=every_step is for models without attention, but model.attention=general: "
+        "set model.attention=none or leave model.context=first",
+    ),
+    (
+        {"model.attention_position": "between"},
+        "model.attention_position=between needs model.decoder_layers of 2 or more, but it is 1: raise it",
+    ),
+    (
+        {"model.tie_embeddings": True, "model.input": "one_hot"},
+        "model.tie_embeddings=true needs model.input=embedding, but it is one_hot: change one of them",
+    ),
+    (
+        {"model.tie_embeddings": True, "model.readout_size": 100},
+        "model.tie_embeddings=true needs model.readout_size equal to model.embedding_size (256), but it is 100: "
+        "leave model.readout_size unset",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), CONTRADICTIONS)
+def test_contradictions_are_refused_with_a_remedy(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_config(settings)
+    assert str(caught.value) == message
+
+
+def test_all_contradictions_are_listed_at_once() -> None:
+    settings = {"model.input_feeding": True, "model.attention_position": "between", "model.bridge": "copy"}
+    with pytest.raises(ConfigError) as caught:
+        build_config(settings | {"model.encoder_hidden_size": 100})
+    message = str(caught.value)
+    assert message.startswith("3 problems with the settings: ")
+    assert all(part in message for part in ("model.bridge=copy", "model.input_feeding=true", "=between needs"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model.attention": "none", "model.context": "every_step"},
+        {"model.attention": "dot", "model.bridge": "copy"},
+        {"model.attention_position": "between", "model.decoder_layers": 2},
+        {"model.input_feeding": True},
+        {"model.tie_embeddings": True, "model.readout_size": 256},
+        {"model.input": "one_hot"},
+    ],
+)
+def test_what_fits_together_is_taken(settings: dict[str, Any]) -> None:
+    flat = settings_of(build_config(settings))
+    assert {key: flat[key] for key in settings} == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("model.cell=gru", "model.cell", "gru"),
+        ("model.attention=none", "model.attention", "none"),
+        ("training.max_steps=500", "training.max_steps", 500),
+        ("training.max_steps=unset", "training.max_steps", None),
+        ("training.max_steps=null", "training.max_steps", None),
+        ("training.learning_rate=3e-4", "training.learning_rate", 3e-4),
+        ("model.residual=true", "model.residual", True),
+        ("training.adam_betas=[0.9, 0.98]", "training.adam_betas", [0.9, 0.98]),
+        ('data.column_names=["a", "b"]', "data.column_names", ["a", "b"]),
+        ("data.source_column='word'", "data.source_column", "word"),
+        ("data.source_column=a=b", "data.source_column", "a=b"),
+        (" model.cell = gru ", "model.cell", "gru"),
+    ],
+)
+def test_settings_are_parsed(text: str, key: str, value: Any) -> None:
+    assert parse_setting(text) == (key, value)
+    assert key in KEYS
+
+
+@pytest.mark.parametrize("text", ["model.cell", "=gru", "", "  =1"])
+def test_what_is_no_setting_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_setting(text)
+    assert str(caught.value) == f"--set takes KEY=VALUE, such as --set model.cell=gru, but got {text!r}"
+
+
+def test_a_column_number_is_text() -> None:
+    assert resolve_settings(settings=["data.source_column=3"]).data.source_column == "3"
+
+
+def test_an_unknown_preset_is_refused() -> None:
+    with pytest.raises(ConfigError, match="preset must be one of tiny, small, base, but it is 'huge'"):
+        resolve_settings("huge")  # type: ignore[arg-type]
+
+
+def test_toml_is_flattened(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('training.seed = 3\n[data.source]\nunits = "char"\n[model]\nresidual = true\n', encoding="utf-8")
+    assert load_toml(path) == {"training.seed": 3, "data.source.units": "char", "model.residual": True}
+
+
+def test_an_unknown_key_in_toml_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("[model]\ncel = 1\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"unknown key model\.cel: did you mean model\.cell\?"):
+        resolve_settings(config_file=path)
+
+
+def test_a_missing_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read the config file .*nosuch\.toml: No such file or directory"):
+        load_toml(tmp_path / "nosuch.toml")
+
+
+@pytest.mark.parametrize("content", [b"model = ", b"\xff\xfe"])
+def test_what_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "run.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"run\.toml is not valid TOML: "):
+        load_toml(path)
+
+
+@given(
+    seed=st.integers(0, 2**31),
+    dropout=st.floats(0, 0.99),
+    names=st.lists(st.text(), max_size=3),
+    steps=st.none() | st.integers(1),
+)
+def test_json_gives_the_config_back(seed: int, dropout: float, names: list[str], steps: int | None) -> None:
+    settings = {
+        "training.seed": seed,
+        "model.dropout": dropout,
+        "data.column_names": names,
+        "training.max_steps": steps,
+    }
+    config = build_config(settings)
+    text = config_to_json(config)
+    assert text.endswith("}\n")
+    assert config_from_json(text, "config.json") == config
+    assert differing_keys(config, config_from_json(text, "config.json")) == {}
+
+
+def test_broken_json_is_refused_with_its_place() -> None:
+    with pytest.raises(ConfigError, match=r"model/config\.json is not valid JSON: "):
+        config_from_json("{", "model/config.json")
+
+
+def test_a_strange_key_in_json_is_refused_with_its_place() -> None:
+    with pytest.raises(ConfigError, match=r"model/config\.json: model\.nosuch: "):
+        config_from_json('{"model": {"nosuch": 1}}', "model/config.json")
