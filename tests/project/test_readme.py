@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import pytest
 import typer
 
 from seqweave.cli.main import app
-from seqweave.config import parse_setting, resolve_settings
+from seqweave.config import resolve_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(
@@ -42,7 +43,7 @@ def blocks(text: str, name: str) -> Iterator[Block]:
         elif fence and language is not None:
             yield Block(f"{name}:{start}", language, lines)
             language = None
-        else:
+        elif language is not None:
             lines.append(line)
     assert language is None, f"{name}:{start}: a fence that is never closed"
 
@@ -89,15 +90,19 @@ def parse_command(words: list[str]) -> None:
     """Check a `seqweave ...` command line against the real commands, without running it."""
     group = typer.main.get_command(app)
     known: dict[str, typer.core.TyperCommand] = group.commands  # type: ignore[attr-defined]
-    if words[1:] == ["--help"] or words[1:] == ["--version"]:
+    if words[1:] in (["--help"], ["--version"]):
         return
     verb, *arguments = words[1:]
     assert verb in known, f"there is no `seqweave {verb}`, only {', '.join(known)}"
-    context = known[verb].make_context(verb, [word for word in arguments if word != "--help"], resilient_parsing=True)
-    parser = known[verb].make_parser(context)
-    options, _, _ = parser.parse_args([word for word in arguments if word != "--help"])
-    for setting in next((options[key] for key in ("set", "settings", "set_") if options.get(key)), []):
-        resolve_settings(settings=dict([parse_setting(setting)]))
+    if arguments == ["--help"]:
+        return
+    context = known[verb].context_class(known[verb], info_name=verb)
+    values, extra, _ = known[verb].make_parser(context).parse_args(arguments.copy())
+    assert len(extra) <= ("--dev" in arguments), f"too many arguments: {extra}"  # --dev takes one file or two
+    missing = [param.name for param in known[verb].params if param.required and values.get(str(param.name)) is None]
+    assert not missing, f"`seqweave {verb}` also needs {', '.join(map(str, missing))}"
+    settings = [after for before, after in pairwise(arguments) if before == "--set"]
+    resolve_settings(settings=settings)
 
 
 @pytest.mark.parametrize("words", COMMANDS)
@@ -106,10 +111,18 @@ def test_commands_parse(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["seqweave trian data.tsv", "seqweave train data.tsv --nosuch", "seqweave predict model --beam-sise 3"]
+    ("line", "wrong"),
+    [
+        ("seqweave trian data.tsv", "trian"),
+        ("seqweave predict model --nosuch", "nosuch"),
+        ("seqweave predict model --beam-size", "beam-size"),
+        ("seqweave info model other", "other"),
+        ("seqweave compare model other", "also needs"),
+        ("seqweave train data.tsv -o model --set model.cel=gru", "model.cel"),
+    ],
 )
-def test_wrong_commands_are_found(line: str) -> None:
-    with pytest.raises(Exception, match=r"trian|nosuch|beam-sise"):
+def test_wrong_commands_are_found(line: str, wrong: str) -> None:
+    with pytest.raises(Exception, match=wrong):
         parse_command(line.split())
 
 
