@@ -37,8 +37,8 @@ def epoch_batches(
     """Yield the pair indices of each batch of one epoch; every index exactly once.
 
     Blocks of `1 + n // 1_000_000` neighbouring pairs are permuted and dealt into pools of about
-    100 000 pairs; a pool is cut into strips of neighbouring target lengths, each sorted by source length with
-    ties broken by noise; this order is cut into batches, and the batches are shuffled.
+    100 000 pairs; a pool is cut into strips of neighbouring target lengths, each sorted by source
+    length with ties broken by noise; this order is cut into batches, and the batches are shuffled.
 
     Args:
         source_lengths: items of each source; shape (n,).
