@@ -1,0 +1,1 @@
+"""Search: from a model to hypotheses, and from hypotheses to text."""

@@ -1,0 +1,209 @@
+"""Batched beam search, all sentences and hypotheses of a step at once.
+
+Each step: the `K + 1` best items of each live hypothesis, then the `2K` best continuations of each
+sentence. Of these, an `<eos>` among the first `K` finishes its hypothesis, and the first `K` others
+live on. At most `K` of `2K` can be `<eos>`, so the beam stays as wide as it can be. What is kept of
+the past is back-pointers (`history.py`); hypotheses are only written out at the end.
+
+Left out: diversity, sampling, constraints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from seqweave.errors import ConfigError
+from seqweave.search.contract import Found, Searchable, not_finite
+from seqweave.search.finished import Finished
+from seqweave.search.history import BeamHistory
+from seqweave.search.lengths import length_normalised
+from seqweave.search.steps import BatchMap, checked_limits, checks_after, next_log_probs, working_dtype
+from seqweave.search.topk import pad_columns, top_k
+from seqweave.text.vocabulary import BOS, EOS
+
+Stop = Literal["enough", "proven"]
+_DEAD = float("-inf")
+
+
+@torch.inference_mode()
+def beam_search(
+    model: Searchable,
+    source: Tensor,
+    source_lengths: Tensor,
+    max_lengths: Tensor,
+    *,
+    beam_size: int,
+    length_penalty: float,
+    n_best: int = 1,
+    stop: Stop = "enough",
+    return_attention: bool = False,
+) -> list[list[Found]]:
+    """Find the `n_best` hypotheses of each source, best first; fewer where the language has fewer.
+
+    Finished hypotheses come before those cut at their maximum length. A sentence is done when it has
+    `beam_size` finished hypotheses (`stop="enough"`), or when no live hypothesis can still pass the
+    `n_best`-th finished one (`stop="proven"`); then it leaves the batch.
+
+    Shape: source (B, S), source_lengths (B,), max_lengths (B,): most positions, `<eos>` counted.
+
+    Raises:
+        ConfigError: when beam_size, n_best, length_penalty or stop is out of its range.
+        SeqweaveError: when the model gives NaN, or no possible item.
+    """
+    _check(beam_size, n_best, length_penalty, stop)
+    if source.shape[0] == 0:
+        return []
+    options = _Options(beam_size, n_best, length_penalty, stop)
+    limits = checked_limits(max_lengths)
+    beam = _Beam.start(max_lengths.to(source.device), options)
+    everything = Finished.empty(len(limits), beam_size, beam.totals)  # of all sentences of the call
+    ends = set(limits)
+    batch = BatchMap(len(limits), source.device)
+    history = BeamHistory()
+    state = model.start(model.encode(source, source_lengths))
+    ids = torch.full((len(limits),), BOS, device=source.device)
+    for step in range(max(limits)):
+        output = model.step(ids, state, return_attention)
+        state = output.state
+        chosen = beam.advance(output.logits, step, step + 1 in ends)
+        history.append(
+            batch, chosen.parents, chosen.ids, chosen.log_probs, output.attention if return_attention else None
+        )
+        ids = chosen.ids.flatten()  # (B, K) -> (R,)
+        if step == 0:
+            state = state.expand(beam_size) if beam_size > 1 else state
+        elif beam_size > 1:
+            state = state.reorder(chosen.rows)
+        if not checks_after(step, limits, source.device):
+            continue
+        failed, gone = torch.stack([beam.bad.long(), beam.done.sum()]).tolist()
+        if failed:
+            raise not_finite()
+        if gone == beam.done.shape[0]:
+            break
+        if batch.should_shrink(gone):
+            everything.put(batch.sentences, beam.finished)
+            stay = batch.shrink(beam.done)
+            beam = beam.keep(stay)
+            state, ids = state.keep(stay), ids.view(-1, beam_size)[stay].flatten()
+    everything.put(batch.sentences, beam.finished)
+    return history.found(everything, n_best, length_penalty)
+
+
+def _check(beam_size: int, n_best: int, length_penalty: float, stop: str) -> None:
+    if beam_size < 1:
+        raise ConfigError(f"beam_size must be 1 or more, but it is {beam_size}: choose 1 for greedy search")
+    if not 1 <= n_best <= beam_size:
+        raise ConfigError(
+            f"n_best must lie between 1 and beam_size ({beam_size}), but it is {n_best}: "
+            "raise beam_size, or ask for fewer"
+        )
+    if length_penalty < 0:
+        raise ConfigError(f"length_penalty must be 0 or more, but it is {length_penalty}: choose 0 for none")
+    if stop not in ("enough", "proven"):
+        raise ConfigError(f"stop must be enough or proven, but it is {stop!r}: choose one of them")
+
+
+class _Options(NamedTuple):
+    beam_size: int
+    n_best: int
+    length_penalty: float
+    stop: Stop
+
+
+class Chosen(NamedTuple):
+    """What a step chose to live on; all (B, K)."""
+
+    ids: Tensor
+    parents: Tensor  # slot of the hypothesis that was continued
+    log_probs: Tensor  # of the item
+    rows: Tensor  # (R,) the parents as rows of the batch
+
+
+@dataclass
+class _Beam:
+    """The live hypotheses of the sentences in the batch, and the best finished ones."""
+
+    totals: Tensor  # (B, W) log-probabilities so far; W is 1 before the first step, K after; dead: -inf
+    limits: Tensor  # (B,)
+    done: Tensor  # (B,) bool
+    bad: Tensor  # () bool: a live hypothesis saw no finite number
+    finished: Finished
+    options: _Options
+
+    @classmethod
+    def start(cls, limits: Tensor, options: _Options) -> _Beam:
+        count, device = len(limits), limits.device
+        totals = torch.zeros((count, 1), dtype=working_dtype(device), device=device)
+        return cls(
+            totals=totals,
+            limits=limits,
+            done=torch.zeros(count, dtype=torch.bool, device=device),
+            bad=torch.zeros((), dtype=torch.bool, device=device),
+            finished=Finished.empty(count, options.beam_size, totals),
+            options=options,
+        )
+
+    def keep(self, stay: Tensor) -> _Beam:
+        """The beam of the sentences that stay."""
+        return _Beam(
+            totals=self.totals[stay],
+            limits=self.limits[stay],
+            done=self.done[stay],
+            bad=self.bad,
+            finished=self.finished.select(stay),
+            options=self.options,
+        )
+
+    def advance(self, logits: Tensor, step: int, someone_ends: bool) -> Chosen:
+        """Take a step with the logits (R, V) of all hypotheses."""
+        count, width = self.totals.shape
+        size = self.options.beam_size
+        values, columns = top_k(next_log_probs(logits), min(size + 1, logits.shape[1]))  # (R, V) -> (R, k)
+        dead = torch.isneginf(self.totals)  # (B, W)
+        self.bad |= ~(torch.isfinite(values[:, 0].view(count, width)) | dead).all()
+        k = values.shape[1]
+        log_probs = values.view(count, width * k)  # (R, k) -> (B, W * k)
+        items = columns.view(count, width * k)
+        sums = self.totals.unsqueeze(2) + values.view(count, width, k)  # (B, W, k)
+        sums = sums.masked_fill(dead.unsqueeze(2), _DEAD).flatten(1)  # (B, W, k) -> (B, W * k)
+        # Stable: ties go to the earlier hypothesis, then to the lower id.
+        order = sums.sort(dim=1, descending=True, stable=True).indices[:, : 2 * size]  # (B, n), n <= 2K
+        sums, items = sums.gather(1, order), items.gather(1, order)
+        log_probs, parents = log_probs.gather(1, order), order // k
+        ends = items == EOS  # (B, n)
+        alpha = self.options.length_penalty
+        self.finished.add_ended(ends[:, :size], sums[:, :size], log_probs[:, :size], parents[:, :size], step, alpha)
+        live = ends.to(torch.uint8).sort(dim=1, stable=True).indices[:, :size]  # (B, <=K) those that go on first
+        goes_on = ~ends.gather(1, live)
+        totals = sums.gather(1, live).masked_fill(~goes_on | self.done.unsqueeze(1), _DEAD)
+        self.totals = pad_columns(totals, size, _DEAD)
+        parents = pad_columns(parents.gather(1, live), size, 0)
+        if someone_ends:
+            self.finished.add_cut(self.totals, self.limits == step + 1, step, alpha)
+        self._close(step)
+        rows = (parents + torch.arange(count, device=parents.device).unsqueeze(1) * size).flatten()
+        return Chosen(
+            ids=pad_columns(items.gather(1, live), size, EOS),
+            parents=parents,
+            log_probs=pad_columns(log_probs.gather(1, live), size, 0.0),
+            rows=rows,
+        )
+
+    def _close(self, step: int) -> None:
+        """Mark the sentences that are done, and let their live hypotheses die so that nothing changes any more."""
+        best = self.totals.amax(1)
+        over = (self.limits <= step + 1) | torch.isneginf(best)
+        if self.options.stop == "enough":
+            over |= self.finished.count >= self.options.beam_size
+        else:
+            # log_prob <= 0 can only fall, and the penalty only rises with the length, so that no
+            # continuation can score more than today's log_prob at the greatest length.
+            bound = length_normalised(best, self.limits.to(best.dtype), self.options.length_penalty)
+            over |= self.finished.nth_score(self.options.n_best) >= bound
+        self.done |= over
+        self.totals.masked_fill_(self.done.unsqueeze(1), _DEAD)

@@ -1,0 +1,118 @@
+"""What search needs of a model: `encode`, `decode`, `start`, `step`, and a state which moves its rows.
+
+Search sees only these roles and never asks which architecture it drives. `seqweave.model.Seq2Seq`
+fulfils them; so does the toy table of the tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+from torch import Tensor
+
+from seqweave.errors import SeqweaveError
+
+
+class SearchState(Protocol):
+    """The state of a decoder between two steps, R rows of it. All methods return a new state."""
+
+    def select(self, rows: Tensor, /) -> Self:
+        """Take any rows, (any count,) long."""
+        ...
+
+    def expand(self, width: int, /) -> Self:
+        """Repeat each row `width` times, next to each other."""
+        ...
+
+    def reorder(self, rows: Tensor, /) -> Self:
+        """Let rows trade places within their sentence, (R,) long."""
+        ...
+
+    def keep(self, sentences: Tensor, /) -> Self:
+        """Let whole sentences leave; `sentences` are those that stay, in order, long."""
+        ...
+
+
+class SearchStep(Protocol):
+    """What one decoder step gives."""
+
+    @property
+    def logits(self) -> Tensor:
+        """Unnormalised scores of the next item, (R, V)."""
+        ...
+
+    @property
+    def state(self) -> Any:
+        """The `SearchState` after the step."""
+        ...
+
+    @property
+    def attention(self) -> Tensor | None:
+        """Attention weights of the step, (R, S), when asked for and there are any."""
+        ...
+
+
+class TeacherForced(Protocol):
+    """What decoding with a given target gives."""
+
+    @property
+    def logits(self) -> Tensor:
+        """Unnormalised scores, (B, T, V)."""
+        ...
+
+    @property
+    def attention(self) -> Tensor | None:
+        """Attention weights, (B, T, S), when asked for and there are any."""
+        ...
+
+
+class Searchable(Protocol):
+    """A model which search can drive (see DESIGN.md, section 2)."""
+
+    def encode(self, source: Tensor, source_lengths: Tensor, /) -> Any:
+        """Encode sources (B, S) of the given lengths (B,)."""
+        ...
+
+    def decode(self, target_in: Tensor, encoded: Any, return_attention: bool = False) -> TeacherForced:
+        """Run over the whole of `target_in` (B, T)."""
+        ...
+
+    def start(self, encoded: Any, /) -> Any:
+        """The `SearchState` before the first step, B rows."""
+        ...
+
+    def step(self, ids: Tensor, state: Any, return_attention: bool = False) -> SearchStep:
+        """Feed one item a row, (R,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Found:
+    """One hypothesis, in ids.
+
+    Attributes:
+        ids: the items, without `<eos>`.
+        score: what hypotheses are ranked by, higher is better (`length_normalised` log-probability).
+        log_prob: log p(ids and, when finished, `<eos>` | source), natural logarithm.
+        token_log_probs: its summands; one more than `ids` when finished, for `<eos>`.
+        finished: whether it ends with `<eos>`, or was cut at its maximum length.
+        attention: weights, (len(token_log_probs), S) float32, when asked for and the model has any.
+    """
+
+    ids: list[int]
+    score: float
+    log_prob: float
+    token_log_probs: list[float]
+    finished: bool
+    attention: np.ndarray[Any, np.dtype[np.float32]] | None = None
+
+
+def not_finite() -> SeqweaveError:
+    """The error for a model whose output is NaN or leaves nothing to choose."""
+    return SeqweaveError(
+        "the model's output must be finite numbers, but a decoder step gave NaN, infinity, or no possible item: "
+        "the weights are damaged or training diverged; load another checkpoint, or train again with a lower "
+        "training.learning_rate"
+    )
