@@ -259,3 +259,13 @@ def test_padded_sources() -> None:
 def test_uneven_sides_are_refused() -> None:
     with pytest.raises(DataError, match="a batch needs as many targets as sources, but got 2 and 1"):
         make_batch([[5], [6]], [[7]])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_batch_on_a_gpu_is_the_same_batch(small: PairDataset) -> None:
+    batch = collate(small, np.arange(4))
+    moved = batch.to("cuda")
+    for name in ("source", "source_lengths", "target_in", "target_out", "target_lengths"):
+        assert getattr(moved, name).is_cuda
+        assert torch.equal(getattr(moved, name).cpu(), getattr(batch, name))
+    assert moved.to("cuda").source.is_cuda
