@@ -155,16 +155,7 @@ def check_data(
         lines=reader.report.lines,
         kept=reader.report.kept,
         dropped=reader.report.dropped,
-        lengths={
-            "source": {
-                "characters": _lengths(_numbers(columns.source_characters)),
-                "items": _lengths(_numbers(columns.source_items)),
-            },
-            "target": {
-                "characters": _lengths(_numbers(columns.target_characters)),
-                "items": _lengths(_numbers(columns.target_items)),
-            },
-        },
+        lengths=_lengths_of_sides(columns),
         duplicates=len(duplicates),
         duplicate_lines=duplicates[:EXAMPLES].tolist(),
         conflicting_sources=len(conflicts),
@@ -175,6 +166,19 @@ def check_data(
         ratio_outlier_lines=lines[outliers[:EXAMPLES]].tolist(),
         samples=samples,
     )
+
+
+def _lengths_of_sides(columns: _Columns) -> dict[str, dict[str, Lengths]]:
+    return {
+        "source": {
+            "characters": _lengths(_numbers(columns.source_characters)),
+            "items": _lengths(_numbers(columns.source_items)),
+        },
+        "target": {
+            "characters": _lengths(_numbers(columns.target_characters)),
+            "items": _lengths(_numbers(columns.target_items)),
+        },
+    }
 
 
 def _hash(text: str) -> int:
