@@ -54,7 +54,8 @@ def beam_search(
         ConfigError: when beam_size, n_best, length_penalty or stop is out of its range.
         SeqweaveError: when the model gives NaN, or no possible item.
     """
-    _check(beam_size, n_best, length_penalty, stop)
+    check_sizes(n_best, beam_size)
+    _check_penalty_and_stop(length_penalty, stop)
     if source.shape[0] == 0:
         return []
     options = _Options(beam_size, n_best, length_penalty, stop)
@@ -94,7 +95,8 @@ def beam_search(
     return history.found(everything, n_best, length_penalty)
 
 
-def _check(beam_size: int, n_best: int, length_penalty: float, stop: str) -> None:
+def check_sizes(n_best: int, beam_size: int) -> None:
+    """Raise a `ConfigError` unless 1 <= n_best <= beam_size."""
     if beam_size < 1:
         raise ConfigError(f"beam_size must be 1 or more, but it is {beam_size}: choose 1 for greedy search")
     if not 1 <= n_best <= beam_size:
@@ -102,6 +104,9 @@ def _check(beam_size: int, n_best: int, length_penalty: float, stop: str) -> Non
             f"n_best must lie between 1 and beam_size ({beam_size}), but it is {n_best}: "
             "raise beam_size, or ask for fewer"
         )
+
+
+def _check_penalty_and_stop(length_penalty: float, stop: str) -> None:
     if length_penalty < 0:
         raise ConfigError(f"length_penalty must be 0 or more, but it is {length_penalty}: choose 0 for none")
     if stop not in ("enough", "proven"):

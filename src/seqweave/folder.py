@@ -1,0 +1,247 @@
+"""The model folder: the names of its files, written whole or not at all, and read with checks.
+
+    config.json  model.safetensors  source.tokenizer.json  target.tokenizer.json
+    README.md  run.json  metrics.json  samples.jsonl  events.jsonl
+    MANIFEST.json      SHA-256 and size of each file that makes the model
+    checkpoints/       what a run needs to go on
+
+Nothing in a folder names code. torch and the config schema are imported only where they are needed,
+because a folder is also read on machines without them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seqweave.errors import ConfigError, ModelFolderError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from seqweave.config import Config
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+SOURCE_TOKENIZER = "source.tokenizer.json"
+TARGET_TOKENIZER = "target.tokenizer.json"
+MODEL_CARD = "README.md"
+RUN = "run.json"
+METRICS = "metrics.json"
+SAMPLES = "samples.jsonl"
+EVENTS = "events.jsonl"
+MANIFEST = "MANIFEST.json"
+CHECKPOINTS = "checkpoints"
+
+REQUIRED = (CONFIG, WEIGHTS, SOURCE_TOKENIZER, TARGET_TOKENIZER)
+"""The files without which there is no model; a manifest must list them."""
+
+_RESTORE = "restore the folder from a copy, or train again"
+_HASH_BLOCK = 1 << 20  # bytes
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: under another name, flushed to the disk, then renamed.
+
+    Raises:
+        OSError: when the disk refuses; an older file of that name is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush a folder's entries, without which a rename may be lost with the power."""
+    if os.name == "nt":  # cannot be asked for there
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def save_weights(weights: nn.Module | Mapping[str, Tensor], path: Path) -> None:
+    """Write a module's parameters and buffers, or named tensors, as safetensors, atomically.
+
+    Raises:
+        OSError: when the disk refuses.
+    """
+    import safetensors.torch
+    from torch import nn
+
+    named = weights.state_dict() if isinstance(weights, nn.Module) else weights
+    # Clones, because safetensors refuses tensors which share memory.
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in named.items()}
+    write_atomic(path, safetensors.torch.save(tensors))
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Read weights into a module; names and shapes must be the same on both sides.
+
+    Raises:
+        ModelFolderError: when the file is missing or damaged, or a tensor is missing, unexpected or of another shape.
+    """
+    import safetensors.torch
+    from safetensors import SafetensorError
+
+    try:
+        tensors = safetensors.torch.load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelFolderError(f"cannot read the weights {path} ({error}): {_RESTORE}") from None
+    wanted = module.state_dict()
+    problems = [f"{name} is missing" for name in wanted if name not in tensors]
+    problems += [f"{name} is unexpected" for name in tensors if name not in wanted]
+    problems += [
+        f"{name} must have shape {tuple(tensor.shape)}, but it has {tuple(tensors[name].shape)}"
+        for name, tensor in wanted.items()
+        if name in tensors and tensor.shape != tensors[name].shape
+    ]
+    if problems:
+        raise ModelFolderError(
+            f"the weights {path} do not fit the network of {CONFIG} and the tokenizers: {_some(problems)}; {_RESTORE}"
+        )
+    module.load_state_dict(tensors, strict=True)
+
+
+def write_manifest(folder: Path, names: Sequence[str]) -> None:
+    """Write SHA-256 and size of the named files (paths inside the folder, with `/`).
+
+    Write it last: a folder without a manifest is not yet a model. Files which still grow, such as
+    `events.jsonl` during training, do not belong into it.
+
+    Raises:
+        OSError: when a file cannot be read or the manifest cannot be written.
+    """
+    files = {name: _fingerprint(folder / name) for name in sorted(names)}
+    write_atomic(folder / MANIFEST, (json.dumps({"format": 1, "files": files}, indent=2) + "\n").encode())
+
+
+def check_manifest(folder: Path) -> list[str]:
+    """Compare every file of the manifest with what it was; gives their names.
+
+    Raises:
+        ModelFolderError: when this is no model folder, training has not got that far, or a file is
+            missing, changed, unreadable, or outside of the folder; all such files are named.
+    """
+    files = _manifest_files(folder)
+    problems = [problem for name in sorted(files) if (problem := _file_problem(folder, name, files[name]))]
+    if problems:
+        raise ModelFolderError(
+            f"the model folder {folder} must be as it was written, but {_some(problems)}: {_RESTORE}"
+        )
+    return sorted(files)
+
+
+def read_config(folder: Path) -> Config:
+    """The config of a model folder.
+
+    Raises:
+        ModelFolderError: when it is missing or damaged.
+    """
+    from seqweave.config import config_from_json
+
+    path = folder / CONFIG
+    try:
+        return config_from_json(_read_text(path), str(path))
+    except ConfigError as error:
+        raise ModelFolderError(f"{error}; {_RESTORE}") from None
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file of a model folder.
+
+    Raises:
+        ModelFolderError: when it is missing, unreadable or not JSON.
+    """
+    try:
+        return json.loads(_read_text(path))
+    except ValueError as error:
+        raise ModelFolderError(f"{path} must be JSON, but it is not ({error}): {_RESTORE}") from None
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ModelFolderError(f"cannot read {path} ({error.strerror}): {_RESTORE}") from None
+    except UnicodeDecodeError:
+        raise ModelFolderError(f"{path} must be UTF-8, but it is not: {_RESTORE}") from None
+
+
+def _manifest_files(folder: Path) -> Mapping[str, Mapping[str, Any]]:
+    """The `files` of a manifest of the right form."""
+    path = folder / MANIFEST
+    if not folder.exists():
+        raise ModelFolderError(f"there is no model folder {folder}: check the path, or make one with `seqweave train`")
+    if not folder.is_dir():
+        raise ModelFolderError(f"a model must be a folder, but {folder} is a file: give the folder it lies in")
+    if not path.is_file():
+        if (folder / CHECKPOINTS).is_dir():
+            raise ModelFolderError(
+                f"{folder} holds no model yet: training has not finished its first validation; "
+                "run the same train command to go on"
+            )
+        raise ModelFolderError(
+            f"{folder} is not a model folder, because it has no {MANIFEST}: "
+            "give a folder which `seqweave train -o` wrote"
+        )
+    content = read_json(path)
+    files = content.get("files") if isinstance(content, dict) else None
+    entries = files.values() if isinstance(files, dict) else [None]
+    if not isinstance(files, dict) or not all(isinstance(entry, dict) for entry in entries):
+        raise ModelFolderError(f"{path} must list files with their sums, but it does not: {_RESTORE}")
+    if content.get("format") != 1:
+        raise ModelFolderError(
+            f"{path} must be of format 1, but it is of format {content.get('format')!r}: use the seqweave that wrote it"
+        )
+    missing = [name for name in REQUIRED if name not in files]
+    if missing:
+        raise ModelFolderError(f"{path} must list {', '.join(missing)}, but it does not: {_RESTORE}")
+    return files
+
+
+def _file_problem(folder: Path, name: str, expected: Mapping[str, Any]) -> str | None:
+    """What is wrong with one file of the manifest, or None."""
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        return f"{name} lies outside of it"
+    if not path.exists():
+        return f"{name} is missing"
+    if not path.is_file():
+        return f"{name} is not a file"
+    try:
+        # The size first: it tells most damage without reading gigabytes.
+        changed = path.stat().st_size != expected.get("bytes") or _fingerprint(path) != expected
+    except OSError as error:
+        return f"{name} cannot be read ({error.strerror})"
+    return f"{name} was changed" if changed else None
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    """SHA-256 and size of a file, read in blocks."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(_HASH_BLOCK):
+            digest.update(block)
+            size += len(block)
+    return {"sha256": digest.hexdigest(), "bytes": size}
+
+
+def _some(problems: Sequence[str], most: int = 8) -> str:
+    """Problems in one phrase, cut when there are too many to read."""
+    more = len(problems) - most
+    return ", ".join(problems[:most]) + (f", and {more} more" if more > 0 else "")

@@ -1,0 +1,279 @@
+"""From texts to texts: a trained network with its tokenizers, and how it is loaded.
+
+`Model` makes batches of texts of similar length, lets the search run and gives the results back in
+the order of the texts. A result does not depend on what else is in the call.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seqweave.config import Config
+from seqweave.data.batching import sequential_batches
+from seqweave.data.dataset import make_batch, pad_sources
+from seqweave.errors import ConfigError, DataError
+from seqweave.folder import SOURCE_TOKENIZER, TARGET_TOKENIZER, WEIGHTS, check_manifest, load_weights, read_config
+from seqweave.model.build import build_model
+from seqweave.model.device import choose_device
+from seqweave.model.seq2seq import Seq2Seq
+from seqweave.search.beam import beam_search, check_sizes
+from seqweave.search.contract import Found
+from seqweave.search.greedy import greedy_search
+from seqweave.search.lengths import max_lengths
+from seqweave.search.score import force_score
+from seqweave.text.tokenizers import Tokenizer
+from seqweave.text.vocabulary import UNK
+
+_LOGGER = logging.getLogger("seqweave")
+_MOST_LOGITS = 1 << 26  # numbers in one tensor of logits: 256 MiB
+_MOST_PAIRS = 512
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One output of a model.
+
+    Attributes:
+        text: the output as text.
+        tokens: its items, without `<eos>`.
+        score: what outputs are ranked by, higher is better (length-normalised log-probability).
+        log_prob: log p(output | source), natural logarithm.
+        token_log_probs: its summands, one an item, and one for `<eos>` when finished.
+        source_tokens: the items of the source that the model read.
+        attention: weights (T, S) float32, a row for each of `token_log_probs`, a column for each of
+            `source_tokens`; None when not asked for or the model has no attention.
+        finished: False when it was cut at its maximum length.
+    """
+
+    text: str
+    tokens: list[str]
+    score: float
+    log_prob: float
+    token_log_probs: list[float]
+    source_tokens: list[str]
+    attention: NDArray[np.float32] | None
+    finished: bool
+
+
+class Model:
+    """A network with its tokenizers and its config.
+
+    Args:
+        network: the trained network; it is moved to `device`.
+        source_tokenizer, target_tokenizer: text to ids and back.
+        config: `config.search` has the defaults of decoding.
+        device: where to compute.
+    """
+
+    def __init__(
+        self,
+        network: Seq2Seq,
+        source_tokenizer: Tokenizer,
+        target_tokenizer: Tokenizer,
+        config: Config,
+        device: torch.device | str = "cpu",
+    ):
+        self.device = torch.device(device)
+        self.network = network.to(self.device)
+        self.source_tokenizer = source_tokenizer
+        self.target_tokenizer = target_tokenizer
+        self.config = config
+
+    def predict(
+        self, texts: Sequence[str], *, beam_size: int | None = None, return_attention: bool = False
+    ) -> list[Hypothesis]:
+        """The best output of each text, in order; an empty text gives an empty output.
+
+        Args:
+            texts: sources.
+            beam_size: hypotheses kept a sentence; 1 is greedy; None takes `config.search.beam_size`.
+            return_attention: also give attention weights.
+
+        Raises:
+            ConfigError: when beam_size is below 1, or texts is a single text.
+            SeqweaveError: when the network gives NaN.
+        """
+        results = self.predict_n_best(texts, n_best=1, beam_size=beam_size, return_attention=return_attention)
+        return [hypotheses[0] for hypotheses in results]
+
+    def predict_n_best(
+        self, texts: Sequence[str], *, n_best: int, beam_size: int | None = None, return_attention: bool = False
+    ) -> list[list[Hypothesis]]:
+        """The `n_best` outputs of each text, best first; fewer where there are no more.
+
+        Raises:
+            ConfigError: when n_best is not between 1 and beam_size, or texts is a single text.
+            SeqweaveError: when the network gives NaN.
+        """
+        _check_texts(texts)
+        size = self.config.search.beam_size if beam_size is None else beam_size
+        check_sizes(n_best, size)
+        sources = self._encode_sources(texts)
+        found: list[list[Found]] = [[] for _ in texts]
+        real = [index for index, ids in enumerate(sources) if ids]
+        lengths = np.array([len(sources[index]) for index in real], dtype=np.int64)
+        budget = max(1, self.config.search.batch_tokens // size)
+        with _inference(self.network):
+            for batch in sequential_batches(lengths, budget, self._most_pairs(size)):
+                where = [real[place] for place in batch.tolist()]
+                outputs = self._search([sources[index] for index in where], size, n_best, return_attention)
+                for index, output in zip(where, outputs, strict=True):
+                    found[index] = output
+        names = [self._source_tokens(text, ids) for text, ids in zip(texts, sources, strict=True)]
+        return [
+            [self._hypothesis(one, tokens) for one in each] if tokens else [_nothing(return_attention)]
+            for each, tokens in zip(found, names, strict=True)
+        ]
+
+    def score(self, pairs: Sequence[tuple[str, str]], *, return_attention: bool = False) -> list[Hypothesis]:
+        """Score known targets by forced decoding, in order; `text` is the target as the model sees it.
+
+        Raises:
+            DataError: when a source is empty.
+            SeqweaveError: when the network gives NaN.
+        """
+        sources = self._encode_sources([source for source, _ in pairs])
+        targets = self.target_tokenizer.encode_batch([target for _, target in pairs])
+        for number, ids in enumerate(sources, 1):
+            if not ids:
+                raise DataError(
+                    f"pair {number} of {len(pairs)} must have a source, but it is empty: leave the pair out"
+                )
+        lengths = np.array([max(len(s), len(t) + 1) for s, t in zip(sources, targets, strict=True)], dtype=np.int64)
+        # All positions of a batch have logits at once here.
+        budget = max(1, min(self.config.search.batch_tokens, _MOST_LOGITS // self.target_tokenizer.size))
+        found: dict[int, Found] = {}
+        with _inference(self.network):
+            for indices in sequential_batches(lengths, budget, _MOST_PAIRS):
+                where = indices.tolist()
+                batch = make_batch([sources[i] for i in where], [targets[i] for i in where]).to(self.device)
+                penalty = self.config.search.length_penalty
+                outputs = force_score(self.network, batch, return_attention, length_penalty=penalty)
+                found.update(zip(where, outputs, strict=True))
+        return [
+            self._hypothesis(found[index], self._source_tokens(source, sources[index]))
+            for index, (source, _) in enumerate(pairs)
+        ]
+
+    def _encode_sources(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of sources, cut to the longest source of the config."""
+        most = self.config.data.max_source_length
+        sources = self.source_tokenizer.encode_batch(list(texts))
+        long = sum(len(ids) > most for ids in sources)
+        if long:
+            _LOGGER.warning(
+                "%d of %d sources have more than %d items (data.max_source_length); the rest of them was cut off",
+                long,
+                len(sources),
+                most,
+            )
+        return [ids[:most] for ids in sources]
+
+    def _source_tokens(self, text: str, ids: list[int]) -> list[str]:
+        """Display names of what the network reads; an unknown item as its text."""
+        return self.source_tokenizer.tokens(text)[: len(ids)] if UNK in ids else self.source_tokenizer.names(ids)
+
+    def _most_pairs(self, beam_size: int) -> int:
+        """Sentences in a batch, so that the logits of a step stay below a fixed size."""
+        return max(1, min(_MOST_PAIRS, _MOST_LOGITS // (beam_size * self.target_tokenizer.size)))
+
+    def _search(
+        self, sources: list[list[int]], beam_size: int, n_best: int, return_attention: bool
+    ) -> list[list[Found]]:
+        """Search one batch of sources."""
+        search = self.config.search
+        source, lengths = pad_sources(sources)
+        limits = max_lengths(lengths.tolist(), search.max_length_ratio, search.max_length)
+        source, lengths = source.to(self.device), lengths.to(self.device)
+        if beam_size == 1:
+            found = greedy_search(
+                self.network,
+                source,
+                lengths,
+                torch.tensor(limits),
+                length_penalty=search.length_penalty,
+                return_attention=return_attention,
+            )
+            return [[one] for one in found]
+        return beam_search(
+            self.network,
+            source,
+            lengths,
+            torch.tensor(limits),
+            beam_size=beam_size,
+            length_penalty=search.length_penalty,
+            n_best=n_best,
+            stop=search.stop,
+            return_attention=return_attention,
+        )
+
+    def _hypothesis(self, found: Found, source_tokens: list[str]) -> Hypothesis:
+        attention = found.attention
+        return Hypothesis(
+            text=self.target_tokenizer.decode(found.ids),
+            tokens=self.target_tokenizer.names(found.ids),
+            score=found.score,
+            log_prob=found.log_prob,
+            token_log_probs=found.token_log_probs,
+            source_tokens=source_tokens,
+            attention=None if attention is None else attention[:, : len(source_tokens)].copy(),
+            finished=found.finished,
+        )
+
+
+def load(folder: Path | str, device: str = "auto") -> Model:
+    """Load a model folder, after checking every file against its manifest.
+
+    Args:
+        folder: what `seqweave train -o` wrote.
+        device: auto, cpu, cuda or mps.
+
+    Raises:
+        ModelFolderError: when it is not a model folder, or a file is missing, changed or damaged.
+        ConfigError: when the device is not there.
+    """
+    folder = Path(folder)
+    check_manifest(folder)
+    where = choose_device(device)
+    config = read_config(folder)
+    source = Tokenizer.from_file(folder / SOURCE_TOKENIZER)
+    target = Tokenizer.from_file(folder / TARGET_TOKENIZER)
+    with torch.random.fork_rng(devices=[]):  # fresh weights are drawn and thrown away; nobody else should notice
+        network = build_model(config.model, source.size, target.size)
+    load_weights(network, folder / WEIGHTS)
+    network.eval()
+    return Model(network, source, target, config, where)
+
+
+@contextmanager
+def _inference(network: torch.nn.Module) -> Iterator[None]:
+    """No dropout and no gradients inside; a network in training is given back in training."""
+    training = network.training
+    if training:
+        network.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        if training:
+            network.train()
+
+
+def _check_texts(texts: Any) -> None:
+    if isinstance(texts, str):
+        raise ConfigError("texts must be a list of texts, but it is one text: put it into a list, [text]")
+
+
+def _nothing(return_attention: bool) -> Hypothesis:
+    """What an empty source gives."""
+    attention = np.zeros((0, 0), dtype=np.float32) if return_attention else None
+    return Hypothesis("", [], 0.0, 0.0, [], [], attention, finished=True)
