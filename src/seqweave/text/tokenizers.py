@@ -1,0 +1,212 @@
+"""Tokenizers: text to ids and back, for the units `char`, `word`, `space`, `subword` and `byte`.
+
+A `Tokenizer` is an immutable wrapper over a pipeline of HF `tokenizers`, saved as `tokenizer.json`.
+For every kind of unit `decode(encode(text)) == normalized(text)` when nothing in the text is unknown.
+A joint vocabulary is `train_tokenizer` over the texts of both sides.
+
+What this leaves out: special tokens are never looked for in text, and never added to ids; adding
+<bos> and <eos> is the work of `seqweave.data.dataset`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import tokenizers
+from tokenizers import normalizers
+
+from seqweave.config import TextConfig, Units
+from seqweave.errors import ModelFolderError
+from seqweave.text.guess import guess_units
+from seqweave.text.learning import learn_pipeline, surrogate_error
+from seqweave.text.pipelines import splits_hangul, units_of
+from seqweave.text.vocabulary import BOS, ENTRIES, EOS, PAD, SPECIALS, UNK, UNKNOWN_CHARACTER, byte_names, display_name
+
+__all__ = ["Coverage", "Tokenizer", "coverage", "guess_units", "train_tokenizer"]
+
+
+class Tokenizer:
+    """Text to ids and back. Make one with `train_tokenizer`, `from_json` or `from_file`."""
+
+    def __init__(self, pipeline: tokenizers.Tokenizer, where: str = "the tokenizer"):
+        """Wrap a pipeline made by seqweave; `where` names its file in errors.
+
+        Raises:
+            ModelFolderError: when the pipeline was not made by seqweave.
+        """
+        self._pipeline = pipeline
+        self._entries = _checked_entries(pipeline, where)
+        self._units = _checked_units(pipeline, where)
+        self._composer = normalizers.NFC() if splits_hangul(pipeline) else None
+        shown = byte_names() if self._units == "byte" else {}
+        self._names = [*SPECIALS, *(shown.get(entry, display_name(entry)) for entry in self._entries[len(SPECIALS) :])]
+
+    @property
+    def size(self) -> int:
+        """Entries of the vocabulary, specials included."""
+        return len(self._entries)
+
+    @property
+    def units(self) -> Units:
+        """What an item is."""
+        return self._units
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text`, without specials; items out of the vocabulary are `UNK`; "" gives [].
+
+        Raises:
+            DataError: when `text` holds half of a surrogate pair.
+        """
+        return self._encoding(text).ids
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode` of each text, faster."""
+        try:
+            encodings = self._pipeline.encode_batch_fast(list(texts), add_special_tokens=False)
+        except TypeError:
+            return [self.encode(text) for text in texts]
+        return [encoding.ids for encoding in encodings]
+
+    def tokens(self, text: str) -> list[str]:
+        """Names of the items of `text` for people; an unknown item is shown as its own text."""
+        encoding = self._encoding(text)
+        return [
+            (display_name(text[start:end].strip()) or SPECIALS[UNK]) if id_ == UNK else self._names[id_]
+            for id_, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
+        ]
+
+    def names(self, ids: Sequence[int]) -> list[str]:
+        """Names of `ids` for people: `▁` is a blank, `<0xE4>` a byte, specials as in `SPECIALS`."""
+        return [self._names[id_] for id_ in ids]
+
+    def normalized(self, text: str) -> str:
+        """The text as `decode(encode(text))` gives it when nothing is unknown."""
+        normalizer, splitter = self._pipeline.normalizer, self._pipeline.pre_tokenizer
+        assert normalizer is not None and splitter is not None
+        try:
+            pieces = splitter.pre_tokenize_str(normalizer.normalize_str(text))
+        except (TypeError, UnicodeEncodeError):
+            raise surrogate_error(text) from None
+        return self._joined([piece for piece, _ in pieces])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`. Pad, bos and eos are left out; an unknown item becomes U+FFFD."""
+        entries = [self._entries[id_] if id_ != UNK else self._unknown() for id_ in ids if id_ not in (PAD, BOS, EOS)]
+        return self._joined(entries)
+
+    def to_json(self) -> str:
+        """The whole tokenizer as the text of a `tokenizer.json`."""
+        return self._pipeline.to_str(pretty=True) + "\n"
+
+    def save(self, path: Path) -> None:
+        """Write `tokenizer.json` to `path`."""
+        path.write_text(self.to_json(), encoding="utf-8", newline="\n")
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> Tokenizer:
+        """Read what `to_json` wrote; `where` names the file in errors.
+
+        Raises:
+            ModelFolderError: when it is damaged, or was not made by seqweave.
+        """
+        try:
+            pipeline = tokenizers.Tokenizer.from_str(text)
+        except Exception as error:  # the library raises bare Exception
+            raise ModelFolderError(
+                f"{where} must be a tokenizer written by seqweave, but it cannot be read ({error}): restore the file"
+            ) from None
+        return cls(pipeline, where)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Tokenizer:
+        """Read a `tokenizer.json`.
+
+        Raises:
+            ModelFolderError: when it is missing, damaged, or was not made by seqweave.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ModelFolderError(f"cannot read the tokenizer {path}: {error.strerror}; restore the file") from None
+        except UnicodeDecodeError:
+            raise ModelFolderError(f"the tokenizer {path} must be UTF-8, but it is not: restore the file") from None
+        return cls.from_json(text, str(path))
+
+    def _encoding(self, text: str) -> tokenizers.Encoding:
+        try:
+            return self._pipeline.encode(text, add_special_tokens=False)
+        except TypeError:
+            raise surrogate_error(text) from None
+
+    def _joined(self, entries: list[str]) -> str:
+        decoder = self._pipeline.decoder
+        text = " ".join(entries) if decoder is None else decoder.decode(entries)
+        return text if self._composer is None else self._composer.normalize_str(text)
+
+    def _unknown(self) -> str:
+        return " " + UNKNOWN_CHARACTER if self._units == "word" else UNKNOWN_CHARACTER
+
+
+def _checked_entries(pipeline: tokenizers.Tokenizer, where: str) -> list[str]:
+    ids = pipeline.get_vocab(with_added_tokens=True)
+    entries = sorted(ids, key=ids.__getitem__)
+    in_order = [ids[entry] for entry in entries] == list(range(len(entries)))
+    if not in_order or tuple(entries[: len(ENTRIES)]) != ENTRIES or pipeline.get_added_tokens_decoder():
+        raise ModelFolderError(
+            f"{where} must be a tokenizer written by seqweave, with pad, unk, bos and eos as ids 0 to 3, "
+            "but its vocabulary is another one: restore the file"
+        )
+    return entries
+
+
+def _checked_units(pipeline: tokenizers.Tokenizer, where: str) -> Units:
+    units = units_of(pipeline)
+    if units is None or pipeline.normalizer is None:
+        raise ModelFolderError(
+            f"{where} must be a tokenizer written by seqweave, but it splits text in another way: restore the file"
+        )
+    return units
+
+
+def train_tokenizer(texts: Iterable[str], config: TextConfig) -> Tokenizer:
+    """Learn a vocabulary from `texts` (read once, as a stream); `config.units` must be set.
+
+    The same texts give the same tokenizer: ties are broken by the item itself.
+
+    Raises:
+        ConfigError: when `config.max_size` cannot hold what the units need.
+        DataError: when a text holds half of a surrogate pair.
+    """
+    return Tokenizer(learn_pipeline(texts, config))
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many items of some texts are in a vocabulary."""
+
+    tokens: int
+    unknown: int
+
+    @property
+    def rate(self) -> float:
+        """Share of items that are unknown, 0 to 1."""
+        return self.unknown / self.tokens if self.tokens else 0.0
+
+
+def coverage(tokenizer: Tokenizer, texts: Iterable[str]) -> Coverage:
+    """Count the items of `texts` (read once, as a stream), and those that are unknown."""
+    tokens = unknown = 0
+    for batch in _batches(texts, 1000):
+        for ids in tokenizer.encode_batch(batch):
+            tokens += len(ids)
+            unknown += ids.count(UNK)
+    return Coverage(tokens, unknown)
+
+
+def _batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    stream = iter(texts)
+    while batch := list(islice(stream, size)):
+        yield batch
