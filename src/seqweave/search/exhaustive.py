@@ -12,7 +12,7 @@ from seqweave.search.contract import Found, Searchable
 from seqweave.search.lengths import length_normalised
 from seqweave.text.vocabulary import BOS, EOS, PAD
 
-_MOST_PREFIXES = 100_000
+_MOST_PREFIXES = 20_000
 
 
 @torch.inference_mode()
@@ -32,6 +32,12 @@ def exhaustive_search(
     for step in range(max_length):
         last = torch.tensor([ids[-1] if ids else BOS for ids, _ in prefixes], device=source.device)
         output = model.step(last, state)
+        most = len(prefixes) * (output.logits.shape[1] - 3)
+        if most > _MOST_PREFIXES:
+            raise LimitError(
+                f"exhaustive search can try {_MOST_PREFIXES} prefixes at a step, but step {step + 2} has up to "
+                f"{most}: lower max_length from {max_length}, or use beam search"
+            )
         table = torch.log_softmax(output.logits.double(), 1).tolist()
         longer: list[tuple[list[int], list[float]]] = []
         parents: list[int] = []
@@ -46,11 +52,6 @@ def exhaustive_search(
                     parents.append(row)
         if not longer or step + 1 == max_length:
             break
-        if len(longer) > _MOST_PREFIXES:
-            raise LimitError(
-                f"exhaustive search can try {_MOST_PREFIXES} prefixes at a step, but step {step + 2} has "
-                f"{len(longer)}: lower max_length from {max_length}, or use beam search"
-            )
         prefixes = longer
         state = output.state.select(torch.tensor(parents, device=source.device))
     return sorted(found, key=lambda one: -one.score)

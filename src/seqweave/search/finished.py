@@ -68,8 +68,12 @@ class Finished:
         real = ends & ~torch.isneginf(sums)
         self.count = self.count + real.sum(1)
         scores = length_normalised(sums, step + 1, alpha).masked_fill(~real, _NONE)
-        scores = torch.cat([self.scores, scores], 1)  # (B, K) -> (B, <=2K)
-        order = scores.sort(dim=1, descending=True, stable=True).indices[:, : self.scores.shape[1]]
+        # Cut ones (of sentences that are done) stay behind all finished ones, in the order they have.
+        cut = ~(self.ended | torch.isneginf(self.scores))
+        ranks = self.scores.masked_fill(cut, torch.finfo(self.scores.dtype).min)
+        ranks = torch.cat([ranks, scores], 1)  # (B, K) -> (B, <=2K)
+        scores = torch.cat([self.scores, scores], 1)
+        order = ranks.sort(dim=1, descending=True, stable=True).indices[:, : self.scores.shape[1]]
         self.scores = scores.gather(1, order)
         self.log_probs = torch.cat([self.log_probs, log_probs.to(self.log_probs.dtype)], 1).gather(1, order)
         self.slots = torch.cat([self.slots, slots], 1).gather(1, order)
