@@ -1,0 +1,1 @@
+"""Evaluation: metrics with intervals, comparison of two systems, and their tables."""

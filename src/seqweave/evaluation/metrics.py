@@ -1,0 +1,212 @@
+"""Metrics of a system's outputs: exact match, error rates, BLEU, chrF, TER, with intervals.
+
+All figures are percent, except perplexities. Rows with the same source are its references:
+
+    exact_match         share of sources whose output equals any reference
+    token_error_rate    edit distance over the target's units to the best reference / its length (PER for phones)
+    cer, wer            the same over characters and words, as jiwer defines them
+    bleu, chrf, ter     sacrebleu's corpus metrics with all references, default settings, signature recorded
+
+The best reference has the smallest distance / length. Rates are sums over sources / sums over sources,
+not means of rates. Intervals are 95% percentile bootstrap intervals over distinct sources.
+
+What this leaves out: decoding, and perplexity (the caller fills it in, see `Metrics.with_perplexity`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from seqweave.errors import DataError
+from seqweave.evaluation.statistics import (
+    HIGHER_IS_BETTER,
+    METRICS,
+    Examples,
+    MetricStatistics,
+    bootstrap_scores,
+    collect_statistics,
+    group_examples,
+)
+from seqweave.text.tokenizers import Tokenizer
+
+BUCKETS = 5
+
+
+@dataclass(frozen=True)
+class LengthBucket:
+    """Metrics of the sources with `min_length` to `max_length` items (both included), in percent."""
+
+    min_length: int
+    max_length: int
+    count: int
+    exact_match: float
+    token_error_rate: float
+    bleu: float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """All metrics of one system on one data set, in percent except the perplexities.
+
+    `pairs` counts rows, `sources` distinct sources. `perplexity` is teacher-forced;
+    `free_running_perplexity` is that of the references when the model reads its own output.
+    """
+
+    pairs: int
+    sources: int
+    exact_match: float
+    token_error_rate: float
+    cer: float
+    wer: float
+    bleu: float
+    chrf: float
+    ter: float
+    signatures: Mapping[str, str]
+    intervals: Mapping[str, tuple[float, float]]
+    by_length: tuple[LengthBucket, ...]
+    perplexity: float | None = None
+    free_running_perplexity: float | None = None
+
+    def with_perplexity(self, perplexity: float | None, free_running_perplexity: float | None = None) -> Metrics:
+        """The same metrics with the perplexities filled in."""
+        return dataclasses.replace(self, perplexity=perplexity, free_running_perplexity=free_running_perplexity)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`; a perplexity too large for a float is None."""
+        return {
+            "pairs": self.pairs,
+            "sources": self.sources,
+            **{name: getattr(self, name) for name in METRICS},
+            "perplexity": _finite(self.perplexity),
+            "free_running_perplexity": _finite(self.free_running_perplexity),
+            "signatures": dict(self.signatures),
+            "intervals": {name: list(interval) for name, interval in self.intervals.items()},
+            "by_length": [dataclasses.asdict(bucket) for bucket in self.by_length],
+        }
+
+
+def metrics_from_json(values: Mapping[str, Any], where: str) -> Metrics:
+    """Read what `Metrics.to_json` gave; `where` names the file in errors.
+
+    Raises:
+        DataError: when a key is missing or unknown.
+    """
+    try:
+        known = dict(values)
+        known["by_length"] = tuple(LengthBucket(**bucket) for bucket in known["by_length"])
+        known["intervals"] = {name: (low, high) for name, (low, high) in known["intervals"].items()}
+        return Metrics(**known)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{where} must hold metrics written by seqweave, but does not ({error}); evaluate again"
+        ) from None
+
+
+def evaluate_outputs(
+    sources: Sequence[str],
+    outputs: Sequence[str],
+    targets: Sequence[str],
+    tokenizer: Tokenizer,
+    *,
+    source_lengths: Sequence[int] | None = None,
+    samples: int = 1000,
+    seed: int = 1,
+) -> Metrics:
+    """Evaluate `outputs` (decoded text) against `targets`, row by row of the data.
+
+    Args:
+        sources: source of each row; rows with the same source are its references.
+        outputs: output for each row; equal within a source (the first counts).
+        targets: target of each row, compared as `tokenizer.normalized` gives it.
+        tokenizer: the target side's tokenizer; its items are the units of `token_error_rate`.
+        source_lengths: items of each row's source, for the table by length; None: pieces between blanks.
+        samples: bootstrap resamples; 0: no intervals.
+        seed: of the resamples.
+
+    Raises:
+        DataError: when there are no rows, or the sequences differ in length.
+    """
+    examples = group_examples(sources, outputs, targets, tokenizer, source_lengths)
+    statistics = collect_statistics(examples, tokenizer)
+    signatures = {name: item.signature for name, item in statistics.items()}
+    if samples > 0:
+        signatures["intervals"] = f"bootstrap:percentile|level:95|samples:{samples}|seed:{seed}|over:sources"
+    return Metrics(
+        pairs=len(sources),
+        sources=len(examples),
+        **{name: item.total() for name, item in statistics.items()},
+        signatures=signatures,
+        intervals=_intervals(statistics, samples, seed),
+        by_length=_by_length(examples, statistics),
+    )
+
+
+def quick_metric(
+    name: str, sources: Sequence[str], outputs: Sequence[str], targets: Sequence[str], tokenizer: Tokenizer
+) -> float:
+    """One metric of `METRICS` in percent without intervals, for validation while training.
+
+    Raises:
+        ConfigError: when `name` is not one of `METRICS` (`loss` and `perplexity` need the model).
+        DataError: as `evaluate_outputs`.
+    """
+    examples = group_examples(sources, outputs, targets, tokenizer)
+    return collect_statistics(examples, tokenizer, [name])[name].total()
+
+
+def higher_is_better(name: str) -> bool:
+    """Whether a larger value of the metric is better; False for error rates, `loss` and `perplexity`."""
+    return name in HIGHER_IS_BETTER
+
+
+def perplexity(total_log_prob: float, tokens: int) -> float:
+    """exp(-total_log_prob / tokens): `total_log_prob` natural, summed over `tokens`, <eos> counted in both.
+
+    Too large for a float gives infinity.
+
+    Raises:
+        DataError: when there are no tokens.
+    """
+    if tokens < 1:
+        raise DataError(f"perplexity needs at least one target token, but there are {tokens}; check the data file")
+    try:
+        return math.exp(-total_log_prob / tokens)
+    except OverflowError:
+        return math.inf
+
+
+def _intervals(statistics: Mapping[str, MetricStatistics], samples: int, seed: int) -> dict[str, tuple[float, float]]:
+    if samples <= 0:
+        return {}
+    scores = bootstrap_scores(list(statistics.values()), samples, seed)  # (samples, metrics)
+    low, high = np.percentile(scores, [2.5, 97.5], axis=0)  # (metrics,) each
+    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(statistics)}
+
+
+def _by_length(examples: Examples, statistics: Mapping[str, MetricStatistics]) -> tuple[LengthBucket, ...]:
+    """Up to `BUCKETS` buckets of about equally many sources; sources of one length stay together."""
+    lengths = np.array(examples.lengths)
+    shares = np.arange(1, BUCKETS + 1) / BUCKETS
+    upper = np.unique(np.quantile(lengths, shares, method="inverted_cdf"))
+    bucket_of = np.searchsorted(upper, lengths, side="left")
+    buckets = []
+    for bucket in range(len(upper)):
+        inside = bucket_of == bucket
+        values = {
+            name: statistics[name].score(statistics[name].rows[inside].sum(axis=0))
+            for name in ("exact_match", "token_error_rate", "bleu")
+        }
+        buckets.append(
+            LengthBucket(int(lengths[inside].min()), int(lengths[inside].max()), int(inside.sum()), **values)
+        )
+    return tuple(buckets)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,56 @@
+"""Perplexity of references, teacher-forced and free-running. The two must never be confused.
+
+Teacher-forced: the model reads the reference so far. Free-running: it reads its own greedy choices,
+while the probability of the reference's item at each position is what counts (as tutorials with a
+teacher forcing ratio of 0 print it). The gap between them is exposure bias (Ranzato et al. 2016).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from seqweave.data.dataset import Batch
+from seqweave.model.seq2seq import Seq2Seq
+from seqweave.text.vocabulary import PAD
+
+
+def perplexity(log_prob: float, items: int) -> float:
+    """`exp(-log_prob / items)`; infinite where it would overflow."""
+    try:
+        return math.exp(-log_prob / items)
+    except OverflowError:
+        return math.inf
+
+
+@torch.inference_mode()
+def perplexities(model: Seq2Seq, batches: Iterable[Batch]) -> tuple[float, float]:
+    """Teacher-forced and free-running perplexity over all batches, `<eos>` counted."""
+    forced, free, items = 0.0, 0.0, 0
+    for batch in batches:
+        encoded = model.encode(batch.source, batch.source_lengths)
+        forced += _log_prob(model.decode(batch.target_in, encoded).logits, batch.target_out)
+        free += _log_prob(free_running_logits(model, batch), batch.target_out)
+        items += batch.target_tokens
+    return perplexity(forced, items), perplexity(free, items)
+
+
+@torch.inference_mode()
+def free_running_logits(model: Seq2Seq, batch: Batch) -> Tensor:
+    """Logits at each target position when the model reads its own greedy choices. Shape: (B, T, V)."""
+    state = model.start(model.encode(batch.source, batch.source_lengths))
+    ids = batch.target_in[:, 0]  # (B,)
+    logits = []
+    for _ in range(batch.target_out.shape[1]):
+        output = model.step(ids, state)
+        state, ids = output.state, output.logits.argmax(-1)
+        logits.append(output.logits)
+    return torch.stack(logits, 1)  # (B, T, V)
+
+
+def _log_prob(logits: Tensor, target_out: Tensor) -> float:
+    chosen = logits.float().log_softmax(-1).gather(-1, target_out[..., None])[..., 0]  # (B, T)
+    return float(chosen.masked_fill(target_out == PAD, 0).double().sum())
