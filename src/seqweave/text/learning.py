@@ -16,7 +16,7 @@ from tokenizers import models, trainers
 
 from seqweave.config import TextConfig
 from seqweave.errors import ConfigError, DataError
-from seqweave.text.pipelines import assemble
+from seqweave.text.pipelines import assemble, make_normalizer
 from seqweave.text.unigram import learn_unigram
 from seqweave.text.vocabulary import ENTRIES, UNK, byte_entries
 
@@ -79,7 +79,7 @@ def _bpe_pipeline(texts: Iterable[str], config: TextConfig) -> tokenizers.Tokeni
         vocab_size=size, min_frequency=config.min_frequency, special_tokens=list(ENTRIES), show_progress=False
     )
     characters: Counter[str] = Counter()
-    pipeline.train_from_iterator(_counting(texts, pipeline, characters), trainer)
+    pipeline.train_from_iterator(_counting(texts, config, characters), trainer)
     learned = _model_of(pipeline)
     dropped = set(characters) - set(_frequent(characters, config.min_frequency, size - len(ENTRIES)))
     # A dropped character is in no merge: a merge is at least as frequent as required, and there are
@@ -97,7 +97,7 @@ def _unigram_pipeline(texts: Iterable[str], config: TextConfig) -> tokenizers.To
     splitter = pipeline.pre_tokenizer
     assert splitter is not None
     words: Counter[str] = Counter()
-    for text in _normalised(texts, pipeline):
+    for text in _normalised(texts, config):
         words.update(piece for piece, _ in splitter.pre_tokenize_str(text))
     pieces = learn_unigram(words, size - len(ENTRIES), config.min_frequency)
     vocabulary = [*((entry, 0.0) for entry in ENTRIES), *pieces]
@@ -122,17 +122,16 @@ def _checked(texts: Iterable[str]) -> Iterator[str]:
         yield text
 
 
-def _normalised(texts: Iterable[str], pipeline: tokenizers.Tokenizer) -> Iterator[str]:
-    normalizer = pipeline.normalizer
-    assert normalizer is not None
+def _normalised(texts: Iterable[str], config: TextConfig) -> Iterator[str]:
+    normalizer = make_normalizer(config)
     for text in _checked(texts):
         yield normalizer.normalize_str(text)
 
 
-def _counting(texts: Iterable[str], pipeline: tokenizers.Tokenizer, characters: Counter[str]) -> Iterator[str]:
+def _counting(texts: Iterable[str], config: TextConfig, characters: Counter[str]) -> Iterator[str]:
     """Pass `texts` on, counting the characters they have once normalised."""
-    normalizer = pipeline.normalizer
-    assert normalizer is not None
+    # Not `pipeline.normalizer`: training holds the pipeline's lock while it asks for the next text.
+    normalizer = make_normalizer(config)
     for text in _checked(texts):
         characters.update(normalizer.normalize_str(text))
         yield text

@@ -30,7 +30,7 @@ def assemble(model: Any, config: TextConfig) -> Tokenizer:
     """The pipeline for `config` around a model of `tokenizers.models`; `config.units` must be set."""
     assert config.units is not None
     pipeline = Tokenizer(model)
-    pipeline.normalizer = _normalizer(config)
+    pipeline.normalizer = make_normalizer(config)
     pipeline.pre_tokenizer = _splitter(config.units)
     decoder = _decoder(config.units)
     if decoder is not None:
@@ -38,9 +38,11 @@ def assemble(model: Any, config: TextConfig) -> Tokenizer:
     return pipeline
 
 
-def _normalizer(config: TextConfig) -> normalizers.Sequence:
-    form = {"none": [], "nfc": [normalizers.NFC()], "nfkc": [normalizers.NFKC()]}[config.normalize]
-    steps: list[Any] = list(form)
+def make_normalizer(config: TextConfig) -> normalizers.Sequence:
+    """What `config` does to a text before it is cut into items."""
+    forms: dict[str, list[Any]] = {"none": [], "nfc": [normalizers.NFC()], "nfkc": [normalizers.NFKC()]}
+    form = forms[config.normalize]
+    steps = list(form)
     if config.lowercase:
         # Lower-casing can make a pair that has a composed form (H with a line below): normalise again.
         steps += [normalizers.Lowercase(), *form]

@@ -85,7 +85,8 @@ class Tokenizer:
     def normalized(self, text: str) -> str:
         """The text as `decode(encode(text))` gives it when nothing is unknown."""
         normalizer, splitter = self._pipeline.normalizer, self._pipeline.pre_tokenizer
-        assert normalizer is not None and splitter is not None
+        assert normalizer is not None
+        assert splitter is not None
         try:
             pieces = splitter.pre_tokenize_str(normalizer.normalize_str(text))
         except (TypeError, UnicodeEncodeError):
