@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from toy_search import ToyModel
 
 from seqweave.data.dataset import make_batch, pad_sources
 from seqweave.errors import ConfigError, LimitError, SeqweaveError
@@ -14,6 +13,7 @@ from seqweave.search.beam import beam_search
 from seqweave.search.exhaustive import exhaustive_search
 from seqweave.search.greedy import greedy_search
 from seqweave.search.score import force_score
+from toy_search import ToyModel
 
 SOURCE, LENGTHS = pad_sources([[4, 5], [6]])
 LIMITS = torch.tensor([5, 5])

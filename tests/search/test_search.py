@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from architectures import CASES, SOURCE_SIZE, small_model
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_search import ToyModel
 
+from architectures import CASES, small_model
 from seqweave.data.dataset import make_batch, pad_sources
 from seqweave.search.beam import Stop, beam_search
 from seqweave.search.contract import Found, Searchable
@@ -20,8 +19,15 @@ from seqweave.search.exhaustive import exhaustive_search
 from seqweave.search.greedy import greedy_search
 from seqweave.search.score import force_score
 from seqweave.text.vocabulary import BOS, EOS, PAD
+from toy_search import ToyModel
 
-NETWORKS = ["lstm-general-after", "gru-additive-before", "lstm-dot-feeding", "rnn-concat-between", "gru-none-every_step"]
+NETWORKS = [
+    "lstm-general-after",
+    "gru-additive-before",
+    "lstm-dot-feeding",
+    "rnn-concat-between",
+    "gru-none-every_step",
+]
 SOURCES = [[4, 5, 6, 7], [8], [9, 4, 4], [5, 10, 6, 6, 7, 8, 4], [10, 10], [4, 9]]
 STOPS: list[Stop] = ["enough", "proven"]
 
@@ -31,7 +37,7 @@ def _model(name: str) -> Searchable:
         return ToyModel(3)
     network = small_model(CASES[name])
     with torch.no_grad():
-        network.generator.bias[EOS] += 1.0  # so that some hypotheses end
+        network.generator.bias[EOS] += 3.0  # so that some hypotheses end
     return network
 
 
@@ -138,11 +144,11 @@ def test_ties_go_to_the_lowest_id() -> None:
     limit=st.integers(1, 4),
 )
 def test_a_beam_as_wide_as_the_language_is_exhaustive(seed: int, alpha: float, stop: Stop, limit: int) -> None:
-    model = ToyModel(seed, 6)  # 3 items and <eos>: 1 + 3 + 9 + 27 outputs at most
+    model = ToyModel(seed, 6)  # 3 items and <eos>: 27 * 4 continuations at the last step
     source, lengths = pad_sources([[4, 5]])
     expected = exhaustive_search(model, source, lengths, limit, length_penalty=alpha)
     assert len(expected) == sum(3**length for length in range(limit))
-    ((*found,),) = _search(model, [[4, 5]], [limit], 81, length_penalty=alpha, stop=stop, n_best=len(expected))
+    ((*found,),) = _search(model, [[4, 5]], [limit], 108, length_penalty=alpha, stop=stop, n_best=len(expected))
     assert [one.ids for one in found] == [one.ids for one in expected]
     for one, other in zip(found, expected, strict=True):
         _check_same(one, other)
@@ -153,7 +159,7 @@ def test_proven_stops_only_when_nothing_better_is_left(seed: int, alpha: float, 
     """A beam wide enough to lose nothing, which stops before it has everything, still has the best."""
     model = ToyModel(seed, 6, spread=4.0)
     expected = exhaustive_search(model, *pad_sources([[6]]), 4, length_penalty=alpha)
-    ((*found,),) = _search(model, [[6]], [4], 81, length_penalty=alpha, stop="proven", n_best=n_best)
+    ((*found,),) = _search(model, [[6]], [4], 108, length_penalty=alpha, stop="proven", n_best=n_best)
     assert [one.ids for one in found] == [one.ids for one in expected[:n_best]]
 
 

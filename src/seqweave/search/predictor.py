@@ -165,7 +165,7 @@ class Model:
         ]
 
     def _encode_sources(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of sources, cut to the longest source of the config."""
+        """Ids of sources, cut to the longest source of the config; none for a text of nothing but blanks."""
         most = self.config.data.max_source_length
         sources = self.source_tokenizer.encode_batch(list(texts))
         long = sum(len(ids) > most for ids in sources)
@@ -176,7 +176,7 @@ class Model:
                 len(sources),
                 most,
             )
-        return [ids[:most] for ids in sources]
+        return [ids[:most] if text.strip() else [] for text, ids in zip(texts, sources, strict=True)]
 
     def _source_tokens(self, text: str, ids: list[int]) -> list[str]:
         """Display names of what the network reads; an unknown item as its text."""
