@@ -1,0 +1,117 @@
+"""Metrics and comparisons as text tables for the terminal, and as markdown for the model card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seqweave.evaluation.metrics import Metrics
+from seqweave.evaluation.significance import Comparison
+from seqweave.evaluation.statistics import HIGHER_IS_BETTER, METRICS
+
+LABELS = {
+    "exact_match": "exact match",
+    "token_error_rate": "token error rate",
+    "cer": "CER",
+    "wer": "WER",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "ter": "TER",
+}
+BUCKET_HEADER = ("source length", "sources", "exact match", "token error rate", "BLEU")
+COMPARISON_HEADER = ("metric", "first", "second", "difference", "95% interval", "p", "better")
+
+
+def metrics_table(metrics: Metrics) -> str:
+    """Metrics with intervals, perplexities, the table by length and sacrebleu's signatures, as plain text."""
+    parts = [
+        f"{metrics.pairs:,} pairs, {metrics.sources:,} distinct sources; percent, with 95% bootstrap intervals",
+        _plain(("metric", "value", "95% interval"), _metric_rows(metrics)),
+        _plain(BUCKET_HEADER, _bucket_rows(metrics)),
+        "\n".join(f"{LABELS[name]}: {metrics.signatures[name]}" for name in ("bleu", "chrf", "ter")),
+    ]
+    return "\n\n".join(parts)
+
+
+def metrics_markdown(metrics: Metrics) -> str:
+    """The same for a model card, with all signatures."""
+    parts = [
+        f"{metrics.pairs:,} pairs, {metrics.sources:,} distinct sources. Percent, except perplexities.",
+        _markdown(("metric", "value", "95% interval"), _metric_rows(metrics)),
+        _markdown(BUCKET_HEADER, _bucket_rows(metrics)),
+        "\n".join(f"- {LABELS.get(name, name)}: `{text}`" for name, text in metrics.signatures.items()),
+    ]
+    return "\n\n".join(parts)
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> str:
+    """A paired comparison as plain text; `better` names a side only when p < 0.05."""
+    return _plain(COMPARISON_HEADER, _comparison_rows(comparisons))
+
+
+def comparison_markdown(comparisons: Sequence[Comparison]) -> str:
+    """The same as markdown."""
+    return _markdown(COMPARISON_HEADER, _comparison_rows(comparisons))
+
+
+def _metric_rows(metrics: Metrics) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for name in METRICS:
+        interval = metrics.intervals.get(name)
+        shown = "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"
+        rows.append((LABELS[name], f"{getattr(metrics, name):.2f}", shown))
+    perplexities = {
+        "perplexity (teacher-forced)": metrics.perplexity,
+        "perplexity (free-running)": metrics.free_running_perplexity,
+    }
+    rows += [(label, f"{value:.2f}", "") for label, value in perplexities.items() if value is not None]
+    return rows
+
+
+def _bucket_rows(metrics: Metrics) -> list[tuple[str, ...]]:
+    return [
+        (
+            f"{bucket.min_length} to {bucket.max_length}",
+            f"{bucket.count:,}",
+            f"{bucket.exact_match:.2f}",
+            f"{bucket.token_error_rate:.2f}",
+            f"{bucket.bleu:.2f}",
+        )
+        for bucket in metrics.by_length
+    ]
+
+
+def _comparison_rows(comparisons: Sequence[Comparison]) -> list[tuple[str, ...]]:
+    return [
+        (
+            LABELS[item.metric],
+            f"{item.first:.2f}",
+            f"{item.second:.2f}",
+            f"{item.difference:+.2f}",
+            f"{item.low:+.2f} to {item.high:+.2f}",
+            f"{item.p_value:.3f}",
+            _better(item),
+        )
+        for item in comparisons
+    ]
+
+
+def _better(item: Comparison) -> str:
+    if item.p_value >= 0.05 or item.difference == 0:
+        return "not shown"
+    return "second" if (item.difference > 0) == (item.metric in HIGHER_IS_BETTER) else "first"
+
+
+def _plain(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns two blanks apart, the first to the left, numbers to the right."""
+    table = [header, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
+    lines = []
+    for row in table:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    ruler = ["---", *("---:" for _ in header[1:])]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, ruler, *rows))

@@ -1,0 +1,1 @@
+"""Looking inside a model: attention as a plot and in the terminal."""
