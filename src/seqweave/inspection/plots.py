@@ -45,8 +45,10 @@ def plot_attention(
         ax = Figure(figsize=size, layout="constrained").add_subplot()
     families = _font_families("".join(columns + rows))
     ax.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    upright = max(map(len, columns)) <= 2
-    ax.set_xticks(range(len(columns)), columns, rotation=0 if upright else 90, fontfamily=families)
+    ax.set_xticks(range(len(columns)), columns, fontfamily=families)
+    for tick in ax.get_xticklabels():
+        if len(tick.get_text()) > 2:  # short ones are easier to read upright
+            tick.set_rotation(90)
     ax.set_yticks(range(len(rows)), rows, fontfamily=families)
     ax.xaxis.tick_top()
     ax.xaxis.set_label_position("top")
