@@ -31,6 +31,7 @@ def test_plot_draws_on_the_axes_it_is_given() -> None:
     axes = plot_attention(weights, ["a", "long"], ["x", "y", "<eos>"], given_axes)
     assert axes is given_axes
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["a", "long"]
+    assert [tick.get_rotation() for tick in axes.get_xticklabels()] == [0, 90]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["x", "y", "<eos>"]
     image = axes.images[0]
     assert np.array_equal(np.asarray(image.get_array()), weights)

@@ -46,11 +46,11 @@ def plot_attention(
     families = _font_families("".join(columns + rows))
     ax.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     ax.set_xticks(range(len(columns)), columns, fontfamily=families)
+    ax.set_yticks(range(len(rows)), rows, fontfamily=families)
+    ax.xaxis.tick_top()  # before the labels are turned: those at the top are others
     for tick in ax.get_xticklabels():
         if len(tick.get_text()) > 2:  # short ones are easier to read upright
             tick.set_rotation(90)
-    ax.set_yticks(range(len(rows)), rows, fontfamily=families)
-    ax.xaxis.tick_top()
     ax.xaxis.set_label_position("top")
     ax.tick_params(length=0)
     ax.set_xlabel("source")
