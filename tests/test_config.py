@@ -165,6 +165,11 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         "model.tie_embeddings=true needs model.readout_size equal to model.embedding_size (256), but it is 100: "
         "leave model.readout_size unset",
     ),
+    (
+        {"model.bridge": "zero", "model.attention": "none"},
+        "model.bridge=zero with model.attention=none and model.context=first leaves the decoder blind to the source: "
+        "set model.bridge=dense, choose an attention, or set model.context=every_step",
+    ),
 ]
 
 
@@ -193,6 +198,8 @@ def test_all_contradictions_are_listed_at_once() -> None:
         {"model.input_feeding": True},
         {"model.tie_embeddings": True, "model.readout_size": 256},
         {"model.input": "one_hot"},
+        {"model.bridge": "zero"},
+        {"model.bridge": "zero", "model.attention": "none", "model.context": "every_step"},
     ],
 )
 def test_what_fits_together_is_taken(settings: dict[str, Any]) -> None:
@@ -208,6 +215,8 @@ def test_what_fits_together_is_taken(settings: dict[str, Any]) -> None:
         ("training.max_steps=500", "training.max_steps", 500),
         ("training.max_steps=unset", "training.max_steps", None),
         ("training.max_steps=null", "training.max_steps", None),
+        ("data.source.max_size=unset", "data.source.max_size", None),
+        ("data.source.normalize=none", "data.source.normalize", "none"),
         ("training.learning_rate=3e-4", "training.learning_rate", 3e-4),
         ("model.residual=true", "model.residual", True),
         ("training.adam_betas=[0.9, 0.98]", "training.adam_betas", [0.9, 0.98]),

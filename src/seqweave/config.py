@@ -255,9 +255,11 @@ def _contradictions(config: Config) -> Iterator[str]:
             f"model.tie_embeddings=true needs model.readout_size equal to model.embedding_size ({model.embedding_size}), "
             f"but it is {model.readout_size}: leave model.readout_size unset"
         )
-    search = config.search
-    if search.max_length is not None and search.max_length < 1:
-        yield f"search.max_length must be 1 or more, but it is {search.max_length}"
+    if model.bridge == "zero" and model.attention == "none" and model.context == "first":
+        yield (
+            "model.bridge=zero with model.attention=none and model.context=first leaves the decoder blind to the source: "
+            "set model.bridge=dense, choose an attention, or set model.context=every_step"
+        )
 
 
 def load_toml(path: Path) -> dict[str, Any]:
@@ -276,7 +278,11 @@ def load_toml(path: Path) -> dict[str, Any]:
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """Turn `KEY=VALUE` into a key and a value (TOML literals; anything else is a string)."""
+    """Turn `KEY=VALUE` into a key and a value.
+
+    The value is a TOML literal (number, boolean, array, quoted text) where it is one; `unset` and
+    `null` mean None, as in `data.source.max_size=unset`; anything else is text, `none` too.
+    """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set takes KEY=VALUE, such as --set model.cell=gru, but got {text!r}")
@@ -333,10 +339,8 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _literal(value: str) -> Any:
-    """A TOML literal where it is one (numbers, booleans, arrays, quoted), `none` as unset, else the text itself."""
-    if value.lower() in ("none", "null", "unset"):
-        # `none` is also a choice of model.attention and data.*.normalize; pydantic sees the text there.
-        return value.lower() if value.lower() == "none" else None
+    if value.lower() in ("unset", "null"):
+        return None
     try:
         return tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

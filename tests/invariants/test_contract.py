@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
-from architectures import CASES, SOURCE_SIZE, small_batch, small_model
 
+from architectures import CASES, SOURCE_SIZE, small_batch, small_model
 from seqweave.config import ModelConfig
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState
 
 architectures = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
-TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
+assert_close = partial(torch.testing.assert_close, atol=1e-5, rtol=1e-5)
 
 
 def stepped(model: Seq2Seq, state: DecoderState, target_in: torch.Tensor) -> torch.Tensor:
@@ -30,10 +32,10 @@ def test_decode_equals_repeated_step(config: ModelConfig) -> None:
     source, lengths, target_in = small_batch()
     encoded = model.encode(source, lengths)
     output = model.decode(target_in, encoded, return_attention=True)
-    torch.testing.assert_close(stepped(model, model.start(encoded), target_in), output.logits, **TOLERANCE)
+    assert_close(stepped(model, model.start(encoded), target_in), output.logits)
     assert (output.attention is None) == (config.attention == "none")
     if output.attention is not None:
-        torch.testing.assert_close(output.attention.sum(-1), torch.ones(4, 6))
+        assert_close(output.attention.sum(-1), torch.ones(4, 6))
         assert not output.attention.masked_select(~encoded.mask[:, None]).any()
 
 
@@ -43,14 +45,14 @@ def test_alone_equals_padded_equals_permuted(config: ModelConfig) -> None:
     source, lengths, target_in = small_batch()
     batched = model(source, lengths, target_in)
     order = torch.tensor([2, 0, 3, 1])
-    torch.testing.assert_close(model(source[order], lengths[order], target_in[order]), batched[order], **TOLERANCE)
+    assert_close(model(source[order], lengths[order], target_in[order]), batched[order])
     # Whatever stands in the padding, and however much of it there is, changes nothing.
     rubbish = torch.randint(4, SOURCE_SIZE, (4, 12), generator=torch.Generator().manual_seed(5))
     rubbish[:, :7] = torch.where(torch.arange(7) < lengths[:, None], source, rubbish[:, :7])
-    torch.testing.assert_close(model(rubbish, lengths, target_in), batched, **TOLERANCE)
+    assert_close(model(rubbish, lengths, target_in), batched)
     for row, length in enumerate(lengths.tolist()):
         alone = model(source[row : row + 1, :length], lengths[row : row + 1], target_in[row : row + 1])
-        torch.testing.assert_close(alone, batched[row : row + 1], **TOLERANCE)
+        assert_close(alone, batched[row : row + 1])
 
 
 @architectures
@@ -61,20 +63,20 @@ def test_state_moves_rows_and_nothing_else(config: ModelConfig) -> None:
     state = model.step(target_in[:, 0], state).state
     expected = stepped(model, state, target_in[:, 1:])  # (4, 5, V)
     rows = torch.tensor([3, 3, 0, 1, 2])
-    torch.testing.assert_close(stepped(model, state.select(rows), target_in[rows, 1:]), expected[rows], **TOLERANCE)
+    assert_close(stepped(model, state.select(rows), target_in[rows, 1:]), expected[rows])
     wide = state.expand(2)
     assert wide.rows == 8
     twice = target_in[:, 1:].repeat_interleave(2, 0)
-    torch.testing.assert_close(stepped(model, wide, twice), expected.repeat_interleave(2, 0), **TOLERANCE)
+    assert_close(stepped(model, wide, twice), expected.repeat_interleave(2, 0))
     # After a step with different items the two rows of a sentence differ, and may trade places.
     wide = model.step(torch.tensor([4, 5, 6, 7, 8, 4, 5, 6]), wide).state
     ahead = stepped(model, wide, twice)
     swap = torch.tensor([1, 0, 2, 3, 5, 4, 7, 7])
-    torch.testing.assert_close(stepped(model, wide.reorder(swap), twice), ahead[swap], **TOLERANCE)
-    torch.testing.assert_close(stepped(model, wide.select(swap), twice), ahead[swap], **TOLERANCE)
+    assert_close(stepped(model, wide.reorder(swap), twice), ahead[swap])
+    assert_close(stepped(model, wide.select(swap), twice), ahead[swap])
     keep = torch.tensor([1, 3])
     kept = torch.tensor([2, 3, 6, 7])
-    torch.testing.assert_close(stepped(model, wide.keep(keep), twice[kept]), ahead[kept], **TOLERANCE)
+    assert_close(stepped(model, wide.keep(keep), twice[kept]), ahead[kept])
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])

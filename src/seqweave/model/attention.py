@@ -80,7 +80,8 @@ class GeneralScorer(nn.Module):
 
     def keys(self, values: Tensor) -> Tensor:
         """Shape: (G, S, E) -> (G, S, H)."""
-        return self.project(values)  # (G, S, H)
+        keys: Tensor = self.project(values)  # (G, S, H)
+        return keys
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """Shape: (G, Q, H), (G, S, H) -> (G, Q, S)."""
@@ -104,18 +105,20 @@ class AdditiveScorer(nn.Module):
 
     def keys(self, values: Tensor) -> Tensor:
         """Shape: (G, S, E) -> (G, S, A)."""
-        return self.key(values)  # (G, S, A)
+        keys: Tensor = self.key(values)  # (G, S, A)
+        return keys
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """Shape: (G, Q, H), (G, S, A) -> (G, Q, S)."""
         both = self.query(query)[:, :, None] + keys[:, None]  # (G, Q, S, A)
-        return self.direction(torch.tanh(both))[..., 0]  # (G, Q, S)
+        scores: Tensor = self.direction(torch.tanh(both))[..., 0]  # (G, Q, S)
+        return scores
 
 
 ATTENTION_KINDS: tuple[AttentionKind, ...] = ("additive", "dot", "scaled_dot", "general", "concat")
 
 
-def build_scorer(kind: AttentionKind, query_size: int, value_size: int, size: int) -> nn.Module:
+def build_scorer(kind: AttentionKind, query_size: int, value_size: int, size: int) -> Scorer:
     """The scorer of a name; `size` is the width of `additive` and `concat`."""
     match kind:
         case "dot" | "scaled_dot":

@@ -30,8 +30,8 @@ def choose_device(name: str = "auto") -> torch.device:
 def has_fast_bf16(device: torch.device) -> bool:
     """Whether the processor multiplies bf16 matrices with instructions of its own."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         # torch has no public question for this; avx512_bf16 comes with AMX as well.
-        return torch.cpu._is_avx512_bf16_supported()
+        return bool(torch.cpu._is_avx512_bf16_supported())
     return False

@@ -26,11 +26,14 @@ class Embedding(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Shape: (B, T) -> (B, T, M)."""
         ids = dropped_words(ids, self.word_dropout if self.training else 0.0)
-        return self.dropout(functional.embedding(ids, self.weight))
+        vectors: Tensor = self.dropout(functional.embedding(ids, self.weight))
+        return vectors
 
 
 class OneHot(nn.Module):
     """Ids (B, T) to one-hot vectors (B, T, V): no learned embedding."""
+
+    unit: Tensor
 
     def __init__(self, vocabulary_size: int, dropout: SequenceDropout, word_dropout: float = 0.0):
         super().__init__()
@@ -43,7 +46,8 @@ class OneHot(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Shape: (B, T) -> (B, T, V)."""
         ids = dropped_words(ids, self.word_dropout if self.training else 0.0)
-        return self.dropout(functional.one_hot(ids, self.size).to(self.unit.dtype))
+        vectors: Tensor = self.dropout(functional.one_hot(ids, self.size).to(self.unit.dtype))
+        return vectors
 
 
 def dropped_words(ids: Tensor, probability: float) -> Tensor:

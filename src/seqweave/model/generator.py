@@ -51,7 +51,8 @@ class MaxoutReadout(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Shape: (..., X) -> (..., size)."""
-        return self.linear(features).unflatten(-1, (self.size, 2)).amax(-1)  # (..., size)
+        pairs: Tensor = self.linear(features).unflatten(-1, (self.size, 2))  # (..., size, 2)
+        return pairs.amax(-1)  # (..., size)
 
 
 class Generator(nn.Module):

@@ -83,7 +83,10 @@ class RecurrentLayer(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier for the input, orthogonal for the recurrence (Saxe et al. 2014), forget bias 1 (Jozefowicz et al. 2015)."""
+        """Xavier for the input, orthogonal for the recurrence (Saxe et al. 2014).
+
+        The forget gate starts with bias 1 (Jozefowicz et al. 2015).
+        """
         size = self.hidden_size
         for gate in range(GATES[self.cell]):
             nn.init.xavier_uniform_(self.weight_ih[gate * size : (gate + 1) * size])
@@ -107,10 +110,10 @@ class RecurrentLayer(nn.Module):
         outputs (B, T, H), state after the last position each (B, H). With `padding`, an LSTM's cell
         state is the one at the sequence's own end.
         """
-        weight_ih = self.weight_ih
+        weight_ih: Tensor = self.weight_ih
         if padding is not None and self.cell == "lstm":
             inputs, weight_ih = self._freezing(inputs, weight_ih, padding)
-        weights = [weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
+        weights: list[Tensor] = [weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
         steps = inputs.transpose(0, 1).contiguous()  # (T, B, M): the kernels want time first
         first = [part[None].to(steps.dtype).contiguous() for part in state]  # (1, B, H)
         options = (True, 1, 0.0, self.training, False, False)

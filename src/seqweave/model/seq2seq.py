@@ -89,5 +89,3 @@ class Seq2Seq(nn.Module):
 def parameter_count(model: nn.Module) -> int:
     """Trained numbers in a model."""
     return sum(parameter.numel() for parameter in model.parameters())
-
-

@@ -117,4 +117,5 @@ def _rows(part: Tensor | None, rows: Tensor) -> Tensor | None:
 
 
 def _groups(part: Tensor, sentences: Tensor, width: int) -> Tensor:
-    return part.unflatten(0, (-1, width)).index_select(0, sentences).flatten(0, 1)
+    grouped: Tensor = part.unflatten(0, (-1, width))  # (G, width, X)
+    return grouped.index_select(0, sentences).flatten(0, 1)
