@@ -7,23 +7,15 @@ teacher forcing ratio of 0 print it). The gap between them is exposure bias (Ran
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from seqweave.data.dataset import Batch
+from seqweave.evaluation.metrics import perplexity
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.text.vocabulary import PAD
-
-
-def perplexity(log_prob: float, items: int) -> float:
-    """`exp(-log_prob / items)`; infinite where it would overflow."""
-    try:
-        return math.exp(-log_prob / items)
-    except OverflowError:
-        return math.inf
 
 
 @torch.inference_mode()

@@ -1,0 +1,54 @@
+"""Evaluate a model on pairs: decode, compare, and both perplexities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from seqweave.data.batching import sequential_batches
+from seqweave.data.dataset import Batch, make_batch
+from seqweave.evaluation.metrics import Metrics, evaluate_outputs
+from seqweave.evaluation.perplexity import perplexities
+from seqweave.search.predictor import Model
+
+_BATCH_POSITIONS = 8192
+_BATCH_PAIRS = 256
+
+
+def evaluate_model(
+    model: Model, sources: Sequence[str], targets: Sequence[str], *, beam_size: int | None = None, samples: int = 1000
+) -> Metrics:
+    """All metrics of a model on pairs; rows with the same source are its references.
+
+    Args:
+        model: what `seqweave.load` gives.
+        sources, targets: one text a row.
+        beam_size: hypotheses a sentence; None: the model's own setting, 1: greedy.
+        samples: bootstrap resamples for the intervals; 0: none.
+    """
+    outputs = predict_rows(model, sources, beam_size)
+    lengths = [len(ids) for ids in model.source_tokenizer.encode_batch(list(sources))]
+    metrics = evaluate_outputs(
+        sources, outputs, targets, model.target_tokenizer, source_lengths=lengths, samples=samples
+    )
+    return metrics.with_perplexity(*perplexities(model.network, text_batches(model, sources, targets)))
+
+
+def predict_rows(model: Model, sources: Sequence[str], beam_size: int | None = None) -> list[str]:
+    """The output for each row; each distinct source is decoded once."""
+    distinct = list(dict.fromkeys(sources))
+    found = model.predict(distinct, beam_size=beam_size)
+    texts = {source: hypothesis.text for source, hypothesis in zip(distinct, found, strict=True)}
+    return [texts[source] for source in sources]
+
+
+def text_batches(model: Model, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Batch]:
+    """Pairs of texts as batches on the model's device, sorted by length; pairs without source items are left out."""
+    source_ids = model.source_tokenizer.encode_batch(list(sources))
+    target_ids = model.target_tokenizer.encode_batch(list(targets))
+    kept = [row for row, ids in enumerate(source_ids) if ids]
+    lengths = [len(source_ids[row]) + len(target_ids[row]) for row in kept]
+    for rows in sequential_batches(np.array(lengths), _BATCH_POSITIONS, _BATCH_PAIRS):
+        chosen = [kept[row] for row in rows.tolist()]
+        yield make_batch([source_ids[row] for row in chosen], [target_ids[row] for row in chosen]).to(model.device)

@@ -1,0 +1,40 @@
+"""What a run reports while it goes: one small record an event, to any listener.
+
+The command line draws a progress bar from these, tests make a run die at one of them, and the
+folder's `events.jsonl` keeps those that matter later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+EventKind = Literal[
+    "reading",  # text: what is being done to the data
+    "found",  # what the data and the model are: pairs, dev_pairs, dropped, units, vocabulary, device, precision, parameters, ...
+    "estimate",  # seconds for the whole run, steps
+    "resumed",  # step
+    "batch",  # step, batch: after the backward pass of one batch of a step
+    "step",  # step, max_steps, loss, tokens_per_second, seconds_left, learning_rate
+    "validating",  # step
+    "validation",  # step, metric, value, best, perplexity, free_running_perplexity, loss, seconds, samples, ...
+    "saving",  # step, file: before a file of a checkpoint is written
+    "checkpoint",  # step
+    "finished",  # step, reason
+]
+
+
+@dataclass(frozen=True)
+class TrainEvent:
+    """One event; `values` are plain data."""
+
+    kind: EventKind
+    values: dict[str, Any]
+
+
+Listener = Callable[[TrainEvent], None]
+
+
+def ignore(event: TrainEvent) -> None:
+    """A listener that does nothing."""

@@ -1,0 +1,291 @@
+"""The training loop, read top to bottom: step, validate, save, until done.
+
+What it leaves out: reading data (prepare.py), one update (step.py), files of the folder (record.py).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from seqweave.config import Config
+from seqweave.data.dataset import PairDataset
+from seqweave.errors import SeqweaveError
+from seqweave.model.seq2seq import Seq2Seq
+from seqweave.search.predictor import Model
+from seqweave.text.tokenizers import Tokenizer
+from seqweave.training.checkpoint import (
+    Checkpoint,
+    checkpoint_name,
+    prune_checkpoints,
+    read_checkpoint,
+    write_checkpoint,
+)
+from seqweave.training.distributed import Ranks
+from seqweave.training.events import Listener, TrainEvent
+from seqweave.training.optimizer import MovingAverage, Optimizer
+from seqweave.training.prepare import DevPairs
+from seqweave.training.record import Record
+from seqweave.training.schedules import learning_rate
+from seqweave.training.state import TrainState
+from seqweave.training.step import StepData, Stepper, step_stream
+from seqweave.training.validation import Validation, validate, weights_of
+
+Reason = Literal["finished", "interrupted"]
+_SECONDS_BETWEEN_REPORTS = 0.5
+_MOST_SKIPPED = 20  # updates in a row without a finite gradient
+
+
+@dataclass
+class Run:
+    """Everything one training run works with."""
+
+    config: Config
+    model: Seq2Seq
+    tokenizers: tuple[Tokenizer, Tokenizer]
+    dataset: PairDataset
+    dev: DevPairs
+    device: torch.device
+    ranks: Ranks
+    record: Record
+    listen: Listener
+    state: TrainState = field(default_factory=TrainState)
+
+    def __post_init__(self) -> None:
+        training = self.config.training
+        self.optimizer = Optimizer(self.model, training)
+        self.average = MovingAverage(self.model, training.ema_decay) if training.ema_decay else None
+        self.stepper = Stepper(
+            self.model, self.optimizer, self.dataset, training, self.device, self.ranks, self.listen
+        )
+        assert training.max_steps is not None
+        assert training.validate_every is not None
+        assert training.checkpoint_every is not None
+        self.max_steps, self.validate_every = training.max_steps, training.validate_every
+        self.checkpoint_every = training.checkpoint_every
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints are."""
+        return self.record.folder / "checkpoints"
+
+    def resume(self, path: Path) -> None:
+        """Take weights, moments and state of a checkpoint."""
+        saved = read_checkpoint(path)
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(saved.model[name])
+        self.optimizer.load(saved.optimizer)
+        if self.average is not None:
+            self.average.load(saved.average)
+        self.state = saved.state
+
+    def validated_weights(self) -> dict[str, Tensor]:
+        """The weights that validations and the folder take: the moving average where there is one."""
+        return self.average.tensors() if self.average is not None else {}
+
+    def as_model(self) -> Model:
+        """The network as users get it."""
+        return Model(self.model, *self.tokenizers, self.config, self.device)
+
+
+def run_training(run: Run, wants_stop: Callable[[], bool]) -> Reason:
+    """Train until the last step, early stopping, or a wish to stop; saves before it returns."""
+    state, training = run.state, run.config.training
+    run.model.train()
+    stream = step_stream(run.dataset, training, run.ranks.world, state.epoch, state.batch)
+    clock = _Clock(state.seconds)
+    stop = False
+    while state.step < run.max_steps and not state.stopped:
+        data = next(stream)
+        rate = learning_rate(training, state.step + 1, run.max_steps, state.plateau_drops)
+        loss, tokens, stop = run.stepper.run(state.step + 1, data, rate, wants_stop())
+        _advance(run, data, tokens)
+        clock.report(run, loss, tokens, rate)
+        if state.step % run.validate_every == 0 or state.step == run.max_steps:
+            clock.validating(run)
+            _share_validation(run)
+        state.seconds = clock.total()
+        last = state.step == run.max_steps or state.stopped or stop
+        if state.step % run.checkpoint_every == 0 or last:
+            save(run)
+        if stop:
+            break
+    unfinished = state.step < run.max_steps and not state.stopped
+    if unfinished:
+        return "interrupted"
+    if run.ranks.first:
+        _average_last(run)
+    run.ranks.wait()
+    return "finished"
+
+
+def estimate_seconds(run: Run, batches: int = 4) -> float:
+    """Seconds that training will take, from a few forward and backward passes which change nothing."""
+    run.model.train()
+    data = next(step_stream(run.dataset, run.config.training, 1, 0, 0))
+    sample = list(islice((StepData([one], 0, 0) for one in data.batches * batches), batches))
+    times = []
+    quiet = Stepper(
+        run.model, run.optimizer, run.dataset, run.config.training, run.device, Ranks(), lambda event: None
+    )
+    for part in sample:
+        began = time.perf_counter()
+        float(quiet.backward(1, part.batches, 1))
+        times.append(time.perf_counter() - began)
+    run.model.zero_grad(set_to_none=True)
+    each = sorted(times[1:])[len(times[1:]) // 2]  # the first one warms up
+    return each * run.config.training.accumulate * (run.max_steps - run.state.step)
+
+
+def save(run: Run) -> None:
+    """Write a checkpoint, and remove those no longer needed."""
+    state, training = run.state, run.config.training
+    if not run.ranks.first:
+        run.ranks.wait()
+        return
+    _refuse_divergence(run)
+    path = run.checkpoints / checkpoint_name(state.step)
+    if not (path / "COMPLETE").is_file():
+        state.averaged = [*state.averaged, state.step][-training.average_checkpoints :]
+        checkpoint = Checkpoint(
+            state,
+            {name: parameter.detach().cpu() for name, parameter in run.model.named_parameters()},
+            {name: tensor.cpu() for name, tensor in run.optimizer.tensors().items()},
+            {name: tensor.cpu() for name, tensor in run.validated_weights().items()},
+        )
+        saving = {"step": state.step}
+        write_checkpoint(
+            run.checkpoints, checkpoint, lambda name: run.listen(TrainEvent("saving", {**saving, "file": name}))
+        )
+    there = sorted(int(path.name[5:]) for path in run.checkpoints.glob("step_*") if (path / "COMPLETE").is_file())
+    prune_checkpoints(run.checkpoints, {*there[-training.keep_checkpoints :], *state.averaged})
+    run.listen(TrainEvent("checkpoint", {"step": state.step}))
+    run.ranks.wait()
+
+
+def _advance(run: Run, data: StepData, tokens: int) -> None:
+    state = run.state
+    state.step += 1
+    state.epoch, state.batch = data.next_epoch, data.next_batch
+    state.tokens += tokens
+    if run.average is not None:
+        run.average.update()
+
+
+def _share_validation(run: Run) -> None:
+    """Validate in the first process; all take over the state it decides."""
+    if run.ranks.first:
+        _validate(run)
+    run.state.__dict__.update(run.ranks.share(dict(run.state.__dict__)))
+
+
+def _validate(run: Run) -> None:
+    state, training = run.state, run.config.training
+    assert training.metric is not None
+    run.listen(TrainEvent("validating", {"step": state.step}))
+    began = time.perf_counter()
+    with weights_of(run.model, run.validated_weights()):
+        result = validate(run.as_model(), run.dev, training.metric)
+        gain = math.isfinite(result.value) and result.better_than(state.best)
+        if gain:
+            state.best, state.best_step = result.value, state.step
+            run.record.keep_weights(run.model)
+    state.validations_without_gain = 0 if gain else state.validations_without_gain + 1
+    state.plateau_wait = 0 if gain else state.plateau_wait + 1
+    if training.schedule == "plateau" and state.plateau_wait > training.plateau_patience:
+        state.plateau_drops, state.plateau_wait = state.plateau_drops + 1, 0
+    state.stopped = 0 < training.patience <= state.validations_without_gain
+    _report(run, result, gain, time.perf_counter() - began)
+
+
+def _report(run: Run, result: Validation, gain: bool, seconds: float) -> None:
+    values = {
+        "step": run.state.step,
+        "metric": result.metric,
+        "value": result.value,
+        "best": gain,
+        "perplexity": result.perplexity,
+        "free_running_perplexity": result.free_running_perplexity,
+        "seconds": seconds,
+        "samples": result.samples,
+    }
+    run.record.validation(values)
+    run.listen(TrainEvent("validation", values))
+
+
+def _average_last(run: Run) -> None:
+    """Average the last checkpoints (Vaswani et al. 2017, section 6.1) and keep that if it is better on dev."""
+    state, training = run.state, run.config.training
+    if len(state.averaged) < 2:
+        return
+    sums: dict[str, Tensor] = {}
+    for step in state.averaged:
+        saved = read_checkpoint(run.checkpoints / checkpoint_name(step))
+        for name, tensor in (saved.average or saved.model).items():
+            sums[name] = sums[name] + tensor.double() if name in sums else tensor.double()
+    averaged = {name: (tensor / len(state.averaged)).to(run.device).float() for name, tensor in sums.items()}
+    assert training.metric is not None
+    with weights_of(run.model, averaged):
+        result = validate(run.as_model(), run.dev, training.metric)
+        gain = result.better_than(state.best)
+        if gain:
+            run.record.keep_weights(run.model)
+            state.best = result.value
+    _report(run, result, gain, 0.0)
+
+
+def _refuse_divergence(run: Run) -> None:
+    if float(run.optimizer.skipped_in_a_row) >= _MOST_SKIPPED:
+        raise SeqweaveError(
+            f"training has diverged: the last {_MOST_SKIPPED} or more gradients up to step {run.state.step} were not "
+            "finite, and their updates were skipped; lower training.learning_rate, or use training.precision=fp32"
+        )
+
+
+class _Clock:
+    """Times steps; reports at most twice a second, so that the host seldom waits for a GPU."""
+
+    def __init__(self, before: float):
+        self.before = before
+        self.began = self.last = time.perf_counter()
+        self.steps = self.tokens = 0
+        self.validation_seconds = 0.0
+
+    def total(self) -> float:
+        """Seconds of training over all starts."""
+        return self.before + time.perf_counter() - self.began
+
+    def validating(self, run: Run) -> None:
+        """Keep validations out of the rates."""
+        self.last = time.perf_counter()
+        self.steps = self.tokens = 0
+
+    def report(self, run: Run, loss: Tensor, tokens: int, rate: float) -> None:
+        """Count a step; tell the listener when it is time."""
+        self.steps += 1
+        self.tokens += tokens
+        passed = time.perf_counter() - self.last
+        if passed < _SECONDS_BETWEEN_REPORTS and run.state.step != run.max_steps:
+            return
+        values = {
+            "step": run.state.step,
+            "max_steps": run.max_steps,
+            "loss": float(loss),
+            "tokens_per_second": self.tokens / passed,
+            "seconds_left": (run.max_steps - run.state.step) * passed / self.steps,
+            "learning_rate": rate,
+        }
+        _refuse_divergence(run)
+        run.record.step(values)
+        run.listen(TrainEvent("step", values))
+        self.last = time.perf_counter()
+        self.steps = self.tokens = 0

@@ -1,0 +1,28 @@
+"""The loss: cross-entropy summed over real target positions, with label smoothing."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+from seqweave.text.vocabulary import PAD
+
+
+def summed_loss(logits: Tensor, target_out: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Negative log-likelihood in nats, summed over real positions.
+
+    The caller divides by the count of real positions of the whole step, over all its batches and
+    processes, so that accumulation and more processes change nothing.
+
+    Smoothing spreads a share of the probability evenly over the vocabulary (Szegedy et al. 2016,
+    section 7).
+
+    Shape: logits (B, T, V), target_out (B, T) -> ().
+    """
+    return functional.cross_entropy(
+        logits.flatten(0, 1).float(),  # (B * T, V)
+        target_out.flatten(),  # (B * T,)
+        ignore_index=PAD,
+        reduction="sum",
+        label_smoothing=label_smoothing,
+    )

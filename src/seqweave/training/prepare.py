@@ -1,0 +1,251 @@
+"""From files and a requested config to what training needs: tokenizers, ids on disk, decided settings.
+
+Every pass over the files is a stream, so memory does not grow with the corpus. A setting left
+unset is decided here, from the data alone, and stands in the folder's config.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from seqweave.config import Config, Metric, Units, build_config
+from seqweave.data.batching import count_batches
+from seqweave.data.dataset import PairDataset, write_dataset
+from seqweave.data.readers import Pair, PairReader
+from seqweave.data.split import dev_fraction, is_dev
+from seqweave.errors import DataError
+from seqweave.model.device import has_fast_bf16
+from seqweave.text.tokenizers import Tokenizer, coverage, guess_units, train_tokenizer
+from seqweave.training.events import Listener, TrainEvent
+
+_SAMPLE = 5000  # pairs looked at to guess units and to report unknown items
+_LEAST_STEPS = 1500  # a small corpus still needs this many updates
+_MOST_VALIDATIONS = 20
+
+
+@dataclass(frozen=True)
+class DataFiles:
+    """Where the pairs are: a file of pairs, or two parallel files; and the same for dev."""
+
+    train: Path
+    train_target: Path | None = None
+    dev: Path | None = None
+    dev_target: Path | None = None
+
+    def paths(self) -> list[Path]:
+        """All files named."""
+        return [path for path in (self.train, self.train_target, self.dev, self.dev_target) if path is not None]
+
+
+@dataclass(frozen=True)
+class DevPairs:
+    """The dev texts that validations use, and how many there are in all."""
+
+    sources: list[str]
+    targets: list[str]
+    total: int
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What training starts from.
+
+    Attributes:
+        config: nothing is unset in it.
+        facts: what was found, in plain data, for the report and run.json.
+    """
+
+    config: Config
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
+    dataset: PairDataset
+    dev: DevPairs
+    facts: dict[str, Any]
+
+
+class _Pairs:
+    """The training side and the dev side of the files, each a stream that can be read again."""
+
+    def __init__(self, files: DataFiles, config: Config):
+        self.reader = PairReader(files.train, files.train_target, config.data)
+        self.dev_reader = PairReader(files.dev, files.dev_target, config.data) if files.dev else None
+        self.seed = config.training.seed
+        self.fraction = 0.0
+        self.config = config
+
+    def count(self) -> int:
+        """Read everything once; afterwards the split is decided. Returns the pairs kept."""
+        kept = sum(1 for _ in self.reader)
+        if kept == 0:
+            raise DataError(
+                "no pair is usable: see `seqweave check` for the reason of each line", self.reader.path
+            )
+        self.fraction = 0.0 if self.dev_reader else dev_fraction(kept, self.config.data.dev_size)
+        return kept
+
+    def train(self) -> Iterator[Pair]:
+        """Pairs to train on."""
+        return (pair for pair in self.reader if not is_dev(pair.source, self.seed, self.fraction))
+
+    def dev(self) -> Iterator[Pair]:
+        """Pairs held out."""
+        if self.dev_reader is not None:
+            return iter(self.dev_reader)
+        return (pair for pair in self.reader if is_dev(pair.source, self.seed, self.fraction))
+
+
+def prepare(files: DataFiles, config: Config, cache: Path, device: torch.device, listen: Listener) -> Prepared:
+    """Read, decide, tokenise; the ids go into `cache`.
+
+    Raises:
+        DataError: when a file cannot be read, or nothing usable is left on a side.
+    """
+    pairs = _Pairs(files, config)
+    listen(TrainEvent("reading", {"text": f"reading {files.train.name}"}))
+    kept = pairs.count()
+    config, reasons = _with_units(config, pairs)
+    listen(TrainEvent("reading", {"text": "learning the vocabularies"}))
+    source_tokenizer, target_tokenizer = _tokenizers(config, pairs)
+    listen(TrainEvent("reading", {"text": "writing ids"}))
+    texts = ((pair.source, pair.target) for pair in pairs.train())
+    limits = (config.data.max_source_length, config.data.max_target_length)
+    dataset, too_long = write_dataset(texts, source_tokenizer, target_tokenizer, cache, *limits)
+    if len(dataset) == 0:
+        raise DataError("no pair is left to train on: all are held out or over-long; give more pairs", files.train)
+    dev = dev_pairs(pairs.dev(), config.training.max_dev_pairs)
+    if not dev.sources:
+        raise DataError("no dev pair is left: give a dev file, or more pairs", files.dev or files.train)
+    config = decided(config, dataset, device)
+    report = pairs.reader.report
+    facts = {
+        "lines": report.lines,
+        "kept": kept,
+        "dropped": {reason: len(lines) for reason, lines in report.dropped.items()},
+        "over_long": too_long,
+        "pairs": len(dataset),
+        "dev_pairs": dev.total,
+        "dev_pairs_used": len(dev.sources),
+        "source_units": config.data.source.units,
+        "target_units": config.data.target.units,
+        "units_because": reasons,
+        "source_vocabulary": source_tokenizer.size,
+        "target_vocabulary": target_tokenizer.size,
+        "unknown_rate": {
+            "source": coverage(source_tokenizer, dev.sources[:_SAMPLE]).rate,
+            "target": coverage(target_tokenizer, dev.targets[:_SAMPLE]).rate,
+        },
+        "mean_source_length": float(np.mean(dataset.source_lengths)),
+        "mean_target_length": float(np.mean(dataset.target_lengths)),
+        "files": fingerprints(files),
+    }
+    return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts)
+
+
+def reopen(
+    files: DataFiles, config: Config, tokenizers: tuple[Tokenizer, Tokenizer], cache: Path
+) -> tuple[PairDataset, DevPairs]:
+    """The ids and dev pairs of a run that goes on; the ids are written again if they are gone."""
+    pairs = _Pairs(files, config)
+    pairs.count()
+    dev = dev_pairs(pairs.dev(), config.training.max_dev_pairs)
+    try:
+        return PairDataset.open(cache), dev
+    except DataError:
+        texts = ((pair.source, pair.target) for pair in pairs.train())
+        limits = (config.data.max_source_length, config.data.max_target_length)
+        return write_dataset(texts, *tokenizers, cache, *limits)[0], dev
+
+
+def fingerprints(files: DataFiles) -> dict[str, str]:
+    """SHA-256 of every data file by its name, so that a resumed run finds the same data."""
+    found = {}
+    for path in files.paths():
+        with path.open("rb") as file:
+            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def dev_pairs(pairs: Iterable[Pair], most: int) -> DevPairs:
+    """At most about `most` pairs, chosen by a hash of the source, so that all references of a source stay together."""
+    total = 0
+
+    def keyed() -> Iterator[tuple[bytes, int, str, str]]:
+        nonlocal total
+        for pair in pairs:
+            total += 1
+            yield _hash(pair.source), pair.line, pair.source, pair.target
+
+    chosen = heapq.nsmallest(most, keyed())
+    return DevPairs([row[2] for row in chosen], [row[3] for row in chosen], total)
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def _with_units(config: Config, pairs: _Pairs) -> tuple[Config, dict[str, str]]:
+    """Fill in units left unset, with the reason for each."""
+    if config.data.source.units is not None and config.data.target.units is not None:
+        return config, {}
+    sample = list(islice(pairs.train(), _SAMPLE))
+    settings: dict[str, Units] = {}
+    reasons: dict[str, str] = {}
+    for side, given in (("source", config.data.source.units), ("target", config.data.target.units)):
+        if given is None:
+            texts = [pair.source if side == "source" else pair.target for pair in sample]
+            settings[f"data.{side}.units"], reasons[side] = guess_units(texts, side)
+    return build_config(settings, config), reasons
+
+
+def _tokenizers(config: Config, pairs: _Pairs) -> tuple[Tokenizer, Tokenizer]:
+    if config.data.joint_vocabulary:
+        both = (text for pair in pairs.train() for text in (pair.source, pair.target))
+        joint = train_tokenizer(both, config.data.source)
+        return joint, joint
+    source = train_tokenizer((pair.source for pair in pairs.train()), config.data.source)
+    return source, train_tokenizer((pair.target for pair in pairs.train()), config.data.target)
+
+
+def decided(config: Config, dataset: PairDataset, device: torch.device) -> Config:
+    """The config with everything decided that was left unset."""
+    training = config.training
+    batches = count_batches(
+        dataset.source_lengths,
+        dataset.target_lengths,
+        batch_tokens=training.batch_tokens,
+        max_pairs=training.max_batch_pairs,
+        seed=training.seed,
+        epoch=0,
+    )
+    epoch_steps = max(1, batches // training.accumulate)
+    max_steps = training.max_steps or max(_LEAST_STEPS, epoch_steps * training.max_epochs)
+    validate_every = training.validate_every or max(1, math.ceil(max_steps / _MOST_VALIDATIONS))
+    precision = training.precision
+    if precision == "auto":
+        precision = "bf16" if has_fast_bf16(device) else "fp32"
+    longest = int(dataset.target_lengths.max())
+    ratio = float(np.max(dataset.target_lengths / np.maximum(dataset.source_lengths, 1)))
+    settings = {
+        "training.max_steps": max_steps,
+        "training.validate_every": validate_every,
+        "training.checkpoint_every": training.checkpoint_every or validate_every,
+        "training.metric": training.metric or _metric_for(config.data.target.units),
+        "training.precision": precision,
+        "search.max_length": config.search.max_length or 2 * longest + 10,
+        "search.max_length_ratio": config.search.max_length_ratio or round(ratio + 0.005, 2),
+    }
+    return build_config(settings, config)
+
+
+def _metric_for(units: Units | None) -> Metric:
+    return "bleu" if units in ("word", "subword") else "token_error_rate"

@@ -1,0 +1,183 @@
+"""What a run writes into its folder: config, tokenizers, events, samples, the best weights, the card."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from seqweave import folder as files
+from seqweave.config import Config, config_from_json, config_to_json
+from seqweave.errors import ModelFolderError
+from seqweave.evaluation.metrics import Metrics
+from seqweave.evaluation.report import metrics_markdown
+from seqweave.text.tokenizers import Tokenizer
+
+CACHE = "cache"
+Status = str  # preparing, training, finished
+
+
+class Record:
+    """Writes the files of one run; only the first process writes.
+
+    `run.json` says what was asked for, on which data, and how far the run is; it is what makes a
+    folder a run, and it is written before anything else.
+    """
+
+    def __init__(self, folder: Path, writes: bool = True):
+        self.folder = folder
+        self.writes = writes
+
+    @property
+    def cache(self) -> Path:
+        """Where the ids are while training."""
+        return self.folder / CACHE
+
+    def run(self, status: Status, requested: Config, facts: Mapping[str, Any]) -> None:
+        """Write run.json."""
+        content = {
+            "status": status,
+            "requested": requested.model_dump(mode="json"),
+            "facts": dict(facts),
+            "versions": {"torch": torch.__version__, "python": platform.python_version()},
+            "threads": torch.get_num_threads(),
+            "machine": platform.machine(),
+        }
+        self._json(files.RUN, content)
+
+    def prepared(self, config: Config, source: Tokenizer, target: Tokenizer) -> None:
+        """Write config.json and the tokenizers."""
+        self._bytes(files.CONFIG, config_to_json(config).encode())
+        self._bytes(files.SOURCE_TOKENIZER, source.to_json().encode())
+        self._bytes(files.TARGET_TOKENIZER, target.to_json().encode())
+
+    def keep_weights(self, model: nn.Module) -> None:
+        """The best weights so far become the folder's, which can be used at once."""
+        if self.writes:
+            files.save_weights(model, self.folder / files.WEIGHTS)
+            files.write_manifest(self.folder, files.REQUIRED)
+
+    def step(self, values: Mapping[str, Any]) -> None:
+        """A line of progress in events.jsonl, every few seconds."""
+        self._append(files.EVENTS, {"event": "step", **values})
+
+    def validation(self, values: Mapping[str, Any]) -> None:
+        """A line in events.jsonl, and the samples in samples.jsonl."""
+        figures = {key: value for key, value in values.items() if key != "samples"}
+        self._append(files.EVENTS, {"event": "validation", **figures})
+        for sample in values["samples"]:
+            self._append(files.SAMPLES, {"step": values["step"], **sample})
+
+    def forget_after(self, step: int) -> None:
+        """Drop lines of steps that a resumed run will do again."""
+        for name in (files.EVENTS, files.SAMPLES):
+            path = self.folder / name
+            if not path.is_file() or not self.writes:
+                continue
+            lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line]
+            kept = [line for line in lines if _step_of(line) <= step]
+            files.write_atomic(path, "".join(line + "\n" for line in kept).encode())
+
+    def finished(self, metrics: Metrics, config: Config, facts: Mapping[str, Any], parameters: int) -> None:
+        """Write metrics.json and the model card; the manifest covers everything from here on."""
+        if not self.writes:
+            return
+        self._json(files.METRICS, metrics.to_json())
+        samples = _last_samples(self.folder / files.SAMPLES)
+        self._bytes(files.MODEL_CARD, model_card(metrics, config, facts, parameters, samples).encode())
+
+    def seal(self) -> None:
+        """Write the manifest over all files of a finished model."""
+        if self.writes:
+            names = (files.MODEL_CARD, files.RUN, files.METRICS, files.SAMPLES, files.EVENTS)
+            there = [name for name in names if (self.folder / name).is_file()]
+            files.write_manifest(self.folder, [*files.REQUIRED, *there])
+
+    def _json(self, name: str, content: Any) -> None:
+        self._bytes(name, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+
+    def _bytes(self, name: str, content: bytes) -> None:
+        if self.writes:
+            files.write_atomic(self.folder / name, content)
+
+    def _append(self, name: str, content: Mapping[str, Any]) -> None:
+        if self.writes:
+            with (self.folder / name).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(content, ensure_ascii=False) + "\n")
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """run.json of a folder, or None when there is none.
+
+    Raises:
+        ModelFolderError: when it is damaged.
+    """
+    if not (folder / files.RUN).is_file():
+        return None
+    content = files.read_json(folder / files.RUN)
+    if not isinstance(content, dict) or not {"status", "requested", "facts"} <= content.keys():
+        raise ModelFolderError(f"{folder / files.RUN} is not what seqweave wrote: train into another folder, or use --restart")
+    return content
+
+
+def requested_config(run: Mapping[str, Any], folder: Path) -> Config:
+    """The config that a run was started with."""
+    return config_from_json(json.dumps(run["requested"]), str(folder / files.RUN))
+
+
+def model_card(
+    metrics: Metrics, config: Config, facts: Mapping[str, Any], parameters: int, samples: list[dict[str, Any]]
+) -> str:
+    """The README.md of a model folder: what it is, how it was made, how good it is."""
+    model = config.model
+    attention = "no attention" if model.attention == "none" else f"{model.attention} attention ({model.attention_position})"
+    rows = "\n".join(
+        f"| {_cell(row['source'])} | {_cell(row['target'])} | {_cell(row['output'])} |" for row in samples
+    )
+    return f"""# A seqweave model
+
+{model.cell.upper()} encoder-decoder, {attention}, {parameters:,} parameters.
+Trained on {facts["pairs"]:,} pairs ({facts["source_units"]} to {facts["target_units"]}), seed {config.training.seed}, \
+precision {config.training.precision}. All settings are in `config.json`, all facts of the run in `run.json`.
+
+## Figures on the dev pairs
+
+{facts["dev_pairs_used"]:,} of {facts["dev_pairs"]:,} dev pairs, beam {config.search.beam_size}. The weights were selected on these
+pairs, so expect a little less on new data.
+
+{metrics_markdown(metrics)}
+
+## Samples
+
+| source | target | output |
+|---|---|---|
+{rows}
+
+## Use
+
+    seqweave predict DIR < sources.txt
+    seqweave evaluate DIR pairs.tsv
+"""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _step_of(line: str) -> int:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return 1 << 62  # a line cut short by a kill
+
+
+def _last_samples(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    return [row for row in rows if row["step"] == rows[-1]["step"]][-5:]

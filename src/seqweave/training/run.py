@@ -1,0 +1,228 @@
+"""`seqweave.train`: from files to a finished model folder, or on from where it was stopped."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from seqweave import folder as files
+from seqweave.config import Config, PresetName, build_config, differing_keys, resolve_settings
+from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
+from seqweave.evaluation.evaluate import evaluate_model
+from seqweave.model.build import build_model
+from seqweave.model.device import choose_device
+from seqweave.model.seq2seq import parameter_count
+from seqweave.search.predictor import load
+from seqweave.text.tokenizers import Tokenizer
+from seqweave.training.checkpoint import newest_checkpoint, prune_checkpoints, remove_leftovers
+from seqweave.training.distributed import Ranks, joined_ranks
+from seqweave.training.events import Listener, TrainEvent, ignore
+from seqweave.training.loop import Run, estimate_seconds, run_training
+from seqweave.training.prepare import DataFiles, fingerprints, prepare, reopen
+from seqweave.training.record import Record, read_run, requested_config
+
+PathLike = Path | str
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a call of `train` ended; `metrics` are those on dev, once finished."""
+
+    folder: Path
+    status: Literal["finished", "interrupted", "already_finished"]
+    step: int
+    max_steps: int
+    metrics: dict[str, Any] | None
+
+
+def train(
+    data: PathLike,
+    out: PathLike,
+    *,
+    target_file: PathLike | None = None,
+    dev: PathLike | None = None,
+    dev_target: PathLike | None = None,
+    preset: PresetName | None = None,
+    config_file: PathLike | None = None,
+    settings: Iterable[str] | Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    restart: bool = False,
+    listen: Listener = ignore,
+) -> TrainResult:
+    """Train a model, or go on with a run that was stopped.
+
+    Args:
+        data: file of pairs (TSV, JSONL, gz of each), or of sources when `target_file` is given.
+        out: the model folder; a folder with the same settings and data is continued.
+        target_file: targets, line by line beside `data`.
+        dev, dev_target: pairs to validate on; else they are held out of `data` by distinct source.
+        preset: tiny, small or base; then `config_file` (TOML), then `settings`, then `seed` on top.
+        settings: `KEY=VALUE` texts, or a mapping of dotted keys.
+        device: auto, cpu, cuda or mps.
+        restart: train anew where `out` holds a run.
+        listen: told what happens, see `seqweave.training.events`.
+
+    Raises:
+        ConfigError: settings are wrong, or `out` holds a run with other settings.
+        DataError: the data cannot be used; `out` is left as it was.
+        ModelFolderError: `out` is something else than a run, or damaged.
+        LimitError: the disk is full; the last checkpoint is kept.
+    """
+    config = resolve_settings(preset, Path(config_file) if config_file else None, settings or ())
+    if seed is not None:
+        config = build_config({"training.seed": seed}, config)
+    given = DataFiles(Path(data), _path(target_file), _path(dev), _path(dev_target))
+    if given.dev_target is not None and given.dev is None:
+        raise ConfigError("a dev target file was given without a dev file: give both")
+    where = choose_device(device)
+    with joined_ranks(where) as ranks:
+        record = Record(Path(out), ranks.first)
+        found = ranks.share(_look(record.folder, config, given, restart) if ranks.first else None)
+        if found == "finished":
+            return _already_finished(record.folder)
+        if found == "new" and ranks.first:
+            _prepare_folder(record, config, given, where, listen)
+        ranks.wait()
+        return _continue(record, config, given, where, ranks, listen)
+
+
+def _look(folder: Path, config: Config, given: DataFiles, restart: bool) -> Literal["new", "resume", "finished"]:
+    """What is in the folder; refuses what must not be overwritten."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return "new"
+    run = read_run(folder) if folder.is_dir() else None
+    if run is None:
+        raise ModelFolderError(f"{folder} exists and is not a seqweave run: choose another folder for -o")
+    if restart:
+        return "new"
+    changes = differing_keys(requested_config(run, folder), config)
+    if changes:
+        listed = ", ".join(f"{key} (was {old}, now {new})" for key, (old, new) in changes.items())
+        raise ConfigError(f"{folder} holds a run with other settings: {listed}; use these, another folder, or --restart")
+    if run["facts"].get("files") and run["facts"]["files"] != fingerprints(given):
+        raise DataError(f"the data have changed since the run in {folder} began: use the same files, or --restart")
+    if run["status"] == "finished":
+        return "finished"
+    return "resume" if run["status"] == "training" else "new"
+
+
+def _prepare_folder(record: Record, config: Config, given: DataFiles, device: torch.device, listen: Listener) -> None:
+    """Make the folder up to the first step; on a user's mistake nothing of it stays."""
+    old = record.folder.exists()
+    aside = record.folder.with_name(record.folder.name + ".replaced")
+    if old and any(record.folder.iterdir()):
+        shutil.rmtree(aside, ignore_errors=True)
+        record.folder.rename(aside)
+    try:
+        record.folder.mkdir(parents=True, exist_ok=True)
+        record.run("preparing", config, {})
+        prepared = prepare(given, config, record.cache, device, listen)
+        record.prepared(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
+        # A first build finds settings that do not fit, before the folder counts as a run.
+        build_model(prepared.config.model, prepared.source_tokenizer.size, prepared.target_tokenizer.size)
+        record.run("training", config, prepared.facts)
+    except (SeqweaveError, OSError):
+        shutil.rmtree(record.folder, ignore_errors=True)
+        if aside.exists():
+            aside.rename(record.folder)
+        elif old:
+            record.folder.mkdir(exist_ok=True)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _continue(
+    record: Record, requested: Config, given: DataFiles, device: torch.device, ranks: Ranks, listen: Listener
+) -> TrainResult:
+    """Train from the newest checkpoint, or from the start when there is none."""
+    folder = record.folder
+    config = files.read_config(folder)
+    facts = (read_run(folder) or {})["facts"]
+    tokenizers = (
+        Tokenizer.from_file(folder / files.SOURCE_TOKENIZER),
+        Tokenizer.from_file(folder / files.TARGET_TOKENIZER),
+    )
+    dataset, dev = reopen(given, config, tokenizers, record.cache)
+    torch.manual_seed(config.training.seed)
+    model = build_model(config.model, tokenizers[0].size, tokenizers[1].size).to(device)
+    run = Run(config, model, tokenizers, dataset, dev, device, ranks, record, listen)
+    parameters = parameter_count(model)
+    shown = {"device": str(device), "precision": config.training.precision, "parameters": parameters}
+    shown |= {"max_steps": run.max_steps, "metric": config.training.metric}
+    listen(TrainEvent("found", {**facts, **shown}))
+    _resume(run)
+    seconds = estimate_seconds(run)
+    listen(TrainEvent("estimate", {"seconds": seconds, "steps": run.max_steps - run.state.step}))
+    with _stop_signals() as wants_stop:
+        reason = run_training(run, wants_stop.is_set)
+    listen(TrainEvent("finished", {"step": run.state.step, "reason": reason}))
+    if reason == "interrupted":
+        return TrainResult(folder, "interrupted", run.state.step, run.max_steps, None)
+    metrics = _finish(run, requested, facts, parameters) if ranks.first else None
+    ranks.wait()
+    return TrainResult(folder, "finished", run.state.step, run.max_steps, metrics)
+
+
+def _resume(run: Run) -> None:
+    if run.ranks.first:
+        remove_leftovers(run.checkpoints)
+    run.ranks.wait()
+    newest = newest_checkpoint(run.checkpoints)
+    if newest is not None:
+        run.resume(newest)
+        run.listen(TrainEvent("resumed", {"step": run.state.step}))
+    run.record.forget_after(run.state.step)
+
+
+def _finish(run: Run, requested: Config, facts: Mapping[str, Any], parameters: int) -> dict[str, Any]:
+    """Measure the best weights on dev, write the card, seal the folder, drop what only training needed."""
+    record = run.record
+    if not (record.folder / files.WEIGHTS).is_file():
+        raise SeqweaveError(
+            f"no validation of {record.folder} gave a finite {run.config.training.metric}: lower "
+            "training.learning_rate and train again with --restart"
+        )
+    model = load(record.folder, str(run.device.type))
+    metrics = evaluate_model(model, run.dev.sources, run.dev.targets)
+    record.finished(metrics, run.config, facts, parameters)
+    final = {"parameters": parameters, "steps": run.state.step, "seconds": round(run.state.seconds, 1)}
+    record.run("finished", requested, {**facts, **final, "best_step": run.state.best_step})
+    record.seal()
+    prune_checkpoints(run.checkpoints, {run.state.step})
+    shutil.rmtree(record.cache, ignore_errors=True)
+    return metrics.to_json()
+
+
+def _already_finished(folder: Path) -> TrainResult:
+    run = read_run(folder) or {}
+    metrics = files.read_json(folder / files.METRICS)
+    steps = int(run["facts"].get("steps", 0))
+    return TrainResult(folder, "already_finished", steps, steps, metrics)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """SIGINT and SIGTERM ask for a stop after the current step; outside the main thread nothing is caught."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _path(value: PathLike | None) -> Path | None:
+    return None if value is None else Path(value)

@@ -1,0 +1,57 @@
+"""All that a run needs to continue, besides weights and optimizer moments: a few numbers.
+
+Random numbers need no state of their own: torch's generator is seeded anew for each batch from
+(seed, step, batch, rank), and the order of the batches is a function of (seed, epoch). So a
+resumed run draws exactly what the unbroken one would have drawn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+
+
+@dataclass
+class TrainState:
+    """Where a run is.
+
+    Attributes:
+        step: optimizer updates done.
+        epoch, batch: where in the data the next batch is: batches already taken of this epoch.
+        tokens: real source and target positions trained on.
+        seconds: time spent training, validation included, over all starts.
+        best: the best value of the selecting metric so far, and its step.
+        validations_without_gain: since the best one.
+        plateau_drops, plateau_wait: for the plateau schedule.
+        stopped: early stopping has ended the run.
+        averaged: steps of the checkpoints that a final average would take.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    best: float | None = None
+    best_step: int = 0
+    validations_without_gain: int = 0
+    plateau_drops: int = 0
+    plateau_wait: int = 0
+    stopped: bool = False
+    averaged: list[int] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        """Indented JSON; floats come back bit for bit."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> TrainState:
+        """What `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+def batch_seed(seed: int, step: int, batch: int, rank: int) -> int:
+    """The seed of torch's generator for one batch of one process: equal inputs, equal draws."""
+    text = f"{seed} {step} {batch} {rank}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1

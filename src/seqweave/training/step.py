@@ -1,0 +1,108 @@
+"""One optimizer step, and the stream of batches that feeds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seqweave.config import TrainConfig
+from seqweave.data.batching import epoch_batches
+from seqweave.data.dataset import PairDataset, collate
+from seqweave.model.seq2seq import Seq2Seq
+from seqweave.training.distributed import Ranks
+from seqweave.training.events import Listener, TrainEvent
+from seqweave.training.losses import summed_loss
+from seqweave.training.optimizer import Optimizer
+from seqweave.training.state import batch_seed
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class StepData:
+    """The batches of one step, over all processes, and where in the data the next step begins."""
+
+    batches: list[Indices]
+    next_epoch: int
+    next_batch: int
+
+
+def step_stream(dataset: PairDataset, training: TrainConfig, world: int, epoch: int, batch: int) -> Iterator[StepData]:
+    """Steps from a position in the data on, without end; a pure function of its arguments.
+
+    A step takes `accumulate * world` batches and may reach into the next epoch.
+    """
+    size = training.accumulate * world
+    taken: list[Indices] = []
+    while True:
+        for indices in islice(_epoch(dataset, training, epoch), batch, None):
+            taken.append(indices)
+            batch += 1
+            if len(taken) == size:
+                yield StepData(taken, epoch, batch)
+                taken = []
+        epoch, batch = epoch + 1, 0
+
+
+def _epoch(dataset: PairDataset, training: TrainConfig, epoch: int) -> Iterator[Indices]:
+    return epoch_batches(
+        dataset.source_lengths,
+        dataset.target_lengths,
+        batch_tokens=training.batch_tokens,
+        max_pairs=training.max_batch_pairs,
+        seed=training.seed,
+        epoch=epoch,
+    )
+
+
+@dataclass
+class Stepper:
+    """Runs optimizer steps on this process's share of the batches."""
+
+    model: Seq2Seq
+    optimizer: Optimizer
+    dataset: PairDataset
+    training: TrainConfig
+    device: torch.device
+    ranks: Ranks
+    listen: Listener
+
+    def run(self, step: int, data: StepData, rate: float, stop: bool) -> tuple[Tensor, int, bool]:
+        """One optimizer step.
+
+        Returns:
+            The loss for each real target position of this process's batches, with smoothing (a tensor,
+            so that the host need not wait), the real positions of the whole step, and whether any
+            process wants to stop.
+        """
+        target_tokens, tokens = self._count(data.batches)
+        loss = self.backward(step, data.batches, target_tokens)
+        stop = self.ranks.sum_gradients(self.optimizer.parameters, stop)
+        self.optimizer.update(rate)
+        return loss, tokens, stop
+
+    def backward(self, step: int, batches: list[Indices], target_tokens: int) -> Tensor:
+        """Gradients of the loss divided by all the step's target positions; returns this process's part of it."""
+        total = torch.zeros((), device=self.device)
+        for index in range(self.ranks.rank, len(batches), self.ranks.world):
+            torch.manual_seed(batch_seed(self.training.seed, step, index, self.ranks.rank))
+            batch = collate(self.dataset, batches[index]).to(self.device)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16"):
+                logits = self.model(batch.source, batch.source_lengths, batch.target_in)
+            loss = summed_loss(logits, batch.target_out, self.training.label_smoothing) / target_tokens
+            loss.backward()
+            total += loss.detach()
+            self.listen(TrainEvent("batch", {"step": step, "batch": index}))
+        return total
+
+    def _count(self, batches: list[Indices]) -> tuple[int, int]:
+        """Target positions with `<eos>`, and source and target positions, of all batches: known without asking others."""
+        indices = np.concatenate(batches)
+        target = int(self.dataset.target_lengths[indices].sum()) + len(indices)
+        return target, target + int(self.dataset.source_lengths[indices].sum())
