@@ -1,0 +1,65 @@
+"""A decoder's `forward`, fused or not, is its repeated step."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+
+from architectures import CASES, small_batch, small_model
+from seqweave.config import ModelConfig
+from seqweave.model import decoder as decoders
+from seqweave.model.decoder import looped
+
+assert_close = partial(torch.testing.assert_close, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
+def test_forward_equals_looped(config: ModelConfig) -> None:
+    model = small_model(config)
+    source, lengths, target_in = small_batch()
+    state = model.start(model.encode(source, lengths))
+    embedded = model.target_embedding(target_in)
+    readout, weights = model.decoder(embedded, state)
+    expected, expected_weights = looped(model.decoder, embedded, state)
+    assert_close(readout, expected)
+    assert (weights is None) == (expected_weights is None) == (config.attention == "none")
+    if weights is not None:
+        assert_close(weights, expected_weights)
+
+
+@pytest.mark.parametrize(
+    ("name", "fused"),
+    [
+        ("lstm-general-after", True),
+        ("gru-additive-between", True),
+        ("gru-none-first", True),
+        ("lstm-none-every_step", True),
+        ("lstm-general-feeding", False),
+        ("gru-additive-before", False),
+    ],
+)
+def test_what_can_be_fused_is(name: str, fused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def watched(*arguments: object) -> object:
+        calls.append(name)
+        return looped(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(decoders, "looped", watched)
+    source, lengths, target_in = small_batch()
+    small_model(CASES[name])(source, lengths, target_in)
+    assert calls == ([] if fused else [name])
+
+
+def test_input_feeding_starts_from_zeros() -> None:
+    model = small_model(CASES["lstm-general-feeding"])
+    source, lengths, target_in = small_batch()
+    state = model.start(model.encode(source, lengths))
+    assert state.feed is not None
+    assert state.feed.shape == (4, 6)
+    assert not state.feed.any()
+    after = model.step(target_in[:, 0], state).state
+    assert after.feed is not None
+    assert after.feed.any()
