@@ -1,0 +1,109 @@
+"""Search over every architecture: what it finds is what the model says, and nothing depends on the batch."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+
+from architectures import CASES, small_batch, small_model
+from seqweave.config import ModelConfig
+from seqweave.data.dataset import make_batch
+from seqweave.model.seq2seq import Seq2Seq
+from seqweave.search.beam import beam_search
+from seqweave.search.contract import Found
+from seqweave.search.exhaustive import exhaustive_search
+from seqweave.search.greedy import greedy_search
+from seqweave.search.score import force_score
+
+architectures = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
+LIMITS = torch.tensor([8, 5, 8, 3])
+TOLERANCE = 1e-4
+
+
+@cache
+def model_of(config: ModelConfig) -> Seq2Seq:
+    """A model whose hypotheses end at different lengths, some before their limit."""
+    model = small_model(config)
+    with torch.no_grad():
+        model.generator.bias[3] += 2.5  # <eos>
+    return model
+
+
+def searched(config: ModelConfig, rows: slice = slice(None), beam_size: int = 3) -> list[list[Found]]:
+    source, lengths, _ = small_batch()
+    source, lengths = source[rows], lengths[rows]
+    return beam_search(
+        model_of(config),
+        source[:, : int(lengths.max())],
+        lengths,
+        LIMITS[rows],
+        beam_size=beam_size,
+        n_best=beam_size,
+        length_penalty=1.0,
+        return_attention=True,
+    )
+
+
+def assert_same(one: Found, other: Found) -> None:
+    assert one.ids == other.ids
+    assert one.finished == other.finished
+    assert one.score == pytest.approx(other.score, abs=TOLERANCE)
+    assert one.token_log_probs == pytest.approx(other.token_log_probs, abs=TOLERANCE)
+    assert (one.attention is None) == (other.attention is None)
+    if one.attention is not None and other.attention is not None:
+        width = min(one.attention.shape[1], other.attention.shape[1])
+        assert one.attention[:, :width] == pytest.approx(other.attention[:, :width], abs=TOLERANCE)
+        assert not one.attention[:, width:].any()
+        assert not other.attention[:, width:].any()
+
+
+@architectures
+def test_searched_score_is_forced_score(config: ModelConfig) -> None:
+    source, lengths, _ = small_batch()
+    results = searched(config)
+    pairs = [(row, found) for row, group in enumerate(results) for found in group if found.finished]
+    assert pairs
+    sources = [source[row, : lengths[row]].tolist() for row, _ in pairs]
+    batch = make_batch(sources, [found.ids for _, found in pairs])
+    forced = force_score(model_of(config), batch, return_attention=True)
+    for (_, found), other in zip(pairs, forced, strict=True):
+        assert_same(found, other)
+
+
+@architectures
+def test_beam_of_one_is_greedy(config: ModelConfig) -> None:
+    source, lengths, _ = small_batch()
+    greedy = greedy_search(model_of(config), source, lengths, LIMITS, length_penalty=1.0, return_attention=True)
+    for [found], other in zip(searched(config, beam_size=1), greedy, strict=True):
+        assert_same(found, other)
+
+
+@architectures
+def test_a_batch_finds_what_each_sentence_finds_alone(config: ModelConfig) -> None:
+    together = searched(config)
+    for row, group in enumerate(together):
+        [alone] = searched(config, slice(row, row + 1))
+        assert len(alone) == len(group) == 3
+        for found, other in zip(group, alone, strict=True):
+            assert_same(found, other)
+
+
+@pytest.mark.parametrize(
+    "name", ["lstm-general-after", "gru-additive-before", "lstm-dot-feeding", "rnn-concat-between", "gru-none-first"]
+)
+def test_a_beam_as_wide_as_the_language_finds_the_best(name: str) -> None:
+    model = model_of(CASES[name])
+    source, lengths, _ = small_batch()
+    for row in range(4):
+        one = source[row : row + 1, : lengths[row]]
+        length = lengths[row : row + 1]
+        # Six items besides <pad>, <bos> and <eos>: 36 prefixes of two items, 43 outputs of at most three positions.
+        every = exhaustive_search(model, one, length, 3, length_penalty=1.0)
+        [found] = beam_search(
+            model, one, length, torch.tensor([3]), beam_size=64, n_best=5, length_penalty=1.0, stop="proven"
+        )
+        assert len(found) == 5
+        for got, best in zip(found, every, strict=False):
+            assert_same(got, best)
