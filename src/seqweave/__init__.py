@@ -1,0 +1,68 @@
+"""seqweave: from a file of pairs to a sequence-to-sequence model.
+
+    seqweave.train("pairs.tsv", "model")
+    model = seqweave.load("model")
+    model.predict(["a text"])
+
+Names are imported when they are first used, so that `import seqweave` loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seqweave.config import Config
+    from seqweave.errors import ConfigError, DataError, ExportError, LimitError, ModelFolderError, SeqweaveError
+    from seqweave.evaluation.metrics import Metrics
+    from seqweave.search.predictor import Hypothesis, Model, load
+    from seqweave.training.run import TrainResult, train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "DataError",
+    "ExportError",
+    "Hypothesis",
+    "LimitError",
+    "Metrics",
+    "Model",
+    "ModelFolderError",
+    "SeqweaveError",
+    "TrainResult",
+    "__version__",
+    "load",
+    "train",
+]
+
+_HOMES = {
+    "Config": "config",
+    "ConfigError": "errors",
+    "DataError": "errors",
+    "ExportError": "errors",
+    "Hypothesis": "search.predictor",
+    "LimitError": "errors",
+    "Metrics": "evaluation.metrics",
+    "Model": "search.predictor",
+    "ModelFolderError": "errors",
+    "SeqweaveError": "errors",
+    "TrainResult": "training.run",
+    "load": "search.predictor",
+    "train": "training.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'seqweave' has no attribute {name!r}")
+    value = getattr(import_module(f"seqweave.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

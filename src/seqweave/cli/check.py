@@ -1,0 +1,107 @@
+"""`seqweave check`: what is in a data file, before training on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seqweave.cli.common import Data, Json, TargetFile, count, print_json
+
+if TYPE_CHECKING:
+    from seqweave.data.check import DataCheck, Lengths
+
+BAR = 40  # columns of the longest bar
+SHOWN = 10  # line numbers shown of a reason
+
+
+def check(
+    data: Data,
+    target_file: TargetFile = None,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="Another split, to look for sources it shares; may be given again."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of data, as for `train`.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Print what would be used of DATA and what dropped, lengths, repeats and leakage.
+
+    Exit code 1 when a line would be dropped.
+
+    Example: seqweave check train.tsv --split dev=dev.tsv
+    """
+    from seqweave.config import resolve_settings
+    from seqweave.data.check import check_data
+
+    config = resolve_settings(settings=set_ or [])
+    found = check_data(data, target_file, config.data, _splits(split or []))
+    if json:
+        print_json(found.to_json())
+    else:
+        print("\n".join(_report(found)))
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+def _splits(texts: Sequence[str]) -> dict[str, Path]:
+    from seqweave.errors import ConfigError
+
+    splits = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise ConfigError(f"--split takes NAME=FILE, such as --split dev=dev.tsv, but got {text!r}")
+        splits[name] = Path(path)
+    return splits
+
+
+def _report(found: DataCheck) -> Iterator[str]:
+    target = "" if found.target_path is None else f" and {found.target_path}"
+    dropped = found.lines - found.kept
+    yield f"{found.path}{target}: {count(found.lines, 'line')}, {found.kept:,} kept, {dropped:,} dropped"
+    for reason, lines in found.dropped.items():
+        yield f"  {reason}: {count(len(lines), 'line')} ({_some(lines)})"
+    if not found.kept:
+        return
+    for side, measures in found.lengths.items():
+        for measure, lengths in measures.items():
+            yield ""
+            yield from _histogram(f"{side}, {measure}", lengths)
+    yield ""
+    yield f"repeated pairs: {found.duplicates:,}{_in_brackets(found.duplicate_lines)}"
+    yield f"sources with several targets: {found.conflicting_sources:,}"
+    for conflict in found.conflicts[:3]:
+        yield f"  {conflict.targets} targets: lines {_some(conflict.lines)}"
+    yield (
+        f"target characters for a source character: {found.median_ratio:.2f} (median); "
+        f"far from it: {found.ratio_outliers:,}{_in_brackets(found.ratio_outlier_lines)}"
+    )
+    for leak in found.leakage:
+        yield f"sources of {leak.second} that are also in {leak.first}: {leak.pairs:,} ({100 * leak.share:.1f}%)"
+    yield ""
+    yield "the first pairs:"
+    for pair in found.samples:
+        yield f"  {pair.line}: {pair.source}  ->  {pair.target}"
+
+
+def _histogram(title: str, lengths: Lengths) -> Iterator[str]:
+    middle, high, longest = (lengths.quantiles[share] for share in ("0.5", "0.99", "1"))
+    yield f"{title}: mean {lengths.mean:.1f}, median {middle}, 99% {high}, longest {longest}"
+    most = max(lengths.counts)
+    for low, above, number in zip(lengths.edges, lengths.edges[1:], lengths.counts, strict=False):
+        bar = "█" * -(-number * BAR // most)
+        yield f"  {low:>6} to {above - 1:<6} {number:>10,} {bar}".rstrip()
+
+
+def _some(lines: Sequence[int]) -> str:
+    more = len(lines) - SHOWN
+    return ", ".join(map(str, lines[:SHOWN])) + (f", and {more:,} more" if more > 0 else "")
+
+
+def _in_brackets(lines: Sequence[int]) -> str:
+    return f" (lines {_some(lines)})" if lines else ""

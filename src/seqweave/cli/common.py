@@ -1,0 +1,66 @@
+"""What several verbs share: their arguments, and small pieces of input and output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from seqweave.config import DataConfig
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Model folder, as `seqweave train -o` wrote it.")]
+Data = Annotated[
+    Path, typer.Argument(metavar="DATA", help="Pairs as TSV or JSONL, also .gz; or the source side of two files.")
+]
+TargetFile = Annotated[
+    Path | None, typer.Argument(metavar="[TARGET_FILE]", help="The target side, when DATA is the source side.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+BeamSize = Annotated[
+    int | None, typer.Option(metavar="K", help="Hypotheses kept a sentence; 1: greedy. Default: the model's setting.")
+]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]
+
+
+def print_json(value: Any, indent: int | None = 2) -> None:
+    """Print a value as JSON; without indent, on one line."""
+    print(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def note(text: str) -> None:
+    """Say something that is not the result: on stderr."""
+    print(f"seqweave: {text}", file=sys.stderr)
+
+
+def one_line(text: str) -> str:
+    """The text with line ends as blanks, so that a line out belongs to a line in."""
+    return text.replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: `1 pair`, `2,000 pairs`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def read_pairs(path: Path, target_path: Path | None, config: DataConfig) -> tuple[list[str], list[str]]:
+    """All usable pairs as sources and targets; dropped lines are said on stderr.
+
+    Raises:
+        DataError: when the file cannot be read, or no pair of it is usable.
+    """
+    from seqweave.data.readers import PairReader
+    from seqweave.errors import DataError
+
+    reader = PairReader(path, target_path, config)
+    pairs = list(reader)
+    report = reader.report
+    if not pairs:
+        raise DataError("there must be a usable pair, but there is none: `seqweave check` tells what is wrong", path)
+    if report.dropped:
+        reasons = ", ".join(f"{reason} ({len(lines):,})" for reason, lines in report.dropped.items())
+        note(f"{path}: {report.dropped_lines:,} of {count(report.lines, 'line')} left out: {reasons}")
+    return [pair.source for pair in pairs], [pair.target for pair in pairs]

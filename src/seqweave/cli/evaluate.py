@@ -1,0 +1,32 @@
+"""`seqweave evaluate`: a model's figures on a file of pairs."""
+
+from __future__ import annotations
+
+from seqweave.cli.common import BeamSize, Data, Device, Folder, Json, TargetFile, print_json, read_pairs
+
+
+def evaluate(
+    folder: Folder,
+    data: Data,
+    target_file: TargetFile = None,
+    beam_size: BeamSize = None,
+    json: Json = False,
+    device: Device = "auto",
+) -> None:
+    """Decode DATA and print exact match, error rates, BLEU, chrF and TER with 95% intervals, in percent.
+
+    Pairs with the same source are its references; the best one counts.
+
+    Example: seqweave evaluate model test.tsv --beam-size 5
+    """
+    from seqweave.evaluation.evaluate import evaluate_model
+    from seqweave.evaluation.report import metrics_table
+    from seqweave.search.predictor import load
+
+    model = load(folder, device)
+    sources, targets = read_pairs(data, target_file, model.config.data)
+    metrics = evaluate_model(model, sources, targets, beam_size=beam_size)
+    if json:
+        print_json(metrics.to_json())
+    else:
+        print(metrics_table(metrics))

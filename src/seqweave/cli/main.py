@@ -1,0 +1,145 @@
+"""`seqweave VERB ...`: the verbs, and how errors, interrupts and closed pipes end a command.
+
+Exit codes: 0 done; 1 `check` found lines that would be dropped; 2 a mistake of the user, told in one
+sentence; 130 interrupted. Nothing heavy is imported before a verb runs.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from seqweave import __version__
+from seqweave.cli.check import check
+from seqweave.cli.compare import compare
+from seqweave.cli.demo import demo
+from seqweave.cli.evaluate import evaluate
+from seqweave.cli.info import info
+from seqweave.cli.predict import predict
+from seqweave.cli.score import score
+from seqweave.cli.train import settings_help, train
+from seqweave.errors import SeqweaveError
+
+INTERRUPTED = 130
+WRONG = 2
+
+
+class _Group(TyperGroup):
+    """The verbs; errors that a user can mend become one sentence."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("seqweave: interrupted", file=sys.stderr)
+            raise SystemExit(INTERRUPTED) from None
+        except BrokenPipeError:
+            _silence_stdout()
+            raise SystemExit(0) from None
+        except (SeqweaveError, OSError) as error:
+            if ctx.params.get("debug"):
+                raise
+            print(f"seqweave: error: {_sentence(error)}", file=sys.stderr)
+            raise SystemExit(WRONG) from None
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # the list of settings keeps its lines, and brackets are text
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"seqweave {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Turns a file of pairs into a sequence-to-sequence model.
+
+    Try `seqweave demo`, or `seqweave train pairs.tsv -o model`.
+    """
+    level = logging.DEBUG if debug else logging.WARNING
+    logging.basicConfig(format="seqweave: %(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("seqweave").setLevel(level)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+app.command("train", epilog=settings_help())(train)
+app.command("predict")(predict)
+app.command("evaluate")(evaluate)
+app.command("score")(score)
+app.command("compare")(compare)
+app.command("info")(info)
+app.command("check")(check)
+app.command("demo")(demo)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and give its exit code.
+
+    Args:
+        argv: words after `seqweave`; None: those of this process.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        app(args=two_dev_files(words), prog_name="seqweave")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+def two_dev_files(words: Sequence[str]) -> list[str]:
+    """`--dev A B` as `--dev A --dev-target B`, because an option takes a fixed number of values.
+
+    So the arguments of `train` stand before `--dev`.
+    """
+    result = list(words)
+    if "train" not in result or "--dev" not in result:
+        return result
+    second = result.index("--dev") + 2
+    if second < len(result) and not result[second].startswith("-"):
+        result.insert(second, "--dev-target")
+    return result
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        place = "" if error.filename is None else f"{error.filename}: "
+        return f"{place}{error.strerror}; check the path, its permissions and the free space"
+    return str(error)
+
+
+def _silence_stdout() -> None:
+    """What is still buffered has no reader; without this, Python complains about it when it ends."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, descriptor)
+    os.close(null)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""What a run of training shows: a progress bar in a terminal, plain lines elsewhere; all on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from seqweave.cli.common import count, one_line
+
+if TYPE_CHECKING:
+    from seqweave.training.events import TrainEvent
+
+PLAIN_SECONDS = 10.0  # between lines where there is no terminal
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one of a torchrun that speaks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+class TrainingView:
+    """A listener of training that shows it; close it at the end.
+
+    Attributes:
+        first, last: the events of the first and the last validation.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(file=sys.stderr, highlight=False, markup=False, soft_wrap=True)
+        self.quiet = not is_first_process()
+        self.first: Mapping[str, Any] | None = None
+        self.last: Mapping[str, Any] | None = None
+        self._progress: Progress | None = None
+        self._task = TaskID(0)
+        self._spoke = time.monotonic()
+        self._show: dict[str, Callable[[dict[str, Any]], None]] = {
+            "reading": lambda values: self.say(f"{values['text']} ..."),
+            "found": lambda values: self.say(found_text(values)),
+            "estimate": lambda values: self.say(
+                f"about {duration(values['seconds'])} for {count(values['steps'], 'step')}"
+            ),
+            "resumed": lambda values: self.say(f"going on from step {values['step']:,}"),
+            "step": self._step,
+            "validation": self._validation,
+        }
+
+    def __call__(self, event: TrainEvent) -> None:
+        """Show one event."""
+        show = self._show.get(event.kind)
+        if show is not None and not self.quiet:
+            show(event.values)
+
+    def say(self, text: str) -> None:
+        """Print lines, above the bar where there is one."""
+        if not self.quiet:
+            self.console.print(text)
+
+    def close(self) -> None:
+        """Leave the terminal in order."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _step(self, values: dict[str, Any]) -> None:
+        if not self.console.is_terminal:
+            if time.monotonic() - self._spoke >= PLAIN_SECONDS:
+                self._spoke = time.monotonic()
+                self.say(f"step {values['step']:,} of {values['max_steps']:,}: {step_text(values)}")
+            return
+        if self._progress is None:
+            columns = (TextColumn("step"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+            self._progress = Progress(*columns, console=self.console)
+            self._task = self._progress.add_task("", total=values["max_steps"])
+            self._progress.start()
+        self._progress.update(self._task, completed=values["step"], description=step_text(values))
+
+    def _validation(self, values: dict[str, Any]) -> None:
+        self.first = self.first or values
+        self.last = values
+        self._spoke = time.monotonic()
+        self.say(validation_text(values))
+
+
+def step_text(values: Mapping[str, Any]) -> str:
+    """Loss, speed and time left in one phrase."""
+    text = f"loss {values['loss']:.3f}, {values['tokens_per_second']:,.0f} tokens/s"
+    left = values.get("seconds_left")
+    return text if left is None else f"{text}, {duration(left)} left"
+
+
+def found_text(values: Mapping[str, Any]) -> str:
+    """What training starts from, a fact a line."""
+    because = values.get("units_because") or {}
+    unknown = values.get("unknown_rate") or {}
+    lines = [
+        f"found {count(values['pairs'], 'pair')} to train on, {values['dev_pairs']:,} held out, "
+        f"in {count(values['lines'], 'line')}"
+    ]
+    dropped = dict(values.get("dropped") or {})
+    over_long = values.get("over_long") or {}
+    dropped.update(over_long if isinstance(over_long, Mapping) else {"over-long": over_long})
+    left_out = [f"{reason} ({number:,})" for reason, number in dropped.items() if number]
+    if left_out:
+        lines.append(f"  left out   {', '.join(left_out)}")
+    for side in ("source", "target"):
+        reason = f" ({because[side]})" if because.get(side) else ""
+        rate = f", {100 * unknown[side]:.2f}% unknown in dev" if unknown.get(side) is not None else ""
+        lines.append(f"  {side}     {values[f'{side}_units']}{reason}, {values[f'{side}_vocabulary']:,} entries{rate}")
+    lines.append(
+        f"  model      {values['parameters']:,} parameters on {values['device']} in {values['precision']}, "
+        f"{count(values['max_steps'], 'step')}, best by {values['metric']}"
+    )
+    return "\n".join(lines)
+
+
+def validation_text(values: Mapping[str, Any]) -> str:
+    """The figures of a validation and its samples."""
+    best = "  (best so far)" if values.get("best") else ""
+    lines = [
+        f"step {values['step']:,}: {values['metric']} {values['value']:.2f}, perplexity {values['perplexity']:.2f}, "
+        f"free-running {values['free_running_perplexity']:.2f}{best}"
+    ]
+    lines += [f"    {sample_text(sample)}" for sample in values["samples"]]
+    return "\n".join(lines)
+
+
+def sample_text(sample: Mapping[str, Any]) -> str:
+    """One sample: what it should be follows where it is wrong."""
+    wanted = "" if sample["output"] == sample["target"] else f"   (not {sample['target']})"
+    return one_line(f"{sample['source']}  ->  {sample['output']}{wanted}")
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `45 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

@@ -1,0 +1,152 @@
+"""`seqweave train`: from a file of pairs to a model folder."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+
+import typer
+
+from seqweave.cli.common import Data, Device, TargetFile
+from seqweave.config import PresetName, Units, fields_of
+
+if TYPE_CHECKING:
+    from seqweave.training.run import TrainResult
+
+UNITS = "|".join(get_args(Units))
+Out = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The model folder to make.")]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="Same as --set training.seed=N.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Throw away what is in DIR and begin anew.")]
+
+
+def train(
+    data: Data,
+    out: Out,
+    target_file: TargetFile = None,
+    dev: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE [TARGET_FILE]", help="Dev pairs; when left out, some of DATA are held out."),
+    ] = None,
+    dev_target: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="|".join(get_args(PresetName)), help="Size of the model. Default: small.")
+    ] = None,
+    source_units: Annotated[
+        str | None, typer.Option(metavar=UNITS, help="What an item of the source is. Default: guessed.")
+    ] = None,
+    target_units: Annotated[str | None, typer.Option(metavar=UNITS, help="The same for the target.")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Settings from a file.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting from the list below; may be given again."),
+    ] = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    restart: Restart = False,
+) -> None:
+    """Train a model on DATA and leave it in DIR.
+
+    Arguments stand before --dev. Later settings win: preset, file, --source-units and the like, --set.
+    Ctrl-C saves; the same command goes on.
+
+    Example: seqweave train words.tsv -o model --preset tiny --set model.cell=gru
+    """
+    from seqweave.cli.progress import TrainingView
+    from seqweave.training.run import train as run
+
+    settings = [f"data.source.units={source_units}"] if source_units else []
+    settings += [f"data.target.units={target_units}"] if target_units else []
+    view = TrainingView()
+    try:
+        result = run(
+            data,
+            out,
+            target_file=target_file,
+            dev=dev,
+            dev_target=dev_target,
+            preset=preset_name(preset),
+            config_file=config,
+            settings=[*settings, *(set_ or [])],
+            seed=seed,
+            device=device,
+            restart=restart,
+            listen=view,
+        )
+    finally:
+        view.close()
+    view.say("\n".join(ending(result)))
+
+
+def preset_name(text: str | None) -> PresetName | None:
+    """A preset by its name.
+
+    Raises:
+        ConfigError: when there is no such preset.
+    """
+    from seqweave.errors import ConfigError
+
+    for name in get_args(PresetName):
+        if name == text:
+            return name  # type: ignore[no-any-return]
+    if text is not None:
+        raise ConfigError(f"--preset must be one of {', '.join(get_args(PresetName))}, but it is {text!r}")
+    return None
+
+
+def ending(result: TrainResult) -> list[str]:
+    """How a run ended, its figures, and what to do next."""
+    from seqweave.cli.figures import figures
+
+    folder = shlex.quote(str(result.folder))
+    if result.status == "interrupted":
+        return [f"stopped at step {result.step:,} of {result.max_steps:,}, saved; run the same command to go on"]
+    if result.status == "already_finished":
+        lines = [f"{folder} is already finished, at step {result.step:,}; --restart trains it anew"]
+    else:
+        lines = [f"finished at step {result.step:,}; the model is in {folder}"]
+    if result.metrics:
+        lines += ["on the dev pairs, in percent, with 95% intervals:", *figures(result.metrics)]
+    return [*lines, "next:", *(f"  {command}" for command in next_commands(folder))]
+
+
+def next_commands(folder: str, example: str = "your text", data: str = "test.tsv") -> Sequence[str]:
+    """The three commands to try with a new model."""
+    return (
+        f"echo {shlex.quote(example)} | seqweave predict {folder}",
+        f"seqweave evaluate {folder} {data}",
+        f"seqweave info {folder}",
+    )
+
+
+def settings_help() -> str:
+    """Every key of the config with its values, default and meaning, for `--help`."""
+    lines = ["\b", "Settings for --set and --config, with their values and [defaults]:"]
+    group = ""
+    for key, field in fields_of():
+        if key.split(".")[0] != group:
+            group = key.split(".")[0]
+            lines += ["", "\b"]
+        default = "unset" if field.default is None else _plain(field.default)
+        lines.append(f"{key}  {_kind(field.annotation)}  [{default}]")
+        lines.append(f"    {field.description}")
+    return "\n".join(lines)
+
+
+def _kind(annotation: Any) -> str:
+    """A type as a person reads it: `gru|lstm`, `int`, `numbers, separated`."""
+    choices = [item for item in get_args(annotation) if item is not type(None)]
+    if annotation in (int, float, bool, str):
+        return {int: "integer", float: "number", bool: "true|false", str: "text"}[annotation]
+    if get_origin(annotation) is tuple:
+        return "[" + ", ".join("..." if item is Ellipsis else _kind(item) for item in choices) + "]"
+    if choices and all(isinstance(item, str) for item in choices):
+        return "|".join(choices)
+    return "|".join(_kind(item) for item in choices) or str(annotation)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(list(value)) if isinstance(value, tuple) else str(value)
