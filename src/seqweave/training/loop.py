@@ -63,9 +63,7 @@ class Run:
         training = self.config.training
         self.optimizer = Optimizer(self.model, training)
         self.average = MovingAverage(self.model, training.ema_decay) if training.ema_decay else None
-        self.stepper = Stepper(
-            self.model, self.optimizer, self.dataset, training, self.device, self.ranks, self.listen
-        )
+        self.stepper = Stepper(self.model, self.optimizer, self.dataset, training, self.device, self.ranks, self.listen)
         assert training.max_steps is not None
         assert training.validate_every is not None
         assert training.checkpoint_every is not None
@@ -134,9 +132,7 @@ def estimate_seconds(run: Run, batches: int = 4) -> float:
     data = next(step_stream(run.dataset, run.config.training, 1, 0, 0))
     sample = list(islice((StepData([one], 0, 0) for one in data.batches * batches), batches))
     times = []
-    quiet = Stepper(
-        run.model, run.optimizer, run.dataset, run.config.training, run.device, Ranks(), lambda event: None
-    )
+    quiet = Stepper(run.model, run.optimizer, run.dataset, run.config.training, run.device, Ranks(), lambda event: None)
     for part in sample:
         began = time.perf_counter()
         float(quiet.backward(1, part.batches, 1))

@@ -87,9 +87,7 @@ class _Pairs:
         """Read everything once; afterwards the split is decided. Returns the pairs kept."""
         kept = sum(1 for _ in self.reader)
         if kept == 0:
-            raise DataError(
-                "no pair is usable: see `seqweave check` for the reason of each line", self.reader.path
-            )
+            raise DataError("no pair is usable: see `seqweave check` for the reason of each line", self.reader.path)
         self.fraction = 0.0 if self.dev_reader else dev_fraction(kept, self.config.data.dev_size)
         return kept
 

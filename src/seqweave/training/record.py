@@ -121,7 +121,9 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         return None
     content = files.read_json(folder / files.RUN)
     if not isinstance(content, dict) or not {"status", "requested", "facts"} <= content.keys():
-        raise ModelFolderError(f"{folder / files.RUN} is not what seqweave wrote: train into another folder, or use --restart")
+        raise ModelFolderError(
+            f"{folder / files.RUN} is not what seqweave wrote: train into another folder, or use --restart"
+        )
     return content
 
 
@@ -135,10 +137,10 @@ def model_card(
 ) -> str:
     """The README.md of a model folder: what it is, how it was made, how good it is."""
     model = config.model
-    attention = "no attention" if model.attention == "none" else f"{model.attention} attention ({model.attention_position})"
-    rows = "\n".join(
-        f"| {_cell(row['source'])} | {_cell(row['target'])} | {_cell(row['output'])} |" for row in samples
+    attention = (
+        "no attention" if model.attention == "none" else f"{model.attention} attention ({model.attention_position})"
     )
+    rows = "\n".join(f"| {_cell(row['source'])} | {_cell(row['target'])} | {_cell(row['output'])} |" for row in samples)
     return f"""# A seqweave model
 
 {model.cell.upper()} encoder-decoder, {attention}, {parameters:,} parameters.

@@ -107,7 +107,9 @@ def _look(folder: Path, config: Config, given: DataFiles, restart: bool) -> Lite
     changes = differing_keys(requested_config(run, folder), config)
     if changes:
         listed = ", ".join(f"{key} (was {old}, now {new})" for key, (old, new) in changes.items())
-        raise ConfigError(f"{folder} holds a run with other settings: {listed}; use these, another folder, or --restart")
+        raise ConfigError(
+            f"{folder} holds a run with other settings: {listed}; use these, another folder, or --restart"
+        )
     if run["facts"].get("files") and run["facts"]["files"] != fingerprints(given):
         raise DataError(f"the data have changed since the run in {folder} began: use the same files, or --restart")
     if run["status"] == "finished":

@@ -1,0 +1,36 @@
+"""A tiny run for the training tests: reversed words, a small network, every option that has state."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+SETTINGS: dict[str, Any] = {
+    "data.source.units": "char",
+    "data.target.units": "char",
+    "model.embedding_size": 8,
+    "model.encoder_hidden_size": 6,
+    "model.decoder_hidden_size": 12,
+    "model.dropout": 0.2,
+    "training.max_steps": 12,
+    "training.warmup_steps": 2,
+    "training.batch_tokens": 128,
+    "training.accumulate": 2,
+    "training.validate_every": 4,
+    "training.checkpoint_every": 3,
+    "training.ema_decay": 0.5,
+    "training.average_checkpoints": 2,
+    "training.schedule": "plateau",
+    "training.plateau_patience": 0,
+    "training.precision": "fp32",
+    "training.metric": "token_error_rate",
+}
+
+
+def write_pairs(path: Path, pairs: int = 120, seed: int = 1) -> Path:
+    """Words and the same words backwards."""
+    draw = random.Random(seed)
+    words = ["".join(draw.choices("abcdef", k=draw.randint(2, 6))) for _ in range(pairs)]
+    path.write_text("".join(f"{word}\t{word[::-1]}\n" for word in words), encoding="utf-8")
+    return path

@@ -1,0 +1,150 @@
+"""Resume equals never having stopped, bit for bit, wherever the run was killed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from seqweave.errors import LimitError
+from seqweave.training import checkpoint
+from seqweave.training.events import Listener, TrainEvent
+from seqweave.training.run import TrainResult, train
+from tiny_run import SETTINGS, write_pairs
+
+
+class KilledError(BaseException):
+    """Stands for a kill: nothing catches it."""
+
+
+def killer(kind: str, step: int, batch: int | None = None, file: str | None = None) -> Listener:
+    """A listener that kills the run at the first such event."""
+
+    def listen(event: TrainEvent) -> None:
+        values = event.values
+        if event.kind != kind or values.get("step") != step:
+            return
+        if (batch is None or values["batch"] == batch) and (file is None or values["file"] == file):
+            raise KilledError
+
+    return listen
+
+
+KILLS = {
+    "first step": killer("batch", 1, batch=1),
+    "mid-epoch": killer("batch", 8, batch=0),
+    "mid-accumulation": killer("batch", 5, batch=0),
+    "during a validation": killer("validating", 8),
+    "after a validation, before its checkpoint": killer("validation", 12),
+    "saving weights": killer("saving", 6, file="model.safetensors"),
+    "saving moments": killer("saving", 6, file="optimizer.safetensors"),
+    "saving the mark": killer("saving", 9, file="COMPLETE"),
+}
+
+
+def run(folder: Path, data: Path, listen: Listener = lambda event: None) -> TrainResult:
+    return train(data, folder, settings=SETTINGS, listen=listen, device="cpu")
+
+
+def final_state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, float]]:
+    last = folder / "checkpoints" / "step_00000012"
+    state = json.loads((last / "state.json").read_text())
+    del state["seconds"]
+    weights = safetensors.torch.load_file(folder / "model.safetensors")
+    return weights, safetensors.torch.load_file(last / "optimizer.safetensors"), state
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unbroken")
+    run(folder / "model", write_pairs(folder / "pairs.tsv"))
+    return folder
+
+
+def assert_equal_runs(folder: Path, unbroken: Path) -> None:
+    weights, moments, state = final_state(folder)
+    expected_weights, expected_moments, expected_state = final_state(unbroken)
+    assert state == expected_state
+    for found, expected in ((weights, expected_weights), (moments, expected_moments)):
+        assert found.keys() == expected.keys()
+        assert [name for name in expected if not torch.equal(found[name], expected[name])] == []
+
+
+@pytest.mark.parametrize("kill", KILLS.values(), ids=KILLS.keys())
+def test_a_killed_run_ends_like_the_unbroken_one(tmp_path: Path, unbroken: Path, kill: Listener) -> None:
+    data = unbroken / "pairs.tsv"
+    with pytest.raises(KilledError):
+        run(tmp_path / "model", data, kill)
+    assert run(tmp_path / "model", data).status == "finished"
+    assert_equal_runs(tmp_path / "model", unbroken / "model")
+    # The validations of the record are those of the unbroken run, each once.
+    samples = (tmp_path / "model" / "samples.jsonl").read_text(encoding="utf-8")
+    assert samples == (unbroken / "model" / "samples.jsonl").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_the_run_goes_on(tmp_path: Path, unbroken: Path, number: signal.Signals) -> None:
+    def send(event: TrainEvent) -> None:
+        if event.kind == "batch" and event.values == {"step": 5, "batch": 0}:
+            os.kill(os.getpid(), number)
+
+    data = unbroken / "pairs.tsv"
+    result = run(tmp_path / "model", data, send)
+    assert (result.status, result.step) in {("interrupted", 5), ("interrupted", 6)}
+    assert run(tmp_path / "model", data).status == "finished"
+    assert run(tmp_path / "model", data).status == "already_finished"
+    weights, moments, state = final_state(tmp_path / "model")
+    expected = final_state(unbroken / "model")
+    assert [name for name in expected[1] if not torch.equal(moments[name], expected[1][name])] == []
+    # The extra checkpoint of the signal takes part in the final average, so only that may differ.
+    assert state["step"] == expected[2]["step"]
+    assert weights.keys() == expected[0].keys()
+
+
+def test_a_process_killed_by_the_system_ends_like_the_unbroken_one(tmp_path: Path, unbroken: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "import torch\n"
+        "torch.set_num_threads(1)\n"
+        "from tiny_run import SETTINGS\n"
+        "from seqweave.training.run import train\n"
+        "def listen(event):\n"
+        "    if event.kind == 'batch' and event.values == {'step': 8, 'batch': 1}:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "train(sys.argv[1], sys.argv[2], settings=SETTINGS, listen=listen, device='cpu')\n"
+    )
+    helpers = str(Path(__file__).parent.parent / "helpers")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([helpers, os.environ.get("PYTHONPATH", "")])}
+    data = unbroken / "pairs.tsv"
+    done = subprocess.run([sys.executable, "-c", code, data, tmp_path / "model"], env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    run(tmp_path / "model", data)
+    assert_equal_runs(tmp_path / "model", unbroken / "model")
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(
+    tmp_path: Path, unbroken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = checkpoint.write_atomic
+
+    def full(path: Path, content: bytes) -> None:
+        if "step_00000006" in str(path) and path.name == "optimizer.safetensors":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(path, content)
+
+    monkeypatch.setattr(checkpoint, "write_atomic", full)
+    data = unbroken / "pairs.tsv"
+    with pytest.raises(LimitError, match=r"No space left.*last good checkpoint is step_00000003.*run the same command"):
+        run(tmp_path / "model", data)
+    assert [path.name for path in (tmp_path / "model" / "checkpoints").iterdir()] == ["step_00000003"]
+    monkeypatch.undo()
+    run(tmp_path / "model", data)
+    assert_equal_runs(tmp_path / "model", unbroken / "model")

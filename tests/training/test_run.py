@@ -1,0 +1,169 @@
+"""What `train` refuses, decides and leaves behind; and that several processes change nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from seqweave.config import TrainConfig
+from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
+from seqweave.search.predictor import load
+from seqweave.training.events import TrainEvent
+from seqweave.training.losses import summed_loss
+from seqweave.training.run import train
+from seqweave.training.schedules import learning_rate
+from tiny_run import SETTINGS, write_pairs
+
+
+def quick(**settings: object) -> dict[str, object]:
+    return {**SETTINGS, "training.max_steps": 4, **settings}
+
+
+def test_another_config_is_refused_with_the_keys_that_differ(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "pairs.tsv")
+    train(data, tmp_path / "model", settings=quick())
+    with pytest.raises(ConfigError, match=r"other settings: model.dropout \(was 0.2, now 0.5\); .*--restart"):
+        train(data, tmp_path / "model", settings=quick(**{"model.dropout": 0.5}))
+    result = train(data, tmp_path / "model", settings=quick(**{"model.dropout": 0.5}), restart=True)
+    assert result.status == "finished"
+
+
+def test_changed_data_are_refused(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "pairs.tsv")
+    train(data, tmp_path / "model", settings=quick())
+    write_pairs(data, seed=2)
+    with pytest.raises(DataError, match="the data have changed"):
+        train(data, tmp_path / "model", settings=quick())
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "pairs.tsv")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_text("meow")
+    for restart in (False, True):
+        with pytest.raises(ModelFolderError, match="is not a seqweave run"):
+            train(data, tmp_path / "photos", settings=quick(), restart=restart)
+    assert (tmp_path / "photos" / "cat.jpg").read_text() == "meow"
+
+
+@pytest.mark.parametrize("content", [b"", b"no tab\n", b"\t\n"])
+def test_unusable_data_leave_nothing_behind(tmp_path: Path, content: bytes) -> None:
+    data = tmp_path / "pairs.tsv"
+    data.write_bytes(content)
+    with pytest.raises(DataError, match="no pair is usable"):
+        train(data, tmp_path / "model", settings=quick())
+    assert not (tmp_path / "model").exists()
+
+
+def test_restart_with_unusable_data_keeps_the_old_model(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "pairs.tsv")
+    train(data, tmp_path / "model", settings=quick())
+    weights = (tmp_path / "model" / "model.safetensors").read_bytes()
+    data.write_text("no tab\n")
+    with pytest.raises(DataError, match="no pair is usable"):
+        train(data, tmp_path / "model", settings=quick(), restart=True)
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == weights
+
+
+def test_the_finished_folder_is_whole(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "pairs.tsv")
+    result = train(data, tmp_path / "model", settings=quick())
+    names = {path.name for path in (tmp_path / "model").iterdir()}
+    assert names == {
+        "config.json", "model.safetensors", "source.tokenizer.json", "target.tokenizer.json", "README.md", "run.json",
+        "metrics.json", "samples.jsonl", "events.jsonl", "MANIFEST.json", "checkpoints",
+    }  # fmt: skip
+    assert result.metrics == json.loads((tmp_path / "model" / "metrics.json").read_text())
+    assert len(load(tmp_path / "model").predict(["abc", "", "fed"])) == 3
+    card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert f"{result.metrics['token_error_rate']:.2f}"[:4] in card
+    (tmp_path / "model" / "config.json").write_text("{}")
+    with pytest.raises(ModelFolderError, match="config.json"):
+        load(tmp_path / "model")
+
+
+def test_a_model_can_be_used_before_training_ends(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "pairs.tsv")
+    outputs = []
+
+    def listen(event: TrainEvent) -> None:
+        if event.kind == "checkpoint" and event.values["step"] == 6:
+            outputs.extend(load(tmp_path / "model").predict(["abc"]))
+
+    train(data, tmp_path / "model", settings=SETTINGS, listen=listen)
+    assert len(outputs) == 1
+
+
+def test_divergence_is_an_error_and_reaches_no_checkpoint(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "pairs.tsv")
+    settings = {**SETTINGS, "training.max_steps": 60, "training.checkpoint_every": 30, "training.validate_every": 60}
+
+    def poison(event: TrainEvent) -> None:
+        if event.kind == "estimate":
+            torch.Tensor.backward, poison.real = poisoned, torch.Tensor.backward  # type: ignore[attr-defined, method-assign]
+
+    def poisoned(loss: torch.Tensor) -> None:
+        poison.real(loss * float("nan"))  # type: ignore[attr-defined]
+
+    try:
+        with pytest.raises(SeqweaveError, match=r"training has diverged: .* lower training.learning_rate"):
+            train(data, tmp_path / "model", settings=settings, listen=poison)
+    finally:
+        torch.Tensor.backward = poison.real  # type: ignore[attr-defined, method-assign]
+    assert not list((tmp_path / "model").glob("checkpoints/step_*"))
+
+
+def test_two_processes_equal_one(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "pairs.tsv")
+    same = {**SETTINGS, "model.dropout": 0.0, "training.average_checkpoints": 1}
+    train(data, tmp_path / "one", settings={**same, "training.accumulate": 2})
+    code = (
+        "import json, sys\n"
+        "from seqweave.training.run import train\n"
+        "train(sys.argv[1], sys.argv[2], settings=json.loads(sys.argv[3]), device='cpu')\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    settings = json.dumps({**same, "training.accumulate": 1})
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", script]
+    done = subprocess.run(
+        [*command, data, tmp_path / "two", settings],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    last = "checkpoints/step_00000012/model.safetensors"
+    one, two = (safetensors.torch.load_file(tmp_path / name / last) for name in ("one", "two"))
+    for name, expected in one.items():
+        torch.testing.assert_close(two[name], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_loss_counts_real_positions_only() -> None:
+    logits = torch.randn(2, 3, 7)
+    target_out = torch.tensor([[4, 5, 3], [6, 3, 0]])
+    expected = -sum(
+        float(logits[row, column].log_softmax(-1)[target_out[row, column]])
+        for row, column in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
+    )
+    assert float(summed_loss(logits, target_out)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_schedules() -> None:
+    config = TrainConfig(learning_rate=1.0, warmup_steps=10, min_learning_rate=0.1)
+    assert learning_rate(config, 5, 100) == pytest.approx(0.5)
+    assert learning_rate(config, 10, 100) == pytest.approx(1.0)
+    assert learning_rate(config, 55, 100) == pytest.approx(0.55)
+    assert learning_rate(config, 100, 100) == pytest.approx(0.1)
+    root = config.model_copy(update={"schedule": "inverse_sqrt"})
+    assert learning_rate(root, 40, 100) == pytest.approx(0.5)
+    plateau = config.model_copy(update={"schedule": "plateau"})
+    assert [learning_rate(plateau, 50, 100, drops) for drops in (0, 1, 9)] == pytest.approx([1.0, 0.5, 0.1])
