@@ -19,6 +19,7 @@ from seqweave.cli.main import main, two_dev_files
 from seqweave.config import TextConfig, build_config, config_to_json, fields_of
 from seqweave.folder import save_weights, write_manifest
 from seqweave.model.build import build_model
+from seqweave.search.predictor import load
 from seqweave.text.tokenizers import train_tokenizer
 from seqweave.text.vocabulary import EOS
 
@@ -137,9 +138,8 @@ def test_n_best_lines(capsys: Capture, model: str, tmp_path: Path) -> None:
     assert main(["predict", model, str(path), "--n-best", "3"]) == 0  # above the model's beam of 2: widened
     rows = [line.split("\t") for line in capsys.readouterr().out.rstrip("\n").split("\n")]
     assert [row[:2] for row in rows] == [[line, rank] for line in "12" for rank in "123"]
-    for line in "12":
-        scores = [float(row[2]) for row in rows if row[0] == line]
-        assert scores == sorted(scores, reverse=True)
+    expected = load(model, "cpu").predict_n_best(["abc", "bad"], n_best=3, beam_size=3)
+    assert [row[3] for row in rows] == [one.text for hypotheses in expected for one in hypotheses]
 
 
 def test_predict_json(capsys: Capture, model: str, tmp_path: Path) -> None:

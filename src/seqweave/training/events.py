@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 EventKind = Literal[
     "reading",  # text: what is being done to the data
-    "found",  # what the data and the model are: pairs, dev_pairs, dropped, units, vocabulary, device, precision, parameters, ...
+    "found",  # what the data and the model are: pairs, dropped, units, vocabularies, device, parameters, ...
     "estimate",  # seconds for the whole run, steps
     "resumed",  # step
     "batch",  # step, batch: after the backward pass of one batch of a step

@@ -84,7 +84,7 @@ class MovingAverage:
     def __init__(self, model: nn.Module, decay: float):
         self.decay = decay
         self.names = [name for name, _ in model.named_parameters()]
-        self._current = list(model.parameters())
+        self._current: list[Tensor] = list(model.parameters())
         self.values = [parameter.detach().clone() for parameter in self._current]
 
     @torch.no_grad()

@@ -233,7 +233,7 @@ def decided(config: Config, dataset: PairDataset, device: torch.device) -> Confi
         precision = "bf16" if has_fast_bf16(device) else "fp32"
     longest = int(dataset.target_lengths.max())
     ratio = float(np.max(dataset.target_lengths / np.maximum(dataset.source_lengths, 1)))
-    settings = {
+    settings: dict[str, Any] = {
         "training.max_steps": max_steps,
         "training.validate_every": validate_every,
         "training.checkpoint_every": training.checkpoint_every or validate_every,

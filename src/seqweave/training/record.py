@@ -144,13 +144,14 @@ def model_card(
     return f"""# A seqweave model
 
 {model.cell.upper()} encoder-decoder, {attention}, {parameters:,} parameters.
-Trained on {facts["pairs"]:,} pairs ({facts["source_units"]} to {facts["target_units"]}), seed {config.training.seed}, \
-precision {config.training.precision}. All settings are in `config.json`, all facts of the run in `run.json`.
+Trained on {facts["pairs"]:,} pairs ({facts["source_units"]} to {facts["target_units"]}),
+seed {config.training.seed}, precision {config.training.precision}.
+All settings are in `config.json`, all facts of the run in `run.json`.
 
 ## Figures on the dev pairs
 
-{facts["dev_pairs_used"]:,} of {facts["dev_pairs"]:,} dev pairs, beam {config.search.beam_size}. The weights were selected on these
-pairs, so expect a little less on new data.
+{facts["dev_pairs_used"]:,} of {facts["dev_pairs"]:,} dev pairs, beam {config.search.beam_size}.
+The weights were selected on these pairs, so expect a little less on new data.
 
 {metrics_markdown(metrics)}
 

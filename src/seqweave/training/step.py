@@ -102,7 +102,7 @@ class Stepper:
         return total
 
     def _count(self, batches: list[Indices]) -> tuple[int, int]:
-        """Target positions with `<eos>`, and source and target positions, of all batches: known without asking others."""
+        """Target positions with `<eos>`, and source and target positions, of all batches of all processes."""
         indices = np.concatenate(batches)
         target = int(self.dataset.target_lengths[indices].sum()) + len(indices)
         return target, target + int(self.dataset.source_lengths[indices].sum())
