@@ -28,7 +28,7 @@ SETTINGS: dict[str, Any] = {
     "model.attention_position": "after",
     "training.max_steps": 500,
     "training.validate_every": 100,
-    "training.precision": "fp32",  # faster than bf16 at this size
+    "training.precision": "fp32",  # the same on every processor
     "training.batch_tokens": 4096,
     "training.learning_rate": 4e-3,
     "training.schedule": "cosine",
