@@ -26,9 +26,9 @@ SETTINGS: dict[str, Any] = {
     "data.target.units": "char",
     "model.attention": "general",
     "model.attention_position": "after",
-    "training.max_steps": 500,
+    "training.max_steps": 800,
     "training.validate_every": 100,
-    "training.precision": "fp32",  # the same on every processor
+    "training.precision": "auto",  # the same on every processor
     "training.batch_tokens": 4096,
     "training.learning_rate": 4e-3,
     "training.schedule": "cosine",
