@@ -27,8 +27,7 @@ SETTINGS: dict[str, Any] = {
     "model.attention": "general",
     "model.attention_position": "after",
     "training.max_steps": 800,
-    "training.validate_every": 100,
-    "training.precision": "auto",  # the same on every processor
+    "training.precision": "auto",
     "training.batch_tokens": 4096,
     "training.learning_rate": 4e-3,
     "training.schedule": "cosine",

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from seqweave.errors import LimitError, ModelFolderError
-from seqweave.folder import write_atomic
+from seqweave.folder import sync_folder, write_atomic
 from seqweave.training.state import TrainState
 
 _TEMPORARY = ".writing"
@@ -80,7 +79,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, saving: Callable[[str
         if final.exists():  # the same step again, after a resume: equal content
             shutil.rmtree(final)
         temporary.rename(final)
-        _sync(folder)
+        sync_folder(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         last = newest_checkpoint(folder)
@@ -142,13 +141,3 @@ def _damaged(path: Path, why: str) -> ModelFolderError:
     return ModelFolderError(
         f"the checkpoint {path} is damaged ({why}): remove that folder to go on from an earlier one, or use --restart"
     )
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "nt":  # a directory cannot be flushed there
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -109,8 +109,8 @@ def run_training(run: Run, wants_stop: Callable[[], bool]) -> Reason:
         _advance(run, data, tokens)
         clock.report(run, loss, tokens, rate)
         if state.step % run.validate_every == 0 or state.step == run.max_steps:
-            clock.validating(run)
             _share_validation(run)
+            clock.skip()
         state.seconds = clock.total()
         last = state.step == run.max_steps or state.stopped or stop
         if state.step % run.checkpoint_every == 0 or last:
@@ -254,14 +254,13 @@ class _Clock:
         self.before = before
         self.began = self.last = time.perf_counter()
         self.steps = self.tokens = 0
-        self.validation_seconds = 0.0
 
     def total(self) -> float:
         """Seconds of training over all starts."""
         return self.before + time.perf_counter() - self.began
 
-    def validating(self, run: Run) -> None:
-        """Keep validations out of the rates."""
+    def skip(self) -> None:
+        """Begin anew from here, which keeps a validation out of the rates."""
         self.last = time.perf_counter()
         self.steps = self.tokens = 0
 

@@ -26,7 +26,7 @@ from seqweave.training.checkpoint import newest_checkpoint, prune_checkpoints, r
 from seqweave.training.distributed import Ranks, joined_ranks
 from seqweave.training.events import Listener, TrainEvent, ignore
 from seqweave.training.loop import Run, estimate_seconds, run_training
-from seqweave.training.prepare import DataFiles, fingerprints, prepare, reopen
+from seqweave.training.prepare import DataFiles, Prepared, fingerprints, prepare, reopen
 from seqweave.training.record import Record, read_run, requested_config
 
 PathLike = Path | str
@@ -89,10 +89,11 @@ def train(
         found = ranks.share(_look(record.folder, config, given, restart) if ranks.first else None)
         if found == "finished":
             return _already_finished(record.folder)
+        prepared = None
         if found == "new" and ranks.first:
-            _prepare_folder(record, config, given, where, listen)
+            prepared = _prepare_folder(record, config, given, where, listen)
         ranks.wait()
-        return _continue(record, config, given, where, ranks, listen)
+        return _continue(record, config, given, where, ranks, listen, prepared)
 
 
 def _look(folder: Path, config: Config, given: DataFiles, restart: bool) -> Literal["new", "resume", "finished"]:
@@ -117,7 +118,9 @@ def _look(folder: Path, config: Config, given: DataFiles, restart: bool) -> Lite
     return "resume" if run["status"] == "training" else "new"
 
 
-def _prepare_folder(record: Record, config: Config, given: DataFiles, device: torch.device, listen: Listener) -> None:
+def _prepare_folder(
+    record: Record, config: Config, given: DataFiles, device: torch.device, listen: Listener
+) -> Prepared:
     """Make the folder up to the first step; on a user's mistake nothing of it stays."""
     old = record.folder.exists()
     aside = record.folder.with_name(record.folder.name + ".replaced")
@@ -140,10 +143,17 @@ def _prepare_folder(record: Record, config: Config, given: DataFiles, device: to
             record.folder.mkdir(exist_ok=True)
         raise
     shutil.rmtree(aside, ignore_errors=True)
+    return prepared
 
 
 def _continue(
-    record: Record, requested: Config, given: DataFiles, device: torch.device, ranks: Ranks, listen: Listener
+    record: Record,
+    requested: Config,
+    given: DataFiles,
+    device: torch.device,
+    ranks: Ranks,
+    listen: Listener,
+    prepared: Prepared | None,
 ) -> TrainResult:
     """Train from the newest checkpoint, or from the start when there is none."""
     folder = record.folder
@@ -153,7 +163,10 @@ def _continue(
         Tokenizer.from_file(folder / files.SOURCE_TOKENIZER),
         Tokenizer.from_file(folder / files.TARGET_TOKENIZER),
     )
-    dataset, dev = reopen(given, config, tokenizers, record.cache)
+    if prepared is not None:  # just read in this process: no second pass over the files
+        dataset, dev = prepared.dataset, prepared.dev
+    else:
+        dataset, dev = reopen(given, config, tokenizers, record.cache)
     torch.manual_seed(config.training.seed)
     model = build_model(config.model, tokenizers[0].size, tokenizers[1].size).to(device)
     run = Run(config, model, tokenizers, dataset, dev, device, ranks, record, listen)
