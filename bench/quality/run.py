@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from recipes import RECIPES, Row, find_data, hash_order, write_splits
+from recipes import RECIPES, Recipe, Row, find_data, hash_order, write_splits
 
 import seqweave
 from seqweave.config import parse_setting
@@ -59,6 +59,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--preset", default="small")
+    parser.add_argument("--plain", action="store_true", help="the preset as it is: of the recipe only data and metric")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="overrides the recipe")
     parser.add_argument("--prepare-only", action="store_true", help="write the TSV files and stop")
     return parser.parse_args()
@@ -105,6 +106,14 @@ def table_rows(name: str, result: dict[str, Any]) -> list[str]:
     return rows
 
 
+def chosen_settings(recipe: Recipe, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The recipe's settings under those of the command line."""
+    settings = dict(recipe.settings)
+    if arguments.plain:
+        settings = {key: value for key, value in settings.items() if key.startswith("data.") or key == "training.metric"}
+    return {**settings, **dict(map(parse_setting, arguments.set))}
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Prepare, train, evaluate, write and print."""
     recipe = RECIPES[arguments.name]
@@ -114,7 +123,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(", ".join(f"{split} {len(rows):,} rows" for split, rows in splits.items()), file=sys.stderr)
     if arguments.prepare_only:
         return
-    settings = {**recipe.settings, **dict(map(parse_setting, arguments.set))}
+    settings = chosen_settings(recipe, arguments)
     progress = Progress()
     begin = time.perf_counter()
     seqweave.train(
@@ -131,6 +140,7 @@ def run(arguments: argparse.Namespace) -> None:
     model = seqweave.load(folder / "model", device=arguments.device)
     result = {
         "recipe": arguments.name,
+        "preset": arguments.preset,
         "command": shlex.join(["python", *sys.argv]),
         "seed": arguments.seed,
         "settings": settings,
