@@ -110,7 +110,9 @@ def chosen_settings(recipe: Recipe, arguments: argparse.Namespace) -> dict[str, 
     """The recipe's settings under those of the command line."""
     settings = dict(recipe.settings)
     if arguments.plain:
-        settings = {key: value for key, value in settings.items() if key.startswith("data.") or key == "training.metric"}
+        settings = {
+            key: value for key, value in settings.items() if key.startswith("data.") or key == "training.metric"
+        }
     return {**settings, **dict(map(parse_setting, arguments.set))}
 
 
