@@ -14,7 +14,7 @@ from torch import nn
 from seqweave import folder as folders
 from seqweave.config import Config, build_config, config_to_json
 from seqweave.errors import ModelFolderError
-from seqweave.folder import check_manifest, load_weights, read_config, save_weights, write_atomic, write_manifest
+from seqweave.folder import check_manifest, load_weights, read_config, save_weights, write_manifest
 
 
 @pytest.fixture
@@ -148,32 +148,6 @@ def test_training_has_not_got_that_far(tmp_path: Path) -> None:
 def test_a_damaged_manifest(folder: Path, content: bytes, message: str) -> None:
     (folder / folders.MANIFEST).write_bytes(content)
     assert message in _refusal(folder)
-
-
-def test_write_atomic_replaces_and_leaves_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    write_atomic(path, b"old")
-    write_atomic(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
-
-
-@pytest.mark.parametrize("refused", ["fsync", "replace"])
-def test_write_atomic_keeps_the_old_file_when_the_disk_refuses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
-) -> None:
-    path = tmp_path / "file"
-    write_atomic(path, b"old")
-
-    def refuse(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os if refused == "fsync" else Path, refused, refuse)
-    with pytest.raises(OSError, match="No space left"):
-        write_atomic(path, b"new")
-    monkeypatch.undo()
-    assert path.read_bytes() == b"old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
 def _module(width: int = 3) -> nn.Module:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqweave.errors import ConfigError, ModelFolderError
+from seqweave.files import write_atomic
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -42,36 +42,6 @@ REQUIRED = (CONFIG, WEIGHTS, SOURCE_TOKENIZER, TARGET_TOKENIZER)
 
 _RESTORE = "restore the folder from a copy, or train again"
 _HASH_BLOCK = 1 << 20  # bytes
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: under another name, flushed to the disk, then renamed.
-
-    Raises:
-        OSError: when the disk refuses; an older file of that name is untouched.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries, without which a rename may be lost with the power."""
-    if os.name == "nt":  # cannot be asked for there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def save_weights(weights: nn.Module | Mapping[str, Tensor], path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from seqweave import folder as model_folder
+from seqweave import files
 from seqweave.errors import LimitError
 from seqweave.training import checkpoint
 from seqweave.training.events import Listener, TrainEvent
@@ -134,7 +134,7 @@ def test_a_process_killed_by_the_system_ends_like_the_unbroken_one(tmp_path: Pat
 def test_a_full_disk_keeps_the_last_good_checkpoint(
     tmp_path: Path, unbroken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = model_folder.write_atomic
+    real = files.write_atomic
 
     def full(path: Path, content: bytes) -> None:
         if "step_00000006" in str(path) and path.name == "optimizer.safetensors":

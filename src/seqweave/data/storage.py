@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqweave.errors import DataError
+from seqweave.files import sync_folder, write_atomic
 
 SIDES = ("source", "target")
 META_NAME = "meta.json"
@@ -98,10 +99,7 @@ def write_meta(folder: Path, *writers: SideWriter) -> None:
         "pairs": writers[0].texts,
         "arrays": {part.name: {"kind": part.kind, "count": part.count} for part in parts},
     }
-    with (folder / META_NAME).open("w", encoding="utf-8") as file:
-        file.write(json.dumps(meta, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    write_atomic(folder / META_NAME, (json.dumps(meta, indent=2) + "\n").encode())
 
 
 def read_meta(folder: Path) -> dict[str, Part]:
@@ -150,7 +148,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         if folder.exists():
             shutil.rmtree(folder)
         temporary.rename(folder)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
     except OSError as error:
         message = f"cannot write the tokenised data ({error.strerror or error}); free or choose another place"
         raise DataError(message, folder) from None
@@ -168,14 +166,3 @@ def _names(side: str) -> tuple[str, str, str]:
 def _check_replaceable(folder: Path) -> None:
     if folder.exists() and not (folder / META_NAME).is_file() and not (folder.is_dir() and not any(folder.iterdir())):
         raise DataError("must be free for tokenised data, but it holds something else; choose another folder", folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in this folder survive a power cut, where a folder can be opened."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

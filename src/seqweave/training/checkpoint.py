@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from seqweave.errors import LimitError, ModelFolderError
-from seqweave.folder import sync_folder, write_atomic
+from seqweave.files import sync_folder, write_atomic
 from seqweave.training.state import TrainState
 
 _TEMPORARY = ".writing"

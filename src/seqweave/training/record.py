@@ -16,6 +16,7 @@ from seqweave.config import Config, config_from_json, config_to_json
 from seqweave.errors import ModelFolderError
 from seqweave.evaluation.metrics import Metrics
 from seqweave.evaluation.report import metrics_markdown
+from seqweave.files import write_atomic
 from seqweave.text.tokenizers import Tokenizer
 
 CACHE = "cache"
@@ -81,7 +82,7 @@ class Record:
                 continue
             lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line]
             kept = [line for line in lines if _step_of(line) <= step]
-            files.write_atomic(path, "".join(line + "\n" for line in kept).encode())
+            write_atomic(path, "".join(line + "\n" for line in kept).encode())
 
     def finished(self, metrics: Metrics, config: Config, facts: Mapping[str, Any], parameters: int) -> None:
         """Write metrics.json and the model card; the manifest covers everything from here on."""
@@ -103,7 +104,7 @@ class Record:
 
     def _bytes(self, name: str, content: bytes) -> None:
         if self.writes:
-            files.write_atomic(self.folder / name, content)
+            write_atomic(self.folder / name, content)
 
     def _append(self, name: str, content: Mapping[str, Any]) -> None:
         if self.writes:
