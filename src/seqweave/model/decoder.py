@@ -29,7 +29,7 @@ StepFeatures = tuple[Tensor, DecoderState, Tensor | None]  # readout (R, size), 
 
 
 class Decoder(Protocol):
-    """The role of a decoder."""
+    """The role of a decoder; without `return_attention` it may leave the weights out."""
 
     def memory(self, encoded: Encoded) -> Memory:
         """What the steps look up."""
@@ -39,11 +39,11 @@ class Decoder(Protocol):
         """What input feeding feeds to the first step: zeros (B, size), or None."""
         ...
 
-    def step(self, embedded: Tensor, state: DecoderState) -> StepFeatures:
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
         """Shape: embedded (R, M) -> readout (R, size), weights (R, S) or None."""
         ...
 
-    def __call__(self, embedded: Tensor, state: DecoderState) -> Features:
+    def __call__(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Features:
         """Shape: embedded (B, T, M) -> readout (B, T, size), weights (B, T, S) or None."""
         ...
 
@@ -85,7 +85,7 @@ class ContextDecoder(_Fed):
         """The context vector, where it is used at every step."""
         return Memory(context=encoded.final[self.final_index]) if self.every_step else Memory()
 
-    def forward(self, embedded: Tensor, state: DecoderState) -> Features:
+    def forward(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Features:
         """Fused: the context is known before the first step."""
         context = state.memory.context
         if context is None:
@@ -95,7 +95,7 @@ class ContextDecoder(_Fed):
         outputs, _ = self.stack(torch.cat([embedded, repeated], -1), state.recurrent)  # (B, T, H)
         return self.readout(torch.cat([outputs, embedded.to(outputs.dtype), repeated.to(outputs.dtype)], -1)), None
 
-    def step(self, embedded: Tensor, state: DecoderState) -> StepFeatures:
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
         """One position."""
         context = state.memory.context
         if context is None:
@@ -141,11 +141,11 @@ class BeforeDecoder(_Attending):
         self.readout = readout
         self.query_index = query_index  # where in the state the last layer's hidden state lies
 
-    def forward(self, embedded: Tensor, state: DecoderState) -> Features:
+    def forward(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Features:
         """The context depends on the previous state, so the sequence must step."""
         return looped(self, embedded, state)
 
-    def step(self, embedded: Tensor, state: DecoderState) -> StepFeatures:
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
         """One position."""
         context, weights = self.look_up_rows(state.recurrent[self.query_index], state)  # (R, E), (R, S)
         context = context.to(embedded.dtype)
@@ -171,7 +171,7 @@ class AfterDecoder(_Attending):
         """Zeros, with input feeding. Shape: like (B, ...) -> (B, size)."""
         return like.new_zeros(like.shape[0], self.size) if self.input_feeding else None
 
-    def forward(self, embedded: Tensor, state: DecoderState) -> Features:
+    def forward(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Features:
         """Fused, unless the attentional state is fed back."""
         if self.input_feeding:
             return looped(self, embedded, state)
@@ -179,7 +179,7 @@ class AfterDecoder(_Attending):
         context, weights = self.look_up(outputs, state.memory)  # (B, T, E), (B, T, S)
         return self.readout(torch.cat([context, outputs.to(context.dtype)], -1)), weights
 
-    def step(self, embedded: Tensor, state: DecoderState) -> StepFeatures:
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
         """One position."""
         if state.feed is not None:
             embedded = torch.cat([embedded, state.feed.to(embedded.dtype)], -1)  # (R, M + size)
@@ -204,7 +204,7 @@ class BetweenDecoder(_Attending):
         self.above = above
         self.readout = readout
 
-    def forward(self, embedded: Tensor, state: DecoderState) -> Features:
+    def forward(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Features:
         """Fused: bottom layer, attention, layers above."""
         lower, upper = self._split(state)
         queries, _ = self.bottom(embedded, lower)  # (B, T, H)
@@ -213,7 +213,7 @@ class BetweenDecoder(_Attending):
         outputs, _ = self.above(given, upper)  # (B, T, H)
         return self.readout(torch.cat([context, outputs.to(context.dtype)], -1)), weights
 
-    def step(self, embedded: Tensor, state: DecoderState) -> StepFeatures:
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
         """One position."""
         lower, upper = self._split(state)
         query, lower = self.bottom.step(embedded, lower)  # (R, H)

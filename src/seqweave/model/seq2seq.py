@@ -61,18 +61,18 @@ class Seq2Seq(nn.Module):
 
     def start(self, encoded: Encoded) -> DecoderState:
         """The decoder's state before the first step, one row a sentence."""
-        recurrent = self.bridge(encoded)
-        return DecoderState(recurrent, self.decoder.memory(encoded), self.decoder.first_feed(recurrent[0]))
+        feed = self.decoder.first_feed(encoded.outputs)
+        return DecoderState(self.bridge(encoded), self.decoder.memory(encoded), feed)
 
     def decode(self, target_in: Tensor, encoded: Encoded, return_attention: bool = False) -> DecoderOutput:
         """Teacher forcing. Shape: target_in (B, T) ids -> logits (B, T, V), attention (B, T, S)."""
-        readout, weights = self.decoder(self.target_embedding(target_in), self.start(encoded))
+        readout, weights = self.decoder(self.target_embedding(target_in), self.start(encoded), return_attention)
         return DecoderOutput(self._logits(self.dropout(readout)), weights if return_attention else None)
 
     def step(self, ids: Tensor, state: DecoderState, return_attention: bool = False) -> StepOutput:
         """Free running, one item for each row. Shape: ids (R,) -> logits (R, V), attention (R, S)."""
         embedded = self.target_embedding(ids[:, None])[:, 0]  # (R, M)
-        readout, state, weights = self.decoder.step(embedded, state)
+        readout, state, weights = self.decoder.step(embedded, state, return_attention)
         logits = self._logits(self.dropout(readout[:, None])[:, 0])  # (R, V)
         return StepOutput(logits, state, weights if return_attention else None)
 
