@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -32,6 +32,9 @@ from seqweave.search.lengths import max_lengths
 from seqweave.search.score import force_score
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import UNK
+
+if TYPE_CHECKING:
+    from seqweave.inspection.trace import Trace
 
 _LOGGER = logging.getLogger("seqweave")
 _MOST_LOGITS = 1 << 26  # numbers in one tensor of logits: 256 MiB
@@ -163,6 +166,23 @@ class Model:
             self._hypothesis(found[index], self._source_tokens(source, sources[index]))
             for index, (source, _) in enumerate(pairs)
         ]
+
+    def trace(self, source: str, target: str | None = None, beam_size: int = 5) -> Trace:
+        """Everything the model does with one source, to look at; see `seqweave.inspection.trace`.
+
+        Args:
+            source: a text.
+            target: a reference, for the teacher-forced twin.
+            beam_size: hypotheses kept; 1 is greedy.
+
+        Raises:
+            ConfigError: when beam_size is below 1.
+            DataError: when the source is empty.
+            SeqweaveError: when the network gives NaN.
+        """
+        from seqweave.inspection.tracing import trace_model
+
+        return trace_model(self, source, target, beam_size=beam_size)
 
     def _encode_sources(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of sources, cut to the longest source of the config; none for a text of nothing but blanks."""

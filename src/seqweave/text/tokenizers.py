@@ -78,6 +78,10 @@ class Tokenizer:
             for id_, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
         ]
 
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """The characters [start, end) of `text` that each item of `encode(text)` stands for."""
+        return [(start, end) for start, end in self._encoding(text).offsets]
+
     def names(self, ids: Sequence[int]) -> list[str]:
         """Names of `ids` for people: `▁` is a blank, `<0xE4>` a byte, specials as in `SPECIALS`."""
         return [self._names[id_] for id_ in ids]

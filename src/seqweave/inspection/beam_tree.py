@@ -1,0 +1,225 @@
+"""Beam search of one sentence that remembers every expansion, and what became of it.
+
+The readable twin of `seqweave.search.beam`: same candidates, same order, same end; a test holds
+the two together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from seqweave.inspection.trace import REASONS, STATUSES, Beam
+from seqweave.model.seq2seq import Seq2Seq
+from seqweave.model.state import Encoded
+from seqweave.search.contract import Found, not_finite
+from seqweave.search.lengths import length_normalised
+from seqweave.search.steps import next_log_probs
+from seqweave.search.topk import top_k
+from seqweave.text.vocabulary import BOS, EOS
+
+
+@dataclass
+class _Node:
+    step: int
+    parent: int  # -1: <bos>
+    id: int
+    log_prob: float
+    total: float
+    score: float
+    status: str = "pruned"
+    reason: str = "not_among_the_best"
+
+
+@dataclass
+class _Search:
+    """The tree so far; all numbers are indices of nodes."""
+
+    beam_size: int
+    length_penalty: float
+    stop: str
+    limit: int
+    nodes: list[_Node] = field(default_factory=list)
+    live: list[int] = field(default_factory=list)
+    finished: list[int] = field(default_factory=list)  # best first, at most beam_size
+    ended: int = 0  # how many ended, also those no longer among the best
+
+    def expand(self, step: int, items: Sequence[tuple[int, int, float]]) -> list[int]:
+        """Add the expansions (parent, id, log_prob); their nodes, best first, ties in the order given."""
+        first = len(self.nodes)
+        for parent, id_, log_prob in items:
+            total = log_prob + (self.nodes[parent].total if parent >= 0 else 0.0)
+            score = length_normalised(total, step + 1, self.length_penalty)
+            self.nodes.append(_Node(step, parent, id_, log_prob, total, score))
+        return sorted(range(first, len(self.nodes)), key=lambda node: -self.nodes[node].total)
+
+    def choose(self, ranked: Sequence[int], step: int) -> None:
+        """Let the best live on, and those which took `<eos>` finish."""
+        size = self.beam_size
+        candidates = ranked[: 2 * size]
+        for node in ranked:
+            if self.nodes[node].id == EOS:
+                self._mark(node, "pruned", "end_not_among_the_best")
+        for node in candidates[:size]:
+            if self.nodes[node].id == EOS:
+                self.ended += 1
+                self._mark(node, "finished", "ended")
+                self.finished.append(node)
+        self.finished.sort(key=lambda node: -self.nodes[node].score)
+        for node in self.finished[size:]:
+            self._mark(node, "pruned", "better_finished")
+        del self.finished[size:]
+        self.live = [node for node in candidates if self.nodes[node].id != EOS][:size]
+        for node in self.live:
+            self._mark(node, "alive", "among_the_best")
+        if step + 1 == self.limit:
+            self._cut()
+
+    def is_over(self, step: int) -> bool:
+        """Whether to stop after this step; what is alive then is pruned."""
+        if not self.live or step + 1 >= self.limit:
+            self._drop("not_among_the_best")
+            return True
+        if self.stop == "enough":
+            over, reason = self.ended >= self.beam_size, "enough_finished"
+        else:
+            bound = length_normalised(self.nodes[self.live[0]].total, self.limit, self.length_penalty)
+            over, reason = bool(self.finished) and self.nodes[self.finished[0]].score >= bound, "cannot_win"
+        if over:
+            self._drop(reason)
+        return over
+
+    def _cut(self) -> None:
+        """At the limit live hypotheses take the places that are left, behind the finished ones."""
+        room = self.beam_size - len(self.finished)
+        for node in self.live[:room]:
+            self._mark(node, "finished", "cut")
+            self.finished.append(node)
+        self.live = self.live[room:]
+
+    def _drop(self, reason: str) -> None:
+        for node in self.live:
+            self._mark(node, "pruned", reason)
+        self.live = []
+
+    def _mark(self, node: int, status: str, reason: str) -> None:
+        self.nodes[node].status, self.nodes[node].reason = status, reason
+
+    def columns(self, reference: Sequence[int] | None) -> Beam:
+        nodes = self.nodes
+        return Beam(
+            beam_size=self.beam_size,
+            length_penalty=self.length_penalty,
+            stop=self.stop,
+            max_length=self.limit,
+            steps=np.array([node.step for node in nodes], dtype=np.int32),
+            parents=np.array([node.parent for node in nodes], dtype=np.int32),
+            ids=np.array([node.id for node in nodes], dtype=np.int32),
+            log_probs=np.array([node.log_prob for node in nodes]),
+            totals=np.array([node.total for node in nodes]),
+            scores=np.array([node.score for node in nodes]),
+            statuses=np.array([STATUSES.index(node.status) for node in nodes], dtype=np.uint8),
+            reasons=np.array([REASONS.index(node.reason) for node in nodes], dtype=np.uint8),
+            ranking=list(self.finished),
+            reference_left=None if reference is None else _left_at(nodes, reference),
+        )
+
+
+@torch.inference_mode()
+def grow_beam(
+    network: Seq2Seq,
+    encoded: Encoded,
+    limit: int,
+    *,
+    beam_size: int,
+    length_penalty: float,
+    stop: str,
+    reference: Sequence[int] | None = None,
+) -> Beam:
+    """Search one sentence as `beam_search` does with n_best=1.
+
+    Args:
+        network: what to search.
+        encoded: one sentence.
+        limit: most positions, `<eos>` counted.
+        beam_size, length_penalty, stop: as in `config.search`.
+        reference: target ids with `<eos>`, to see where the beam loses them.
+
+    Raises:
+        SeqweaveError: when the network gives NaN.
+    """
+    search = _Search(beam_size, length_penalty, stop, limit)
+    state = network.start(encoded)
+    live = [-1]
+    ids = torch.tensor([BOS], device=encoded.outputs.device)
+    for step in range(limit):
+        output = network.step(ids, state)
+        values, items = top_k(next_log_probs(output.logits), min(beam_size + 1, output.logits.shape[1]))  # (R, k)
+        ranked = search.expand(step, _expansions(live, values.tolist(), items.tolist()))
+        search.choose(ranked, step)
+        if search.is_over(step):
+            break
+        # As many rows as beam_search has, so that both round alike.
+        rows = [live.index(search.nodes[node].parent) for node in search.live]
+        rows += [0] * (beam_size - len(rows))
+        state = output.state.expand(beam_size) if step == 0 and beam_size > 1 else output.state
+        if step and beam_size > 1:
+            state = state.reorder(torch.tensor(rows, device=ids.device))
+        live = list(search.live)
+        last = [search.nodes[node].id for node in live] + [EOS] * (beam_size - len(live))
+        ids = torch.tensor(last, device=ids.device)  # (R,)
+    return search.columns(reference)
+
+
+def path_of(beam: Beam, node: int) -> list[int]:
+    """The nodes from the start to `node`."""
+    path: list[int] = []
+    while node >= 0:
+        path.append(node)
+        node = int(beam.parents[node])
+    return path[::-1]
+
+
+def found_of(beam: Beam, rank: int = 0) -> Found:
+    """A result of the search, as `beam_search` gives it (without attention)."""
+    path = path_of(beam, beam.ranking[rank])
+    ids = beam.ids[path].tolist()
+    token_log_probs = beam.log_probs[path].tolist()
+    finished = REASONS[beam.reasons[path[-1]]] == "ended"
+    log_prob = math.fsum(token_log_probs)
+    score = length_normalised(log_prob, len(path), beam.length_penalty)
+    return Found(ids[:-1] if finished else ids, score, log_prob, token_log_probs, finished)
+
+
+def _expansions(
+    live: Sequence[int], values: list[list[float]], items: list[list[int]]
+) -> list[tuple[int, int, float]]:
+    found = []
+    for slot, parent in enumerate(live):
+        if not math.isfinite(values[slot][0]):
+            raise not_finite()
+        found += [
+            (parent, id_, value)
+            for value, id_ in zip(values[slot], items[slot], strict=True)
+            if value != float("-inf")  # <pad>, <bos>
+        ]
+    return found
+
+
+def _left_at(nodes: Sequence[_Node], reference: Sequence[int]) -> int | None:
+    """The step at which no node that is alive or finished follows the reference any more."""
+    parent = -1
+    for step, id_ in enumerate(reference):
+        follows = [
+            index
+            for index, node in enumerate(nodes)
+            if node.step == step and node.parent == parent and node.id == id_ and node.status != "pruned"
+        ]
+        if not follows:
+            return step
+        parent = follows[0]
+    return None

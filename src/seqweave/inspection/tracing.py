@@ -1,0 +1,183 @@
+"""Make a trace: `trace_model`, which `Model.trace` calls.
+
+The search is run once, recorded as a tree; then the decoder is stepped through its best output, and
+through the target when there is one, with everything inside kept (`recorder.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqweave.errors import DataError
+from seqweave.inspection.beam_tree import found_of, grow_beam
+from seqweave.inspection.recorder import Recording, record_encoder, record_steps, to_array
+from seqweave.inspection.trace import Beam, Bridge, Forced, Output, Sentence, Steps, Token, Trace
+from seqweave.model.seq2seq import Seq2Seq, parameter_count
+from seqweave.model.state import Encoded
+from seqweave.search.beam import check_sizes
+from seqweave.search.lengths import length_normalised, max_lengths
+from seqweave.search.predictor import Model
+from seqweave.text.tokenizers import Tokenizer
+from seqweave.text.vocabulary import EOS
+
+TOP = 10  # items of a step's distribution that are kept
+
+
+def trace_model(model: Model, source: str, target: str | None = None, *, beam_size: int = 5) -> Trace:
+    """Everything the model does with a source.
+
+    Args:
+        model: what `seqweave.load` gives.
+        source: a text; what is longer than `data.max_source_length` is cut off.
+        target: a reference, for the teacher-forced twin.
+        beam_size: hypotheses kept; 1: greedy.
+
+    Raises:
+        ConfigError: when beam_size is below 1.
+        DataError: when the source has no items.
+        SeqweaveError: when the network gives NaN.
+    """
+    check_sizes(1, beam_size)
+    sentence = _sentence(model.source_tokenizer, source, model.config.data.max_source_length)
+    if not sentence.tokens:
+        raise DataError("a source must have an item to be traced, but it is empty: give a text")
+    reference = None if target is None else _sentence(model.target_tokenizer, target, None)
+    with torch.inference_mode():
+        return _traced(model, sentence, reference, beam_size)
+
+
+def _traced(model: Model, source: Sentence, target: Sentence | None, beam_size: int) -> Trace:
+    network, search = model.network.eval(), model.config.search
+    ids = torch.tensor([[token.id for token in source.tokens]], device=model.device)  # (1, S)
+    encoded, encoder = record_encoder(network, ids)
+    limit = max_lengths([ids.shape[1]], search.max_length_ratio, search.max_length)[0]
+    reference = None if target is None else [*(token.id for token in target.tokens), EOS]
+    beam = grow_beam(
+        network,
+        encoded,
+        limit,
+        beam_size=beam_size,
+        length_penalty=search.length_penalty,
+        stop=search.stop,
+        reference=reference,
+    )
+    best = found_of(beam)
+    output = Output(
+        text=model.target_tokenizer.decode(best.ids),
+        tokens=output_tokens(model.target_tokenizer, best.ids),
+        score=best.score,
+        log_prob=best.log_prob,
+        finished=best.finished,
+    )
+    given = [*best.ids, EOS] if best.finished else best.ids
+    recording = record_steps(network, encoded, given)
+    steps = steps_of(recording, _with_end(output.tokens, best.finished))
+    forced = None if target is None else _forced(network, encoded, target, given, search.length_penalty)
+    return Trace(
+        model=description(model),
+        source=source,
+        target=target,
+        output=output,
+        encoder=encoder,
+        bridge=_bridge(network, encoded, model.config.model.bridge),
+        steps=steps,
+        forced=forced,
+        beam=beam,
+        attributions=[],
+        names=_names(model.target_tokenizer, [steps] if forced is None else [steps, forced.steps], beam),
+    )
+
+
+def description(model: Model) -> dict[str, Any]:
+    """The architecture, as plain values."""
+    settings = model.config.model.model_dump()
+    return {
+        **settings,
+        "source_units": model.source_tokenizer.units,
+        "target_units": model.target_tokenizer.units,
+        "source_size": model.source_tokenizer.size,
+        "target_size": model.target_tokenizer.size,
+        "parameters": parameter_count(model.network),
+    }
+
+
+def steps_of(recording: Recording, tokens: list[Token], top: int = TOP) -> Steps:
+    """What a recording says about the tokens that were taken."""
+    wide = recording.logits.dtype if recording.logits.dtype == torch.float64 else torch.float32
+    log_probs = torch.log_softmax(recording.logits, 1, dtype=wide)  # (T, V)
+    taken = log_probs.gather(1, torch.tensor([[token.id] for token in tokens], device=log_probs.device))  # (T, 1)
+    best = log_probs.sort(dim=1, descending=True, stable=True)
+    return Steps(
+        tokens=tokens,
+        log_probs=to_array(taken[:, 0]),
+        entropy=to_array(_entropy(log_probs)),
+        ranks=to_array((log_probs > taken).sum(1)),
+        top_ids=to_array(best.indices[:, :top]),
+        top_log_probs=to_array(best.values[:, :top]),
+        embedding_norms=recording.embedding_norms,
+        layers=recording.layers,
+        attention=recording.attention,
+        context=recording.context,
+        readout=recording.readout,
+    )
+
+
+def output_tokens(tokenizer: Tokenizer, ids: Sequence[int]) -> list[Token]:
+    """The items of an output, each with the characters of the decoded text that it brought or changed."""
+    tokens, text = [], ""
+    for place, (id_, name) in enumerate(zip(ids, tokenizer.names(ids), strict=True), 1):
+        longer = tokenizer.decode(ids[:place])
+        start = next((at for at, pair in enumerate(zip(text, longer, strict=False)) if pair[0] != pair[1]), len(text))
+        start = min(start, len(longer))
+        while start < len(longer) - 1 and longer[start] == " ":
+            start += 1
+        tokens.append(Token(name, id_, start, len(longer)))
+        text = longer
+    return tokens
+
+
+def _sentence(tokenizer: Tokenizer, text: str, most: int | None) -> Sentence:
+    """A text and its items; none for a text of nothing but blanks."""
+    ids = tokenizer.encode(text)[:most] if text.strip() else []
+    parts = zip(tokenizer.tokens(text), ids, tokenizer.offsets(text), strict=False)
+    return Sentence(text, [Token(name, id_, start, end) for name, id_, (start, end) in parts])
+
+
+def _with_end(tokens: list[Token], finished: bool) -> list[Token]:
+    end = max((token.end for token in tokens), default=0)
+    return [*tokens, Token("<eos>", EOS, end, end)] if finished else tokens
+
+
+def _forced(
+    network: Seq2Seq, encoded: Encoded, target: Sentence, free: Sequence[int], length_penalty: float
+) -> Forced:
+    ids = [*(token.id for token in target.tokens), EOS]
+    steps = steps_of(record_steps(network, encoded, ids), _with_end(target.tokens, True))
+    log_prob = math.fsum(steps.log_probs.tolist())
+    different = [at for at in range(max(len(ids), len(free))) if ids[at : at + 1] != list(free[at : at + 1])]
+    score = length_normalised(log_prob, len(ids), length_penalty)
+    return Forced(steps, score, log_prob, different[0] if different else None)
+
+
+def _bridge(network: Seq2Seq, encoded: Encoded, kind: str) -> Bridge:
+    state = network.start(encoded)
+    context = state.memory.context
+    return Bridge(kind, [to_array(part[0]) for part in state.recurrent], None if context is None else to_array(context[0]))
+
+
+def _entropy(log_probs: Tensor) -> Tensor:
+    """Shape: (T, V) -> (T,), in nats; impossible items add nothing."""
+    return torch.special.entr(log_probs.exp()).sum(1)
+
+
+def _names(tokenizer: Tokenizer, runs: Sequence[Steps], beam: Beam) -> dict[str, str]:
+    used: set[int] = {EOS, *beam.ids.tolist()}
+    for steps in runs:
+        used.update(steps.top_ids.flatten().tolist(), (token.id for token in steps.tokens))
+    ids = sorted(used)
+    return {str(id_): name for id_, name in zip(ids, tokenizer.names(ids), strict=True)}
