@@ -21,10 +21,14 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from seqweave.contradictions import contradictions, model_contradictions
 from seqweave.errors import ConfigError
 
 Units = Literal["char", "word", "space", "subword", "byte"]
 Cell = Literal["rnn", "gru", "lstm"]
+Layers = Literal["recurrent", "transformer"]
+Norm = Literal["pre", "post"]
+PositionKind = Literal["sinusoidal", "learned", "rotary"]
 AttentionKind = Literal["none", "additive", "dot", "scaled_dot", "general", "concat"]
 AttentionPosition = Literal["before", "after", "between"]
 Metric = Literal["loss", "exact_match", "token_error_rate", "cer", "wer", "bleu", "chrf"]
@@ -68,11 +72,13 @@ class DataConfig(_Group):
 class ModelConfig(_Group):
     """What rebuilds the network."""
 
+    encoder: Layers = Field("recurrent", description="layers that read the source")
+    decoder: Layers = Field("recurrent", description="layers that write the target; each encoder goes with each decoder")
     cell: Cell = Field("lstm", description="recurrent cell of encoder and decoder")
     input: Literal["embedding", "one_hot"] = Field("embedding", description="learned embeddings, or one-hot vectors")
-    embedding_size: int = Field(256, ge=1, description="width of an embedding (M)")
-    encoder_hidden_size: int = Field(256, ge=1, description="units of the encoder, a direction")
-    decoder_hidden_size: int = Field(512, ge=1, description="units of the decoder (H)")
+    embedding_size: int = Field(256, ge=1, description="width of an embedding (M), and of a Transformer")
+    encoder_hidden_size: int = Field(256, ge=1, description="units of a recurrent encoder, a direction")
+    decoder_hidden_size: int = Field(512, ge=1, description="units of a recurrent decoder (H)")
     encoder_layers: int = Field(1, ge=1, description="layers of the encoder")
     decoder_layers: int = Field(1, ge=1, description="layers of the decoder")
     bidirectional: bool = Field(True, description="read the source in both directions")
@@ -87,6 +93,11 @@ class ModelConfig(_Group):
     context: Literal["first", "every_step"] = Field("first", description="without attention: where the context vector goes")
     readout_size: int | None = Field(None, ge=1, description="width of the readout before the generator; unset: decoder_hidden_size, or embedding_size when tied")
     tie_embeddings: bool = Field(False, description="the generator shares the target embedding's weights")
+    heads: int = Field(4, ge=1, description="Transformer: attention heads, which share embedding_size")
+    feed_forward_size: int | None = Field(None, ge=1, description="Transformer: inner width of the feed-forward layers; unset: 4 times embedding_size")
+    norm: Norm = Field("pre", description="Transformer: layer norm before each sub-layer (Xiong et al. 2020), or after (Vaswani et al. 2017)")
+    positions: PositionKind = Field("sinusoidal", description="Transformer: how it knows positions")
+    max_positions: int = Field(1024, ge=1, description="Transformer: positions that positions=learned can tell apart")
     dropout: float = Field(0.2, ge=0, lt=1, description="dropout between layers and before the generator")
     variational: bool = Field(False, description="one dropout mask for all positions of a sequence (Gal & Ghahramani 2016)")
     embedding_dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the embeddings")
@@ -213,53 +224,17 @@ def build_config(settings: Mapping[str, Any], base: Config | None = None) -> Con
 
 
 def check_config(config: Config) -> None:
-    """Raise one `ConfigError` listing every contradiction between settings."""
-    problems = list(_contradictions(config))
+    """Raise one `ConfigError` listing every contradiction between settings (`seqweave.contradictions`)."""
+    problems = list(contradictions(config))
     if problems:
         raise ConfigError(_joined(problems))
 
 
-def _contradictions(config: Config) -> Iterator[str]:
-    model = config.model
-    directions = 2 if model.bidirectional else 1
-    encoder_size = directions * model.encoder_hidden_size
-    if model.attention in ("dot", "scaled_dot") and encoder_size != model.decoder_hidden_size:
-        yield (
-            f"model.attention={model.attention} needs queries and keys of one width, but the decoder has "
-            f"{model.decoder_hidden_size} units and the encoder gives {encoder_size}: set "
-            f"model.decoder_hidden_size={encoder_size}, or use model.attention=general"
-        )
-    if model.bridge == "copy" and encoder_size != model.decoder_hidden_size:
-        yield (
-            f"model.bridge=copy needs states of one width, but the encoder gives {encoder_size} and the decoder has "
-            f"{model.decoder_hidden_size}: set model.decoder_hidden_size={encoder_size}, or use model.bridge=dense"
-        )
-    if model.attention == "none" and model.input_feeding:
-        yield "model.input_feeding=true needs attention, but model.attention=none: choose an attention or switch it off"
-    if model.input_feeding and model.attention != "none" and model.attention_position != "after":
-        yield (
-            "model.input_feeding=true goes with model.attention_position=after (Luong et al. 2015), but it is "
-            f"{model.attention_position}: change one of them"
-        )
-    if model.attention != "none" and model.context != "first":
-        yield (
-            f"model.context={model.context} is for models without attention, but model.attention={model.attention}: "
-            "set model.attention=none or leave model.context=first"
-        )
-    if model.attention != "none" and model.attention_position == "between" and model.decoder_layers < 2:
-        yield "model.attention_position=between needs model.decoder_layers of 2 or more, but it is 1: raise it"
-    if model.tie_embeddings and model.input != "embedding":
-        yield "model.tie_embeddings=true needs model.input=embedding, but it is one_hot: change one of them"
-    if model.tie_embeddings and model.readout_size not in (None, model.embedding_size):
-        yield (
-            f"model.tie_embeddings=true needs model.readout_size equal to model.embedding_size ({model.embedding_size}), "
-            f"but it is {model.readout_size}: leave model.readout_size unset"
-        )
-    if model.bridge == "zero" and model.attention == "none" and model.context == "first":
-        yield (
-            "model.bridge=zero with model.attention=none and model.context=first leaves the decoder blind to the source: "
-            "set model.bridge=dense, choose an attention, or set model.context=every_step"
-        )
+def check_model(model: ModelConfig) -> None:
+    """Raise one `ConfigError` listing every contradiction between the settings of a network."""
+    problems = list(model_contradictions(model))
+    if problems:
+        raise ConfigError(_joined(problems))
 
 
 def load_toml(path: Path) -> dict[str, Any]:

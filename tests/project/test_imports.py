@@ -22,7 +22,8 @@ PUBLIC = "__init__"  # the names `import seqweave` gives
 # What each part of the package may import, besides itself.
 ALLOWED: dict[str, frozenset[str]] = {
     "errors": frozenset(),
-    "config": frozenset({"errors"}),
+    "config": frozenset({"contradictions", "errors"}),
+    "contradictions": frozenset({"config"}),  # for its types alone
     "files": frozenset(),
     "text": BASE,
     "data": BASE | {"files", "text"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from seqweave.config import Config, ModelConfig, check_config
+from seqweave.config import ModelConfig, check_model
 from seqweave.model.attention import build_scorer
 from seqweave.model.bridges import CopyBridge, DenseBridge, ZeroBridge
 from seqweave.model.decoder import AfterDecoder, BeforeDecoder, BetweenDecoder, ContextDecoder, Decoder
@@ -24,7 +24,7 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Seq2
     Raises:
         ConfigError: when settings contradict each other (all contradictions at once).
     """
-    check_config(Config(model=config))
+    check_model(config)
     source_embedding = _embedding(config, source_size)
     target_embedding = _embedding(config, target_size)
     encoder = _encoder(config, source_embedding.size)
