@@ -1,0 +1,176 @@
+"""Settings that contradict each other: each wrong combination has its sentence.
+
+A sentence says which setting, what it needs, what it is, and what to do. `seqweave.config` collects
+them and raises them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from seqweave.config import Config, ModelConfig
+
+# What only one kind of layers reads. Widths, layer counts and dropout of the presets are not here:
+# a preset must go with every architecture.
+RECURRENT = ("cell", "residual", "layer_norm")
+RECURRENT_ENCODER = ("bidirectional",)
+RECURRENT_DECODER = (
+    "bridge",
+    "attention",
+    "attention_position",
+    "attention_size",
+    "input_feeding",
+    "context",
+    "readout_size",
+)
+TRANSFORMER = ("heads", "feed_forward_size", "norm", "positions", "max_positions")
+
+
+def contradictions(config: Config) -> Iterator[str]:
+    """All contradictions of a whole config."""
+    yield from model_contradictions(config.model)
+    yield from _too_long(config)
+
+
+def model_contradictions(model: ModelConfig) -> Iterator[str]:
+    """All contradictions between the settings of a network."""
+    yield from _unused(model)
+    yield from _input(model)
+    if model.decoder == "recurrent":
+        yield from _recurrent_decoder(model)
+    if "transformer" in (model.encoder, model.decoder):
+        yield from _transformer(model)
+
+
+def encoder_width(model: ModelConfig) -> int:
+    """Width of what the encoder gives (E)."""
+    if model.encoder == "transformer":
+        return model.embedding_size
+    return (2 if model.bidirectional else 1) * model.encoder_hidden_size
+
+
+def _input(model: ModelConfig) -> Iterator[str]:
+    if model.tie_embeddings and model.input != "embedding":
+        yield "model.tie_embeddings=true needs model.input=embedding, but it is one_hot: change one of them"
+    if model.tie_embeddings and model.readout_size not in (None, model.embedding_size):
+        yield (
+            f"model.tie_embeddings=true needs model.readout_size equal to model.embedding_size ({model.embedding_size}), "
+            f"but it is {model.readout_size}: leave model.readout_size unset"
+        )
+
+
+def _unused(model: ModelConfig) -> Iterator[str]:
+    """Settings that were changed, but that nothing would read."""
+    if "recurrent" not in (model.encoder, model.decoder):
+        yield from _changed(
+            model, RECURRENT, "is for recurrent layers, but model.encoder and model.decoder are transformer"
+        )
+    if model.encoder == "transformer":
+        yield from _changed(model, RECURRENT_ENCODER, "is for a recurrent encoder, but model.encoder=transformer")
+    if model.decoder == "transformer":
+        yield from _changed(
+            model,
+            RECURRENT_DECODER,
+            "is for a recurrent decoder, but model.decoder=transformer, which has its own attention",
+        )
+    if "transformer" not in (model.encoder, model.decoder):
+        yield from _changed(
+            model, TRANSFORMER, "is for a Transformer, but model.encoder and model.decoder are recurrent"
+        )
+
+
+def _changed(model: ModelConfig, names: Sequence[str], why: str) -> Iterator[str]:
+    for name in names:
+        value, default = getattr(model, name), type(model).model_fields[name].default
+        if value != default:
+            yield f"model.{name}={_shown(value)} {why}: leave it at {_shown(default)}"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "unset"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _recurrent_decoder(model: ModelConfig) -> Iterator[str]:
+    size = encoder_width(model)
+    if model.attention in ("dot", "scaled_dot") and size != model.decoder_hidden_size:
+        yield (
+            f"model.attention={model.attention} needs queries and keys of one width, but the decoder has "
+            f"{model.decoder_hidden_size} units and the encoder gives {size}: set "
+            f"model.decoder_hidden_size={size}, or use model.attention=general"
+        )
+    if model.bridge == "copy" and size != model.decoder_hidden_size:
+        yield (
+            f"model.bridge=copy needs states of one width, but the encoder gives {size} and the decoder has "
+            f"{model.decoder_hidden_size}: set model.decoder_hidden_size={size}, or use model.bridge=dense"
+        )
+    if model.attention == "none":
+        yield from _without_attention(model)
+    else:
+        yield from _with_attention(model)
+
+
+def _without_attention(model: ModelConfig) -> Iterator[str]:
+    if model.input_feeding:
+        yield "model.input_feeding=true needs attention, but model.attention=none: choose an attention or switch it off"
+    if model.bridge == "zero" and model.context == "first":
+        yield (
+            "model.bridge=zero with model.attention=none and model.context=first leaves the decoder blind to the source: "
+            "set model.bridge=dense, choose an attention, or set model.context=every_step"
+        )
+
+
+def _with_attention(model: ModelConfig) -> Iterator[str]:
+    if model.input_feeding and model.attention_position != "after":
+        yield (
+            "model.input_feeding=true goes with model.attention_position=after (Luong et al. 2015), but it is "
+            f"{model.attention_position}: change one of them"
+        )
+    if model.context != "first":
+        yield (
+            f"model.context={model.context} is for models without attention, but model.attention={model.attention}: "
+            "set model.attention=none or leave model.context=first"
+        )
+    if model.attention_position == "between" and model.decoder_layers < 2:
+        yield "model.attention_position=between needs model.decoder_layers of 2 or more, but it is 1: raise it"
+
+
+def _transformer(model: ModelConfig) -> Iterator[str]:
+    if model.input != "embedding":
+        yield (
+            f"model.input={model.input} has no width that a Transformer could work in: "
+            "set model.input=embedding, or make model.encoder and model.decoder recurrent"
+        )
+    if model.embedding_size % model.heads:
+        yield (
+            f"model.embedding_size must be a multiple of model.heads, but {model.embedding_size} is none of "
+            f"{model.heads}: change one of them"
+        )
+    elif model.positions == "rotary" and model.embedding_size // model.heads % 2:
+        yield (
+            "model.positions=rotary turns pairs of numbers and needs heads of even width, but model.embedding_size="
+            f"{model.embedding_size} over model.heads={model.heads} gives {model.embedding_size // model.heads}: "
+            "change one of them"
+        )
+
+
+def _too_long(config: Config) -> Iterator[str]:
+    """What learned positions could not tell apart."""
+    model, data = config.model, config.data
+    if model.positions != "learned":
+        return
+    sides = []
+    if model.encoder == "transformer":
+        sides.append(("data.max_source_length", data.max_source_length, 0))
+    if model.decoder == "transformer":
+        sides.append(("data.max_target_length", data.max_target_length, 1))  # and <bos>
+        sides.append(("search.max_length", config.search.max_length or 0, 0))
+    for key, length, more in sides:
+        if length + more > model.max_positions:
+            yield (
+                f"{key}={length} needs {length + more} positions, but model.positions=learned knows only "
+                f"model.max_positions={model.max_positions}: raise it, lower {key}, or use model.positions=sinusoidal"
+            )
