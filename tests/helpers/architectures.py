@@ -41,6 +41,43 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "attention_size": {"attention": "additive", "attention_size": 7},
     "variational": {"variational": True, "embedding_dropout": 0.2, "word_dropout": 0.1, "encoder_layers": 2},
 }
+TRANSFORMER: dict[str, Any] = {"embedding_size": 8, "heads": 2, "feed_forward_size": 7}
+TRANSFORMER_SIDES: dict[str, dict[str, Any]] = {
+    "transformer": {"encoder": "transformer", "decoder": "transformer"},
+    "recurrent_encoder": {"decoder": "transformer"},
+    "recurrent_decoder": {"encoder": "transformer"},
+}
+TRANSFORMER_OPTIONS: dict[str, dict[str, Any]] = {
+    "layers": {"encoder_layers": 2, "decoder_layers": 3},
+    "post_layers": {"norm": "post", "encoder_layers": 2, "decoder_layers": 2},
+    "one_head": {"heads": 1, "embedding_size": 7},
+    "tied": {"tie_embeddings": True, "feed_forward_size": None},
+    "reversed": {"reverse_source": True},
+    "variational": {"variational": True, "embedding_dropout": 0.2, "word_dropout": 0.1},
+}
+# A Transformer reads, and each kind of recurrent decoder writes.
+TRANSFORMER_READS: dict[str, dict[str, Any]] = {
+    "gru-before": {"cell": "gru", "attention": "additive", "attention_position": "before"},
+    "lstm-dot-feeding": {"attention": "dot", "input_feeding": True, "decoder_hidden_size": 8},
+    "rnn-between": {"cell": "rnn", "attention_position": "between", "decoder_layers": 2},
+    "lstm-none-first": {"attention": "none", "decoder_layers": 2, "encoder_layers": 3},
+    "gru-none-every_step": {"cell": "gru", "attention": "none", "context": "every_step"},
+    "lstm-copy": {"bridge": "copy", "decoder_hidden_size": 8, "decoder_layers": 2},
+    "lstm-zero": {"bridge": "zero"},
+}
+
+
+def _transformer_cases() -> dict[str, dict[str, Any]]:
+    cases: dict[str, dict[str, Any]] = {}
+    for norm, positions in itertools.product(("pre", "post"), ("sinusoidal", "learned", "rotary")):
+        for name, sides in TRANSFORMER_SIDES.items():
+            cases[f"{name}-{norm}-{positions}"] = {**sides, "norm": norm, "positions": positions}
+    for name, settings in TRANSFORMER_OPTIONS.items():
+        cases[f"transformer-{name}"] = {**TRANSFORMER_SIDES["transformer"], **settings}
+    cases["gru-transformer-deep"] = {"decoder": "transformer", "cell": "gru", "encoder_layers": 2, "decoder_layers": 2}
+    for name, settings in TRANSFORMER_READS.items():
+        cases[f"transformer-{name}"] = {"encoder": "transformer", **settings}
+    return {name: {**TRANSFORMER, **settings} for name, settings in cases.items()}
 
 
 def _cases() -> dict[str, ModelConfig]:
@@ -51,6 +88,7 @@ def _cases() -> dict[str, ModelConfig]:
         cases[f"{cell}-none-{context}"] = {"cell": cell, "attention": "none", "context": context}
     for cell, (name, settings) in itertools.product(("gru", "lstm"), OPTIONS.items()):
         cases[f"{cell}-{name}"] = {"cell": cell, **settings}
+    cases |= _transformer_cases()
     return {name: ModelConfig(**{**SMALL, **settings}) for name, settings in cases.items()}
 
 

@@ -10,8 +10,11 @@ from seqweave.model.bridges import CopyBridge, DenseBridge, ZeroBridge
 from seqweave.model.decoder import AfterDecoder, BeforeDecoder, BetweenDecoder, ContextDecoder, Decoder
 from seqweave.model.embeddings import Embedding, OneHot
 from seqweave.model.generator import Generator, MaxoutReadout, PlainReadout, TanhReadout
+from seqweave.model.positions import Positions, build_positions
 from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer, RecurrentStack, SequenceDropout
 from seqweave.model.seq2seq import Seq2Seq
+from seqweave.model.transformer import TransformerDecoder, TransformerEncoder
+from seqweave.model.transformer_layers import DecoderLayer, EncoderLayer
 
 
 def build_model(config: ModelConfig, source_size: int, target_size: int) -> Seq2Seq:
@@ -29,6 +32,7 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Seq2
     target_embedding = _embedding(config, target_size)
     encoder = _encoder(config, source_embedding.size)
     size = _readout_size(config)
+    generator_dropout = _dropout(config) if config.decoder == "recurrent" else SequenceDropout(0.0)
     return Seq2Seq(
         source_embedding=source_embedding,
         target_embedding=target_embedding,
@@ -36,7 +40,7 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Seq2
         bridge=_bridge(config, encoder.output_size),
         decoder=_decoder(config, target_embedding.size, encoder.output_size, size),
         generator=Generator(size, target_size, tied=config.tie_embeddings),
-        dropout=_dropout(config),
+        dropout=generator_dropout,
         reverse_source=config.reverse_source,
     )
 
@@ -52,7 +56,9 @@ def _embedding(config: ModelConfig, vocabulary_size: int) -> Embedding | OneHot:
     return Embedding(vocabulary_size, config.embedding_size, dropout, config.word_dropout)
 
 
-def _encoder(config: ModelConfig, input_size: int) -> RecurrentEncoder:
+def _encoder(config: ModelConfig, input_size: int) -> RecurrentEncoder | TransformerEncoder:
+    if config.encoder == "transformer":
+        return _transformer_encoder(config)
     directions = 2 if config.bidirectional else 1
     sizes = [input_size] + [directions * config.encoder_hidden_size] * (config.encoder_layers - 1)
     layers = [[RecurrentLayer(config.cell, s, config.encoder_hidden_size) for s in sizes] for _ in range(directions)]
@@ -60,8 +66,39 @@ def _encoder(config: ModelConfig, input_size: int) -> RecurrentEncoder:
     return RecurrentEncoder(layers[0], backwards, _dropout(config), config.residual, config.layer_norm)
 
 
+def _transformer_encoder(config: ModelConfig) -> TransformerEncoder:
+    size = config.embedding_size
+    made = [
+        EncoderLayer(size, config.heads, _feed_forward_size(config), config.norm, _dropout(config))
+        for _ in range(config.encoder_layers)
+    ]
+    parts = _state_parts(config) if config.decoder == "recurrent" else 0
+    return TransformerEncoder(made, _positions(config, "source"), _last_norm(config), _dropout(config), size, parts)
+
+
+def _transformer_decoder(config: ModelConfig, encoder_size: int) -> TransformerDecoder:
+    size = config.embedding_size
+    made = [
+        DecoderLayer(size, encoder_size, config.heads, _feed_forward_size(config), config.norm, _dropout(config))
+        for _ in range(config.decoder_layers)
+    ]
+    return TransformerDecoder(made, _positions(config, "target"), _last_norm(config), _dropout(config))
+
+
+def _feed_forward_size(config: ModelConfig) -> int:
+    return config.feed_forward_size or 4 * config.embedding_size
+
+
+def _last_norm(config: ModelConfig) -> nn.Module:
+    return nn.LayerNorm(config.embedding_size) if config.norm == "pre" else nn.Identity()
+
+
+def _positions(config: ModelConfig, side: str) -> Positions:
+    return build_positions(config.positions, config.embedding_size, config.heads, config.max_positions, side)
+
+
 def _readout_size(config: ModelConfig) -> int:
-    if config.tie_embeddings:
+    if config.tie_embeddings or config.decoder == "transformer":
         return config.embedding_size
     return config.readout_size or config.decoder_hidden_size
 
@@ -70,9 +107,16 @@ def _state_parts(config: ModelConfig) -> int:
     return 2 if config.cell == "lstm" else 1
 
 
+def _final_layers(config: ModelConfig) -> int:
+    """Layers whose final states the encoder gives."""
+    return config.encoder_layers if config.encoder == "recurrent" else 1
+
+
 def _bridge(config: ModelConfig, encoder_size: int) -> nn.Module:
+    if config.decoder == "transformer":
+        return ZeroBridge(0, 0)
     parts = _state_parts(config)
-    layers = (config.encoder_layers, config.decoder_layers)
+    layers = (_final_layers(config), config.decoder_layers)
     if config.bridge == "zero":
         return ZeroBridge(parts * config.decoder_layers, config.decoder_hidden_size)
     if config.bridge == "copy":
@@ -89,10 +133,12 @@ def _stack(config: ModelConfig, input_size: int, layers: int) -> RecurrentStack:
 
 def _decoder(config: ModelConfig, embedded: int, encoder_size: int, size: int) -> Decoder:
     """The decoder of a config; `embedded` is M, `encoder_size` E, `size` the readout's width."""
+    if config.decoder == "transformer":
+        return _transformer_decoder(config, encoder_size)
     hidden, layers = config.decoder_hidden_size, config.decoder_layers
     parts = _state_parts(config)
     if config.attention == "none":
-        final_index = parts * (config.encoder_layers - 1)
+        final_index = parts * (_final_layers(config) - 1)
         if config.context == "first":
             return ContextDecoder(_stack(config, embedded, layers), PlainReadout(hidden, size), False, final_index)
         maxout = MaxoutReadout(hidden + embedded + encoder_size, size)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from seqweave.model.transformer_cache import KeyValues
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -37,16 +39,21 @@ class Memory:
         keys: what queries are compared with. Shape: (G, S, A).
         mask: True at real positions. Shape: (G, S).
         context: the fixed context vector of a model without attention. Shape: (G, E).
+        layers: keys and values of each layer of a Transformer. Shape: each (G, 2, N, S, D).
     """
 
     values: Tensor | None = None
     keys: Tensor | None = None
     mask: Tensor | None = None
     context: Tensor | None = None
+    layers: tuple[Tensor, ...] = ()
 
     def select(self, groups: Tensor) -> Memory:
         """Take sentences by index."""
-        return Memory(*(_rows(part, groups) for part in (self.values, self.keys, self.mask, self.context)))
+        values, keys, mask, context = (
+            _rows(part, groups) for part in (self.values, self.keys, self.mask, self.context)
+        )
+        return Memory(values, keys, mask, context, tuple(part.index_select(0, groups) for part in self.layers))
 
 
 @dataclass(frozen=True)
@@ -54,21 +61,27 @@ class DecoderState:
     """All that free-running decoding carries.
 
     Attributes:
-        recurrent: states of the layers, first to last (an LSTM: hidden, cell). Shape: each (R, H).
+        recurrent: states of the layers, first to last (an LSTM: hidden, cell; a Transformer has none).
+            Shape: each (R, H).
         memory: what the rows look up, for each of R / width sentences.
         feed: the attentional state of the last step, with input feeding. Shape: (R, H').
         width: rows that share one sentence's memory, next to each other.
+        cache: keys and values of earlier positions, for each layer of a Transformer; none before the
+            first step.
     """
 
     recurrent: tuple[Tensor, ...]
     memory: Memory
     feed: Tensor | None = None
     width: int = 1
+    cache: tuple[KeyValues, ...] = ()
 
     @property
     def rows(self) -> int:
         """Number of rows R."""
-        return int(self.recurrent[0].shape[0])
+        if self.recurrent:
+            return int(self.recurrent[0].shape[0])
+        return int(self.memory.layers[0].shape[0]) * self.width
 
     def select(self, rows: Tensor) -> DecoderState:
         """Any rows, any number of them, in any order; each gets its own memory."""
@@ -78,7 +91,8 @@ class DecoderState:
         """Repeat each row `width` times, next to each other; the memory stays shared."""
         recurrent = tuple(part.repeat_interleave(width, 0) for part in self.recurrent)  # (R * width, H)
         feed = None if self.feed is None else self.feed.repeat_interleave(width, 0)  # (R * width, H')
-        return replace(self, recurrent=recurrent, feed=feed, width=self.width * width)
+        cache = tuple(part.expand(width) for part in self.cache)
+        return replace(self, recurrent=recurrent, feed=feed, width=self.width * width, cache=cache)
 
     def reorder(self, rows: Tensor) -> DecoderState:
         """Rows trade places within their sentence, as in a step of beam search: the memory is left alone."""
@@ -88,11 +102,13 @@ class DecoderState:
         """Whole sentences leave; those at the given indices stay, with all their rows."""
         parts = (_groups(part, sentences, self.width) for part in self.recurrent)
         feed = None if self.feed is None else _groups(self.feed, sentences, self.width)
-        return replace(self, recurrent=tuple(parts), feed=feed, memory=self.memory.select(sentences))
+        cache = tuple(part.keep(sentences, self.width) for part in self.cache)
+        return replace(self, recurrent=tuple(parts), feed=feed, memory=self.memory.select(sentences), cache=cache)
 
     def _moved(self, rows: Tensor) -> DecoderState:
         recurrent = tuple(part.index_select(0, rows) for part in self.recurrent)
-        return replace(self, recurrent=recurrent, feed=_rows(self.feed, rows))
+        cache = tuple(part.select(rows) for part in self.cache)
+        return replace(self, recurrent=recurrent, feed=_rows(self.feed, rows), cache=cache)
 
 
 @dataclass(frozen=True)
