@@ -16,8 +16,10 @@ import torch
 
 from seqweave import files
 from seqweave.errors import LimitError
-from seqweave.training import checkpoint
+from seqweave.folder import check_manifest
+from seqweave.training import checkpoint, prepare
 from seqweave.training.events import Listener, TrainEvent
+from seqweave.training.record import Record
 from seqweave.training.run import TrainResult, train
 from tiny_run import SETTINGS, write_pairs
 
@@ -91,6 +93,36 @@ def test_a_killed_run_ends_like_the_unbroken_one(tmp_path: Path, unbroken: Path,
     assert samples == (unbroken / "model" / "samples.jsonl").read_text(encoding="utf-8")
 
 
+def test_a_kill_at_the_very_end_does_the_end_again(
+    tmp_path: Path, unbroken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(record: Record) -> None:
+        raise KilledError
+
+    data = unbroken / "pairs.tsv"
+    with monkeypatch.context() as patch:
+        patch.setattr(Record, "seal", killed)
+        with pytest.raises(KilledError):
+            run(tmp_path / "model", data)
+    assert run(tmp_path / "model", data).status == "finished"
+    assert_equal_runs(tmp_path / "model", unbroken / "model")
+    assert check_manifest(tmp_path / "model") == check_manifest(unbroken / "model")
+    assert not (tmp_path / "model" / "cache").exists()
+    # The final average is validated twice, and recorded once.
+    events = (tmp_path / "model" / "events.jsonl").read_text(encoding="utf-8")
+    assert events.count('"averaged"') == 1
+
+
+def test_a_resumed_run_counts_nothing_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = write_pairs(tmp_path / "pairs.tsv")
+    with pytest.raises(KilledError):
+        run(tmp_path / "model", data, killer("batch", 5))
+    (tmp_path / "model" / ".events.jsonl.77.tmp").write_bytes(b"of a process that was killed")
+    monkeypatch.setattr(prepare._Pairs, "count", lambda self: pytest.fail("the corpus was read once more"))
+    assert run(tmp_path / "model", data).status == "finished"
+    assert not list((tmp_path / "model").glob(".*.tmp"))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_the_run_goes_on(tmp_path: Path, unbroken: Path, number: signal.Signals) -> None:
     def send(event: TrainEvent) -> None:
@@ -102,12 +134,7 @@ def test_a_signal_saves_and_the_run_goes_on(tmp_path: Path, unbroken: Path, numb
     assert (result.status, result.step) in {("interrupted", 5), ("interrupted", 6)}
     assert run(tmp_path / "model", data).status == "finished"
     assert run(tmp_path / "model", data).status == "already_finished"
-    weights, moments, state = final_state(tmp_path / "model")
-    expected = final_state(unbroken / "model")
-    assert [name for name in expected[1] if not torch.equal(moments[name], expected[1][name])] == []
-    # The extra checkpoint of the signal takes part in the final average, so only that may differ.
-    assert state["step"] == expected[2]["step"]
-    assert weights.keys() == expected[0].keys()
+    assert_equal_runs(tmp_path / "model", unbroken / "model")
 
 
 def test_a_process_killed_by_the_system_ends_like_the_unbroken_one(tmp_path: Path, unbroken: Path) -> None:

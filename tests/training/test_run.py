@@ -12,11 +12,12 @@ import pytest
 import safetensors.torch
 import torch
 
-from seqweave.config import TrainConfig
+from seqweave.config import Config, TrainConfig
 from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
 from seqweave.search.predictor import load
 from seqweave.training.events import TrainEvent
 from seqweave.training.losses import summed_loss
+from seqweave.training.record import Record
 from seqweave.training.run import train
 from seqweave.training.schedules import learning_rate
 from tiny_run import SETTINGS, write_pairs
@@ -41,6 +42,57 @@ def test_changed_data_are_refused(tmp_path: Path) -> None:
     write_pairs(data, seed=2)
     with pytest.raises(DataError, match="the data have changed"):
         train(data, tmp_path / "model", settings=quick())
+
+
+def test_changed_data_are_noticed_where_files_share_a_name(tmp_path: Path) -> None:
+    for side in ("train", "dev"):
+        (tmp_path / side).mkdir()
+    data, dev = write_pairs(tmp_path / "train" / "pairs.tsv"), write_pairs(tmp_path / "dev" / "pairs.tsv", 20, seed=3)
+    train(data, tmp_path / "model", dev=dev, settings=quick())
+    assert train(data, tmp_path / "model", dev=dev, settings=quick()).status == "already_finished"
+    write_pairs(data, seed=2)
+    with pytest.raises(DataError, match="the data have changed"):
+        train(data, tmp_path / "model", dev=dev, settings=quick())
+
+
+def test_a_finished_run_whose_weights_are_gone_is_refused(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "pairs.tsv")
+    train(data, tmp_path / "model", settings=quick())
+    (tmp_path / "model" / "model.safetensors").unlink()
+    with pytest.raises(ModelFolderError, match=r"model\.safetensors is missing"):
+        train(data, tmp_path / "model", settings=quick())
+
+
+@pytest.mark.parametrize("kill", ["stays", "tidies"])
+def test_a_killed_restart_gives_the_old_model_back(tmp_path: Path, kill: str) -> None:
+    data, folder = write_pairs(tmp_path / "pairs.tsv"), tmp_path / "model"
+    train(data, folder, settings=quick())
+    (tmp_path / "model.replaced").mkdir()  # somebody's own
+    weights = (folder / "model.safetensors").read_bytes()
+
+    def interrupt(event: TrainEvent) -> None:
+        if event.kind == "reading":
+            assert (tmp_path / ".model.replaced").is_dir()
+            raise KeyboardInterrupt
+
+    if kill == "stays":  # as a process leaves it that can tidy nothing
+        folder.rename(tmp_path / ".model.replaced")
+        folder.mkdir()
+        Record(folder).run("preparing", Config(), {})
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            train(data, folder, settings=quick(), restart=True, listen=interrupt)
+    assert train(data, folder, settings=quick()).status == "already_finished"
+    assert (folder / "model.safetensors").read_bytes() == weights
+    assert {path.name for path in tmp_path.iterdir()} == {"pairs.tsv", "model", "model.replaced"}
+
+
+def test_a_restart_killed_once_it_trains_goes_on(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "pairs.tsv")
+    train(data, tmp_path / "model", settings=quick())
+    (tmp_path / ".model.replaced").mkdir()
+    assert train(data, tmp_path / "model", settings=quick()).status == "already_finished"
+    assert not (tmp_path / ".model.replaced").exists()
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
@@ -84,6 +136,14 @@ def test_the_finished_folder_is_whole(tmp_path: Path) -> None:
     assert len(load(tmp_path / "model").predict(["abc", "", "fed"])) == 3
     assert result.metrics is not None
     card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert "greedy outputs" in card
+    # The card's samples are what the weights in the folder give, not what the last validation saw.
+    samples = [line.split(" | ") for line in card.split("## Samples")[1].split("\n") if line.startswith("| ")][1:]
+    sources = [cells[0].removeprefix("| ") for cells in samples]
+    assert len(sources) == 5
+    assert [cells[2].removesuffix(" |") for cells in samples] == [
+        found.text for found in load(tmp_path / "model").predict(sources)
+    ]
     assert f"{result.metrics['token_error_rate']:.2f}"[:4] in card
     (tmp_path / "model" / "config.json").write_text("{}")
     with pytest.raises(ModelFolderError, match=r"config\.json"):
@@ -123,7 +183,7 @@ def test_divergence_is_an_error_and_reaches_no_checkpoint(tmp_path: Path) -> Non
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     data = write_pairs(tmp_path / "pairs.tsv")
-    same = {**SETTINGS, "model.dropout": 0.0, "training.average_checkpoints": 1}
+    same = {**SETTINGS, "training.average_checkpoints": 1}  # dropout is drawn for the batch, whoever has it
     train(data, tmp_path / "one", settings={**same, "training.accumulate": 2})
     code = (
         "import json, sys\n"
@@ -146,6 +206,13 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     one, two = (safetensors.torch.load_file(tmp_path / name / last) for name in ("one", "two"))
     for name, expected in one.items():
         torch.testing.assert_close(two[name], expected, atol=1e-5, rtol=1e-5)
+    losses = [last_loss(tmp_path / name / "events.jsonl") for name in ("one", "two")]
+    assert losses[1] == pytest.approx(losses[0], abs=1e-4)  # of all processes
+
+
+def last_loss(events: Path) -> float:
+    rows = [json.loads(line) for line in events.read_text(encoding="utf-8").split("\n") if line]
+    return float([row["loss"] for row in rows if row["event"] == "step"][-1])
 
 
 def test_loss_counts_real_positions_only() -> None:

@@ -5,13 +5,11 @@ What it leaves out: reading data (prepare.py), one update (step.py), files of th
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -19,6 +17,7 @@ from torch import Tensor
 from seqweave.config import Config
 from seqweave.data.dataset import PairDataset
 from seqweave.errors import SeqweaveError
+from seqweave.folder import CHECKPOINTS
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.predictor import Model
 from seqweave.text.tokenizers import Tokenizer
@@ -69,11 +68,12 @@ class Run:
         assert training.checkpoint_every is not None
         self.max_steps, self.validate_every = training.max_steps, training.validate_every
         self.checkpoint_every = training.checkpoint_every
+        self.seconds_per_validation = 0.0  # estimated, then that of the last one
 
     @property
     def checkpoints(self) -> Path:
         """Where the checkpoints are."""
-        return self.record.folder / "checkpoints"
+        return self.record.folder / CHECKPOINTS
 
     def resume(self, path: Path) -> None:
         """Take weights, moments and state of a checkpoint."""
@@ -89,6 +89,10 @@ class Run:
     def validated_weights(self) -> dict[str, Tensor]:
         """The weights that validations and the folder take: the moving average where there is one."""
         return self.average.tensors() if self.average is not None else {}
+
+    def validations_left(self) -> int:
+        """Validations from here to the last step."""
+        return -(-self.max_steps // self.validate_every) - self.state.step // self.validate_every
 
     def as_model(self) -> Model:
         """The network as users get it."""
@@ -126,22 +130,6 @@ def run_training(run: Run, wants_stop: Callable[[], bool]) -> Reason:
     return "finished"
 
 
-def estimate_seconds(run: Run, batches: int = 4) -> float:
-    """Seconds that training will take, from a few forward and backward passes which change nothing."""
-    run.model.train()
-    data = next(step_stream(run.dataset, run.config.training, 1, 0, 0))
-    sample = list(islice((StepData([one], 0, 0) for one in data.batches * batches), batches))
-    times = []
-    quiet = Stepper(run.model, run.optimizer, run.dataset, run.config.training, run.device, Ranks(), lambda event: None)
-    for part in sample:
-        began = time.perf_counter()
-        float(quiet.backward(1, part.batches, 1))
-        times.append(time.perf_counter() - began)
-    run.model.zero_grad(set_to_none=True)
-    each = sorted(times[1:])[len(times[1:]) // 2]  # the first one warms up
-    return each * run.config.training.accumulate * (run.max_steps - run.state.step)
-
-
 def save(run: Run) -> None:
     """Write a checkpoint, and remove those no longer needed."""
     state, training = run.state, run.config.training
@@ -151,7 +139,9 @@ def save(run: Run) -> None:
     _refuse_divergence(run)
     path = run.checkpoints / checkpoint_name(state.step)
     if not (path / "COMPLETE").is_file():
-        state.averaged = [*state.averaged, state.step][-training.average_checkpoints :]
+        # Not the extra checkpoint of a stop signal, without which the unbroken run averages.
+        if state.step % run.checkpoint_every == 0 or state.step == run.max_steps or state.stopped:
+            state.averaged = [*state.averaged, state.step][-training.average_checkpoints :]
         checkpoint = Checkpoint(
             state,
             {name: parameter.detach().cpu() for name, parameter in run.model.named_parameters()},
@@ -191,29 +181,41 @@ def _validate(run: Run) -> None:
     began = time.perf_counter()
     with weights_of(run.model, run.validated_weights()):
         result = validate(run.as_model(), run.dev, training.metric)
-        gain = math.isfinite(result.value) and result.better_than(state.best)
-        if gain:
-            state.best, state.best_step = result.value, state.step
-            run.record.keep_weights(run.model)
+        # A tie keeps the weights but is no gain: early stopping and the plateau wait on.
+        gain = result.better_than(state.best)
+        kept = _keep_if_better(run, result)
     state.validations_without_gain = 0 if gain else state.validations_without_gain + 1
     state.plateau_wait = 0 if gain else state.plateau_wait + 1
     if training.schedule == "plateau" and state.plateau_wait > training.plateau_patience:
         state.plateau_drops, state.plateau_wait = state.plateau_drops + 1, 0
     state.stopped = 0 < training.patience <= state.validations_without_gain
-    _report(run, result, gain, time.perf_counter() - began)
+    run.seconds_per_validation = time.perf_counter() - began
+    _report(run, result, kept, run.seconds_per_validation)
 
 
-def _report(run: Run, result: Validation, gain: bool, seconds: float) -> None:
-    values = {
+def _keep_if_better(run: Run, result: Validation) -> bool:
+    """Make the model's weights those of the folder when they are the best so far; returns whether they are."""
+    state = run.state
+    if not result.replaces(state.best, state.best_perplexity):
+        return False
+    state.best, state.best_step, state.best_perplexity = result.value, state.step, result.perplexity
+    run.record.keep_weights(run.model)
+    return True
+
+
+def _report(run: Run, result: Validation, kept: bool, seconds: float, averaged: Sequence[int] = ()) -> None:
+    values: dict[str, Any] = {
         "step": run.state.step,
         "metric": result.metric,
         "value": result.value,
-        "best": gain,
+        "best": kept,
         "perplexity": result.perplexity,
         "free_running_perplexity": result.free_running_perplexity,
         "seconds": seconds,
         "samples": result.samples,
     }
+    if averaged:
+        values["averaged"] = list(averaged)
     run.record.validation(values)
     run.listen(TrainEvent("validation", values))
 
@@ -230,13 +232,11 @@ def _average_last(run: Run) -> None:
             sums[name] = sums[name] + tensor.double() if name in sums else tensor.double()
     averaged = {name: (tensor / len(state.averaged)).to(run.device).float() for name, tensor in sums.items()}
     assert training.metric is not None
+    began = time.perf_counter()
     with weights_of(run.model, averaged):
         result = validate(run.as_model(), run.dev, training.metric)
-        gain = result.better_than(state.best)
-        if gain:
-            run.record.keep_weights(run.model)
-            state.best = result.value
-    _report(run, result, gain, 0.0)
+        kept = _keep_if_better(run, result)
+    _report(run, result, kept, time.perf_counter() - began, state.averaged)
 
 
 def _refuse_divergence(run: Run) -> None:
@@ -276,7 +276,8 @@ class _Clock:
             "max_steps": run.max_steps,
             "loss": float(loss),
             "tokens_per_second": self.tokens / passed,
-            "seconds_left": (run.max_steps - run.state.step) * passed / self.steps,
+            "seconds_left": (run.max_steps - run.state.step) * passed / self.steps
+            + run.validations_left() * run.seconds_per_validation,
             "learning_rate": rate,
         }
         _refuse_divergence(run)

@@ -42,9 +42,10 @@ class DataFiles:
     dev: Path | None = None
     dev_target: Path | None = None
 
-    def paths(self) -> list[Path]:
-        """All files named."""
-        return [path for path in (self.train, self.train_target, self.dev, self.dev_target) if path is not None]
+    def paths(self) -> dict[str, Path]:
+        """All files named, by what they are for."""
+        roles = {"train": self.train, "train_target": self.train_target, "dev": self.dev, "dev_target": self.dev_target}
+        return {role: path for role, path in roles.items() if path is not None}
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,16 @@ class _Pairs:
         self.config = config
 
     def count(self) -> int:
-        """Read everything once; afterwards the split is decided. Returns the pairs kept."""
+        """Read everything once, and split. Returns the pairs kept."""
         kept = sum(1 for _ in self.reader)
         if kept == 0:
             raise DataError("no pair is usable: see `seqweave check` for the reason of each line", self.reader.path)
-        self.fraction = 0.0 if self.dev_reader else dev_fraction(kept, self.config.data.dev_size)
+        self.split(kept)
         return kept
+
+    def split(self, kept: int) -> None:
+        """Decide what is held out of so many pairs."""
+        self.fraction = 0.0 if self.dev_reader else dev_fraction(kept, self.config.data.dev_size)
 
     def train(self) -> Iterator[Pair]:
         """Pairs to train on."""
@@ -102,8 +107,10 @@ class _Pairs:
         return (pair for pair in self.reader if is_dev(pair.source, self.seed, self.fraction))
 
 
-def prepare(files: DataFiles, config: Config, cache: Path, device: torch.device, listen: Listener) -> Prepared:
-    """Read, decide, tokenise; the ids go into `cache`.
+def prepare(
+    files: DataFiles, config: Config, cache: Path, device: torch.device, listen: Listener, world: int = 1
+) -> Prepared:
+    """Read, decide, tokenise; the ids go into `cache`. `world` processes will train.
 
     Raises:
         DataError: when a file cannot be read, or nothing usable is left on a side.
@@ -123,12 +130,11 @@ def prepare(files: DataFiles, config: Config, cache: Path, device: torch.device,
     dev = dev_pairs(pairs.dev(), config.training.max_dev_pairs)
     if not dev.sources:
         raise DataError("no dev pair is left: give a dev file, or more pairs", files.dev or files.train)
-    config = decided(config, dataset, device)
-    report = pairs.reader.report
     facts = {
-        "lines": report.lines,
+        "lines": pairs.reader.report.lines,
         "kept": kept,
-        "dropped": {reason: len(lines) for reason, lines in report.dropped.items()},
+        "dropped": _dropped(pairs.reader),
+        "dev_dropped": {} if pairs.dev_reader is None else _dropped(pairs.dev_reader),
         "over_long": too_long,
         "pairs": len(dataset),
         "dev_pairs": dev.total,
@@ -146,15 +152,23 @@ def prepare(files: DataFiles, config: Config, cache: Path, device: torch.device,
         "mean_target_length": float(np.mean(dataset.target_lengths)),
         "files": fingerprints(files),
     }
+    config = decided(config, dataset, device, world)
     return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts)
 
 
+def _dropped(reader: PairReader) -> dict[str, int]:
+    return {reason: len(lines) for reason, lines in reader.report.dropped.items()}
+
+
 def reopen(
-    files: DataFiles, config: Config, tokenizers: tuple[Tokenizer, Tokenizer], cache: Path
+    files: DataFiles, config: Config, tokenizers: tuple[Tokenizer, Tokenizer], cache: Path, kept: int
 ) -> tuple[PairDataset, DevPairs]:
-    """The ids and dev pairs of a run that goes on; the ids are written again if they are gone."""
+    """The ids and dev pairs of a run that goes on; the ids are written again if they are gone.
+
+    `kept` pairs were found when the run began, which decides the split without counting them again.
+    """
     pairs = _Pairs(files, config)
-    pairs.count()
+    pairs.split(kept)
     dev = dev_pairs(pairs.dev(), config.training.max_dev_pairs)
     try:
         return PairDataset.open(cache), dev
@@ -165,16 +179,22 @@ def reopen(
 
 
 def fingerprints(files: DataFiles) -> dict[str, str]:
-    """SHA-256 of every data file by its name, so that a resumed run finds the same data."""
+    """SHA-256 of every data file by its role, so that a resumed run finds the same data.
+
+    Read whole at every start: sizes and times of change can agree when the content does not.
+    """
     found = {}
-    for path in files.paths():
+    for role, path in files.paths().items():
         with path.open("rb") as file:
-            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+            found[role] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
 
 
 def dev_pairs(pairs: Iterable[Pair], most: int) -> DevPairs:
-    """At most about `most` pairs, chosen by a hash of the source, so that all references of a source stay together."""
+    """At most `most` pairs, chosen by a hash of the source; all references of a source stay together.
+
+    Only when one source alone has more than `most` is it cut.
+    """
     total = 0
 
     def keyed() -> Iterator[tuple[bytes, int, str, str]]:
@@ -183,7 +203,11 @@ def dev_pairs(pairs: Iterable[Pair], most: int) -> DevPairs:
             total += 1
             yield _hash(pair.source), pair.line, pair.source, pair.target
 
-    chosen = heapq.nsmallest(most, keyed())
+    chosen = heapq.nsmallest(most + 1, keyed())
+    if len(chosen) > most:  # the last source may have more pairs behind the cut
+        last = chosen.pop()[0]
+        whole = [row for row in chosen if row[0] != last]
+        chosen = whole or chosen
     return DevPairs([row[2] for row in chosen], [row[3] for row in chosen], total)
 
 
@@ -214,8 +238,8 @@ def _tokenizers(config: Config, pairs: _Pairs) -> tuple[Tokenizer, Tokenizer]:
     return source, train_tokenizer((pair.target for pair in pairs.train()), config.data.target)
 
 
-def decided(config: Config, dataset: PairDataset, device: torch.device) -> Config:
-    """The config with everything decided that was left unset."""
+def decided(config: Config, dataset: PairDataset, device: torch.device, world: int = 1) -> Config:
+    """The config with everything decided that was left unset; `world` processes share a step's batches."""
     training = config.training
     batches = count_batches(
         dataset.source_lengths,
@@ -225,7 +249,7 @@ def decided(config: Config, dataset: PairDataset, device: torch.device) -> Confi
         seed=training.seed,
         epoch=0,
     )
-    epoch_steps = max(1, batches // training.accumulate)
+    epoch_steps = max(1, batches // (training.accumulate * world))
     max_steps = training.max_steps or max(_LEAST_STEPS, epoch_steps * training.max_epochs)
     validate_every = training.validate_every or max(1, math.ceil(max_steps / _MOST_VALIDATIONS))
     precision = training.precision

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from seqweave.config import Config, config_from_json, config_to_json
 from seqweave.errors import ModelFolderError
 from seqweave.evaluation.metrics import Metrics
 from seqweave.evaluation.report import metrics_markdown
-from seqweave.files import write_atomic
+from seqweave.files import remove_temporary, write_atomic
 from seqweave.text.tokenizers import Tokenizer
 
 CACHE = "cache"
@@ -64,33 +65,33 @@ class Record:
             files.write_manifest(self.folder, files.REQUIRED)
 
     def step(self, values: Mapping[str, Any]) -> None:
-        """A line of progress in events.jsonl, every few seconds."""
+        """A line of progress in events.jsonl, at most twice a second."""
         self._append(files.EVENTS, {"event": "step", **values})
 
     def validation(self, values: Mapping[str, Any]) -> None:
         """A line in events.jsonl, and the samples in samples.jsonl."""
         figures = {key: value for key, value in values.items() if key != "samples"}
         self._append(files.EVENTS, {"event": "validation", **figures})
+        where = {key: values[key] for key in ("step", "averaged") if key in values}
         for sample in values["samples"]:
-            self._append(files.SAMPLES, {"step": values["step"], **sample})
+            self._append(files.SAMPLES, {**where, **sample})
 
     def forget_after(self, step: int) -> None:
-        """Drop lines of steps that a resumed run will do again."""
+        """Drop lines of steps, and of a final average, that a resumed run will do again; and what a kill left."""
+        if self.writes:
+            remove_temporary(self.folder)
         for name in (files.EVENTS, files.SAMPLES):
             path = self.folder / name
             if not path.is_file() or not self.writes:
                 continue
             lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line]
-            kept = [line for line in lines if _step_of(line) <= step]
+            kept = [line for line in lines if _stays(line, step)]
             write_atomic(path, "".join(line + "\n" for line in kept).encode())
 
-    def finished(self, metrics: Metrics, config: Config, facts: Mapping[str, Any], parameters: int) -> None:
-        """Write metrics.json and the model card; the manifest covers everything from here on."""
-        if not self.writes:
-            return
+    def finished(self, metrics: Metrics, card: str) -> None:
+        """Write metrics.json and the model card."""
         self._json(files.METRICS, metrics.to_json())
-        samples = _last_samples(self.folder / files.SAMPLES)
-        self._bytes(files.MODEL_CARD, model_card(metrics, config, facts, parameters, samples).encode())
+        self._bytes(files.MODEL_CARD, card.encode())
 
     def seal(self) -> None:
         """Write the manifest over all files of a finished model."""
@@ -109,7 +110,7 @@ class Record:
     def _append(self, name: str, content: Mapping[str, Any]) -> None:
         if self.writes:
             with (self.folder / name).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(content, ensure_ascii=False) + "\n")
+                file.write(json.dumps(_plain(content), ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
@@ -152,7 +153,7 @@ All settings are in `config.json`, all facts of the run in `run.json`.
 ## Figures on the dev pairs
 
 {facts["dev_pairs_used"]:,} of {facts["dev_pairs"]:,} dev pairs, beam {config.search.beam_size}.
-The weights were selected on these pairs, so expect a little less on new data.
+The weights were selected on these pairs, by their greedy outputs, so expect a little less on new data.
 
 {metrics_markdown(metrics)}
 
@@ -173,15 +174,17 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _step_of(line: str) -> int:
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """With null for what JSON has no number for: a perplexity too large for a float."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in values.items()
+    }
+
+
+def _stays(line: str, step: int) -> bool:
+    """Whether a line of a record is of a step that is done."""
     try:
-        return int(json.loads(line)["step"])
+        values = json.loads(line)
+        return int(values["step"]) <= step and "averaged" not in values
     except (ValueError, KeyError, TypeError):
-        return 1 << 62  # a line cut short by a kill
-
-
-def _last_samples(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-    return [row for row in rows if row["step"] == rows[-1]["step"]][-5:]
+        return False  # cut short by a kill

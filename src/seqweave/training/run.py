@@ -24,10 +24,12 @@ from seqweave.search.predictor import load
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.training.checkpoint import newest_checkpoint, prune_checkpoints, remove_leftovers
 from seqweave.training.distributed import Ranks, joined_ranks
+from seqweave.training.estimate import estimate_seconds
 from seqweave.training.events import Listener, TrainEvent, ignore
-from seqweave.training.loop import Run, estimate_seconds, run_training
+from seqweave.training.loop import Run, run_training
 from seqweave.training.prepare import DataFiles, Prepared, fingerprints, prepare, reopen
-from seqweave.training.record import Record, read_run, requested_config
+from seqweave.training.record import Record, model_card, read_run, requested_config
+from seqweave.training.validation import sample_rows
 
 PathLike = Path | str
 
@@ -80,24 +82,31 @@ def train(
     config = resolve_settings(preset, Path(config_file) if config_file else None, settings or ())
     if seed is not None:
         config = build_config({"training.seed": seed}, config)
-    given = DataFiles(Path(data), _path(target_file), _path(dev), _path(dev_target))
-    if given.dev_target is not None and given.dev is None:
-        raise ConfigError("a dev target file was given without a dev file: give both")
+    given = _data_files(data, target_file, dev, dev_target)
     where = choose_device(device)
     with joined_ranks(where) as ranks:
         record = Record(Path(out), ranks.first)
         found = ranks.share(_look(record.folder, config, given, restart) if ranks.first else None)
         if found == "finished":
-            return _already_finished(record.folder)
+            return _already_finished(record)
         prepared = None
         if found == "new" and ranks.first:
-            prepared = _prepare_folder(record, config, given, where, listen)
+            prepared = _prepare_folder(record, config, given, where, listen, ranks.world)
         ranks.wait()
         return _continue(record, config, given, where, ranks, listen, prepared)
 
 
+def _data_files(
+    train: PathLike, train_target: PathLike | None, dev: PathLike | None, dev_target: PathLike | None
+) -> DataFiles:
+    if dev_target is not None and dev is None:
+        raise ConfigError("a dev target file was given without a dev file: give both")
+    return DataFiles(Path(train), _path(train_target), _path(dev), _path(dev_target))
+
+
 def _look(folder: Path, config: Config, given: DataFiles, restart: bool) -> Literal["new", "resume", "finished"]:
     """What is in the folder; refuses what must not be overwritten."""
+    _undo_killed_restart(folder)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return "new"
     run = read_run(folder) if folder.is_dir() else None
@@ -111,31 +120,53 @@ def _look(folder: Path, config: Config, given: DataFiles, restart: bool) -> Lite
         raise ConfigError(
             f"{folder} holds a run with other settings: {listed}; use these, another folder, or --restart"
         )
-    if run["facts"].get("files") and run["facts"]["files"] != fingerprints(given):
+    # Only the sums: a renamed file is the same data.
+    known = run["facts"].get("files")
+    if known and list(known.values()) != list(fingerprints(given).values()):
         raise DataError(f"the data have changed since the run in {folder} began: use the same files, or --restart")
     if run["status"] == "finished":
-        return "finished"
+        # A kill may have come between the last two files; then the end is done again.
+        return "finished" if files.RUN in files.check_manifest(folder) else "resume"
     return "resume" if run["status"] == "training" else "new"
 
 
+def _aside(folder: Path) -> Path:
+    """Where --restart keeps the old run until the new one has something to show."""
+    return folder.with_name(f".{folder.name}.replaced")
+
+
+def _undo_killed_restart(folder: Path) -> None:
+    """After a kill in the middle of --restart: the old run comes back, unless the new one had begun to train."""
+    aside = _aside(folder)
+    if not aside.exists():
+        return
+    run = read_run(folder) if folder.is_dir() else None
+    if run is not None and run["status"] != "preparing":
+        shutil.rmtree(aside)
+        return
+    if run is not None or (folder.is_dir() and not any(folder.iterdir())):
+        shutil.rmtree(folder)
+    if not folder.exists():
+        aside.rename(folder)
+
+
 def _prepare_folder(
-    record: Record, config: Config, given: DataFiles, device: torch.device, listen: Listener
+    record: Record, config: Config, given: DataFiles, device: torch.device, listen: Listener, world: int
 ) -> Prepared:
-    """Make the folder up to the first step; on a user's mistake nothing of it stays."""
+    """Make the folder up to the first step; when that fails or is interrupted, nothing of it stays."""
     old = record.folder.exists()
-    aside = record.folder.with_name(record.folder.name + ".replaced")
+    aside = _aside(record.folder)
     if old and any(record.folder.iterdir()):
-        shutil.rmtree(aside, ignore_errors=True)
         record.folder.rename(aside)
     try:
         record.folder.mkdir(parents=True, exist_ok=True)
         record.run("preparing", config, {})
-        prepared = prepare(given, config, record.cache, device, listen)
+        prepared = prepare(given, config, record.cache, device, listen, world)
         record.prepared(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
         # A first build finds settings that do not fit, before the folder counts as a run.
         build_model(prepared.config.model, prepared.source_tokenizer.size, prepared.target_tokenizer.size)
         record.run("training", config, prepared.facts)
-    except (SeqweaveError, OSError):
+    except BaseException:
         shutil.rmtree(record.folder, ignore_errors=True)
         if aside.exists():
             aside.rename(record.folder)
@@ -166,7 +197,7 @@ def _continue(
     if prepared is not None:  # just read in this process: no second pass over the files
         dataset, dev = prepared.dataset, prepared.dev
     else:
-        dataset, dev = reopen(given, config, tokenizers, record.cache)
+        dataset, dev = reopen(given, config, tokenizers, record.cache, facts["kept"])
     torch.manual_seed(config.training.seed)
     model = build_model(config.model, tokenizers[0].size, tokenizers[1].size).to(device)
     run = Run(config, model, tokenizers, dataset, dev, device, ranks, record, listen)
@@ -208,20 +239,28 @@ def _finish(run: Run, requested: Config, facts: Mapping[str, Any], parameters: i
         )
     model = load(record.folder, str(run.device.type))
     metrics = evaluate_model(model, run.dev.sources, run.dev.targets)
-    record.finished(metrics, run.config, facts, parameters)
+    card = model_card(metrics, run.config, facts, parameters, sample_rows(model, run.dev))
+    record.finished(metrics, card)
     final = {"parameters": parameters, "steps": run.state.step, "seconds": round(run.state.seconds, 1)}
     record.run("finished", requested, {**facts, **final, "best_step": run.state.best_step})
     record.seal()
-    prune_checkpoints(run.checkpoints, {run.state.step})
-    shutil.rmtree(record.cache, ignore_errors=True)
+    _tidy(record, run.state.step)
     return metrics.to_json()
 
 
-def _already_finished(folder: Path) -> TrainResult:
-    run = read_run(folder) or {}
-    metrics = files.read_json(folder / files.METRICS)
+def _tidy(record: Record, steps: int) -> None:
+    """Drop what only training needed."""
+    if record.writes:
+        prune_checkpoints(record.folder / files.CHECKPOINTS, {steps})
+        shutil.rmtree(record.cache, ignore_errors=True)
+
+
+def _already_finished(record: Record) -> TrainResult:
+    run = read_run(record.folder) or {}
+    metrics = files.read_json(record.folder / files.METRICS)
     steps = int(run["facts"].get("steps", 0))
-    return TrainResult(folder, "already_finished", steps, steps, metrics)
+    _tidy(record, steps)  # a kill may have come before
+    return TrainResult(record.folder, "already_finished", steps, steps, metrics)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """All that a run needs to continue, besides weights and optimizer moments: a few numbers.
 
 Random numbers need no state of their own: torch's generator is seeded anew for each batch from
-(seed, step, batch, rank), and the order of the batches is a function of (seed, epoch). So a
+(seed, step, batch), and the order of the batches is a function of (seed, epoch). So a
 resumed run draws exactly what the unbroken one would have drawn.
 """
 
@@ -21,7 +21,8 @@ class TrainState:
         epoch, batch: where in the data the next batch is: batches already taken of this epoch.
         tokens: real source and target positions trained on.
         seconds: time spent training, validation included, over all starts.
-        best: the best value of the selecting metric so far, and its step.
+        best: the best value of the selecting metric so far, its step, and the teacher-forced
+            perplexity then, which decides between equal values.
         validations_without_gain: since the best one.
         plateau_drops, plateau_wait: for the plateau schedule.
         stopped: early stopping has ended the run.
@@ -35,6 +36,7 @@ class TrainState:
     seconds: float = 0.0
     best: float | None = None
     best_step: int = 0
+    best_perplexity: float | None = None
     validations_without_gain: int = 0
     plateau_drops: int = 0
     plateau_wait: int = 0
@@ -51,7 +53,7 @@ class TrainState:
         return cls(**json.loads(text))
 
 
-def batch_seed(seed: int, step: int, batch: int, rank: int) -> int:
-    """The seed of torch's generator for one batch of one process: equal inputs, equal draws."""
-    text = f"{seed} {step} {batch} {rank}".encode()
+def batch_seed(seed: int, step: int, batch: int) -> int:
+    """The seed of torch's generator for one batch of a step, whichever process takes it."""
+    text = f"{seed} {step} {batch} 0".encode()  # the last number keeps older runs as they were
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1

@@ -77,13 +77,13 @@ class Stepper:
         """One optimizer step.
 
         Returns:
-            The loss for each real target position of this process's batches, with smoothing (a tensor,
-            so that the host need not wait), the real positions of the whole step, and whether any
-            process wants to stop.
+            The mean loss of a real target position of the whole step, with smoothing (a tensor, so that
+            the host need not wait), the real positions of the whole step, and whether any process
+            wants to stop.
         """
         target_tokens, tokens = self._count(data.batches)
         loss = self.backward(step, data.batches, target_tokens)
-        stop = self.ranks.sum_gradients(self.optimizer.parameters, stop)
+        stop, loss = self.ranks.sum_gradients(self.optimizer.parameters, stop, loss)
         self.optimizer.update(rate)
         return loss, tokens, stop
 
@@ -91,7 +91,7 @@ class Stepper:
         """Gradients of the loss divided by all the step's target positions; returns this process's part of it."""
         total = torch.zeros((), device=self.device)
         for index in range(self.ranks.rank, len(batches), self.ranks.world):
-            torch.manual_seed(batch_seed(self.training.seed, step, index, self.ranks.rank))
+            torch.manual_seed(batch_seed(self.training.seed, step, index))
             batch = collate(self.dataset, batches[index]).to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16"):
                 logits = self.model(batch.source, batch.source_lengths, batch.target_in)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ SAMPLES = 5
 
 @dataclass(frozen=True)
 class Validation:
-    """The figures of one validation; `samples` are the same sources every time."""
+    """The figures of one validation, of greedy outputs; `samples` are the same sources every time."""
 
     metric: Metric
     value: float
@@ -31,10 +32,18 @@ class Validation:
     samples: list[dict[str, Any]]
 
     def better_than(self, best: float | None) -> bool:
-        """Whether this is a gain over the best value so far."""
-        if best is None:
-            return True
+        """Whether this is a gain over the best value so far; what is not finite never is."""
+        if best is None or not math.isfinite(self.value):
+            return math.isfinite(self.value)
         return self.value > best if metric_rises(self.metric) else self.value < best
+
+    def replaces(self, best: float | None, best_perplexity: float | None) -> bool:
+        """Whether these weights are to be kept: a gain, or as good a value with less teacher-forced perplexity.
+
+        Equal values are common (all of a small dev set right), and the weights go on improving there.
+        """
+        tie = self.value == best and best_perplexity is not None and self.perplexity < best_perplexity
+        return tie or self.better_than(best)
 
 
 def metric_rises(metric: Metric) -> bool:
@@ -52,13 +61,27 @@ def validate(model: Model, dev: DevPairs, metric: Metric) -> Validation:
     hypotheses = model.predict(sources, beam_size=1)
     texts = {source: found.text for source, found in zip(sources, hypotheses, strict=True)}
     if metric == "loss":
-        value = float(torch.tensor(forced).log())
+        value = math.log(forced)
     else:
         outputs = [texts[source] for source in dev.sources]
         value = quick_metric(metric, dev.sources, outputs, dev.targets, model.target_tokenizer)
-    first = dict(zip(reversed(dev.sources), reversed(dev.targets), strict=True))
-    samples = [{"source": text, "target": first[text], "output": texts[text]} for text in shown]
-    return Validation(metric, value, forced, free, samples)
+    return Validation(metric, value, forced, free, sample_rows(model, dev, [texts[text] for text in shown]))
+
+
+def sample_rows(model: Model, dev: DevPairs, outputs: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """The fixed samples: source, target and output, by default as `model` decodes it with its own settings.
+
+    The target is normalised, as metrics compare it; of several, the one that is the output if there is one.
+    """
+    sources = list(dict.fromkeys(dev.sources))[:SAMPLES]
+    if outputs is None:
+        outputs = [found.text for found in model.predict(sources)]
+    rows = []
+    for source, output in zip(sources, outputs, strict=True):
+        pairs = zip(dev.sources, dev.targets, strict=True)
+        targets = [model.target_tokenizer.normalized(target) for one, target in pairs if one == source]
+        rows.append({"source": source, "target": output if output in targets else targets[0], "output": output})
+    return rows
 
 
 @contextmanager

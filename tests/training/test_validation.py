@@ -1,0 +1,139 @@
+"""Which weights are kept, what the samples show, which dev pairs are used, and what a record may hold."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from seqweave.config import Config, Metric, build_config
+from seqweave.data.batching import count_batches
+from seqweave.data.dataset import write_dataset
+from seqweave.data.readers import Pair
+from seqweave.evaluation.evaluate import text_batches
+from seqweave.evaluation.perplexity import perplexities
+from seqweave.model.build import build_model
+from seqweave.search.predictor import Model
+from seqweave.text.tokenizers import Tokenizer, train_tokenizer
+from seqweave.training.events import TrainEvent
+from seqweave.training.prepare import DevPairs, decided, dev_pairs
+from seqweave.training.record import Record
+from seqweave.training.run import train
+from seqweave.training.state import batch_seed
+from seqweave.training.validation import Validation, sample_rows
+from tiny_run import SETTINGS, write_pairs
+
+SMALL = {"model.embedding_size": 4, "model.encoder_hidden_size": 3, "model.decoder_hidden_size": 6}
+
+
+def validation(value: float, perplexity: float, metric: Metric = "exact_match") -> Validation:
+    return Validation(metric, value, perplexity, perplexity, [])
+
+
+def character_tokenizer(config: Config, *texts: str) -> Tokenizer:
+    return train_tokenizer(texts, config.data.target)
+
+
+def small_model(**settings: object) -> Model:
+    units = {"data.source.units": "char", "data.target.units": "char", "data.target.lowercase": True}
+    config = build_config({**SMALL, **units, **settings})
+    source, target = (train_tokenizer(["abcdef"], side) for side in (config.data.source, config.data.target))
+    torch.manual_seed(1)
+    return Model(build_model(config.model, source.size, target.size).eval(), source, target, config)
+
+
+def test_a_tie_falls_to_the_lower_perplexity() -> None:
+    assert validation(90.0, 5.0).replaces(80.0, 1.0)
+    assert validation(90.0, 2.0).replaces(90.0, 3.0)
+    assert not validation(90.0, 3.0).replaces(90.0, 3.0)
+    assert not validation(80.0, 1.0).replaces(90.0, 3.0)
+    assert validation(10.0, 9.0, "wer").replaces(20.0, 1.0)
+    assert not validation(90.0, 2.0).replaces(90.0, None)  # of a run begun before ties were decided
+    assert not validation(90.0, math.nan).replaces(90.0, 3.0)
+
+
+def test_a_tie_is_no_gain_for_early_stopping_and_the_plateau() -> None:
+    assert not validation(90.0, 2.0).better_than(90.0)
+    assert validation(90.0, 2.0).better_than(None)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_not_finite_is_never_kept(value: float) -> None:
+    assert not validation(value, 1.0, "loss").better_than(None)
+    assert not validation(value, 1.0, "loss").replaces(None, None)
+
+
+def test_weights_of_a_tie_are_kept_and_survive_a_resume(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "pairs.tsv")
+    settings = {**SETTINGS, "training.metric": "exact_match", "training.average_checkpoints": 1}
+    rows: list[dict[str, float]] = []
+
+    def listen(event: TrainEvent) -> None:
+        if event.kind == "validation":
+            rows.append(event.values)
+
+    train(data, tmp_path / "model", settings=settings, listen=listen)
+    values = [row["value"] for row in rows]
+    assert len(set(values)) == 1, "after 12 steps nothing is right, so that all validations tie"
+    falls = [
+        row["perplexity"] == min(earlier["perplexity"] for earlier in rows[: at + 1]) for at, row in enumerate(rows)
+    ]
+    assert [row["best"] for row in rows] == falls
+    assert any(falls[1:])
+    state = json.loads((tmp_path / "model" / "checkpoints" / "step_00000012" / "state.json").read_text())
+    assert state["best_perplexity"] == min(row["perplexity"] for row in rows)
+    assert state["plateau_drops"] == 2  # the first validation is the only gain
+
+
+def test_samples_show_a_reference_that_the_output_equals() -> None:
+    model = small_model()
+    dev = DevPairs(["ab", "ab", "cd"], ["BA", "AB", "DC"], 3)
+    rows = sample_rows(model, dev, ["ab", "ff"])
+    assert rows == [
+        {"source": "ab", "target": "ab", "output": "ab"},
+        {"source": "cd", "target": "dc", "output": "ff"},
+    ]
+
+
+def test_all_references_of_a_dev_source_stay_together() -> None:
+    pairs = [Pair(f"s{number % 40}", f"t{number}", number) for number in range(200)]
+    for most in range(5, 100):
+        chosen = dev_pairs(iter(pairs), most)
+        assert len(chosen.sources) <= most
+        assert len(chosen.sources) == 5 * len(set(chosen.sources))
+        assert chosen.total == 200
+    assert len(dev_pairs(iter(pairs), 3).sources) == 3  # one source alone has more
+
+
+def test_perplexity_cuts_sources_as_prediction_does() -> None:
+    model = small_model(**{"data.max_source_length": 3})
+    cut, long = (perplexities(model.network, text_batches(model, [text], ["ab"])) for text in ("abc", "abcdef"))
+    assert cut == long
+
+
+def test_several_processes_make_fewer_steps_of_as_many_epochs(tmp_path: Path) -> None:
+    config = build_config({"data.source.units": "char", "data.target.units": "char", "training.batch_tokens": 16})
+    texts = [("abc", "cba")] * 8000
+    tokenizer = character_tokenizer(config, "abc")
+    dataset, _ = write_dataset(texts, tokenizer, tokenizer, tmp_path / "ids", 9, 9)
+    options = {"batch_tokens": 16, "max_pairs": 256, "seed": 1, "epoch": 0}
+    batches = count_batches(dataset.source_lengths, dataset.target_lengths, **options)
+    for world in (1, 2):
+        found = decided(config, dataset, torch.device("cpu"), world).training.max_steps
+        assert found == batches // world * config.training.max_epochs
+
+
+def test_a_record_is_json_whatever_the_figures(tmp_path: Path) -> None:
+    record = Record(tmp_path)
+    record.validation({"step": 1, "perplexity": math.inf, "value": math.nan, "samples": []})
+    (line,) = (tmp_path / "events.jsonl").read_text().split("\n")[:-1]
+    assert json.loads(line) == {"event": "validation", "step": 1, "perplexity": None, "value": None}
+    assert "Infinity" not in line
+
+
+def test_draws_of_a_batch_do_not_depend_on_the_version() -> None:
+    """A run begun with an earlier version goes on with the same draws."""
+    assert batch_seed(1, 2, 3) == 8538984909192871545
