@@ -137,3 +137,10 @@ def test_a_record_is_json_whatever_the_figures(tmp_path: Path) -> None:
 def test_draws_of_a_batch_do_not_depend_on_the_version() -> None:
     """A run begun with an earlier version goes on with the same draws."""
     assert batch_seed(1, 2, 3) == 8538984909192871545
+
+
+def test_logits_of_a_batch_stay_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small_model()
+    monkeypatch.setattr("seqweave.evaluation.evaluate._MOST_LOGITS", 12 * model.target_tokenizer.size)
+    batches = list(text_batches(model, ["ab"] * 9, ["abc"] * 9))  # 6 positions a pair
+    assert [batch.source.shape[0] for batch in batches] == [2, 2, 2, 2, 1]

@@ -14,6 +14,7 @@ from seqweave.search.predictor import Model
 
 _BATCH_POSITIONS = 8192
 _BATCH_PAIRS = 256
+_MOST_LOGITS = 1 << 26  # numbers in one tensor of logits: 256 MiB
 
 
 def evaluate_model(
@@ -44,11 +45,16 @@ def predict_rows(model: Model, sources: Sequence[str], beam_size: int | None = N
 
 
 def text_batches(model: Model, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Batch]:
-    """Pairs of texts as batches on the model's device, sorted by length; pairs without source items are left out."""
-    source_ids = model.source_tokenizer.encode_batch(list(sources))
+    """Pairs of texts as batches on the model's device, sorted by length, longest first.
+
+    Sources are cut as `Model.predict` cuts them; pairs without source items are left out.
+    """
+    most = model.config.data.max_source_length
+    source_ids = [ids[:most] for ids in model.source_tokenizer.encode_batch(list(sources))]
     target_ids = model.target_tokenizer.encode_batch(list(targets))
     kept = [row for row, ids in enumerate(source_ids) if ids]
-    lengths = [len(source_ids[row]) + len(target_ids[row]) for row in kept]
-    for rows in sequential_batches(np.array(lengths), _BATCH_POSITIONS, _BATCH_PAIRS):
+    lengths = [len(source_ids[row]) + len(target_ids[row]) + 1 for row in kept]  # with <eos>
+    positions = max(1, min(_BATCH_POSITIONS, _MOST_LOGITS // model.target_tokenizer.size))
+    for rows in sequential_batches(np.array(lengths), positions, _BATCH_PAIRS):
         chosen = [kept[row] for row in rows.tolist()]
         yield make_batch([source_ids[row] for row in chosen], [target_ids[row] for row in chosen]).to(model.device)

@@ -15,6 +15,7 @@ from torch import Tensor
 from seqweave.data.dataset import Batch
 from seqweave.evaluation.metrics import perplexity
 from seqweave.model.seq2seq import Seq2Seq
+from seqweave.model.state import Encoded
 from seqweave.text.vocabulary import PAD
 
 
@@ -25,15 +26,15 @@ def perplexities(model: Seq2Seq, batches: Iterable[Batch]) -> tuple[float, float
     for batch in batches:
         encoded = model.encode(batch.source, batch.source_lengths)
         forced += _log_prob(model.decode(batch.target_in, encoded).logits, batch.target_out)
-        free += _log_prob(free_running_logits(model, batch), batch.target_out)
+        free += _log_prob(free_running_logits(model, batch, encoded), batch.target_out)
         items += batch.target_tokens
     return perplexity(forced, items), perplexity(free, items)
 
 
 @torch.inference_mode()
-def free_running_logits(model: Seq2Seq, batch: Batch) -> Tensor:
+def free_running_logits(model: Seq2Seq, batch: Batch, encoded: Encoded) -> Tensor:
     """Logits at each target position when the model reads its own greedy choices. Shape: (B, T, V)."""
-    state = model.start(model.encode(batch.source, batch.source_lengths))
+    state = model.start(encoded)
     ids = batch.target_in[:, 0]  # (B,)
     logits = []
     for _ in range(batch.target_out.shape[1]):

@@ -17,6 +17,7 @@ LABELS = {
     "chrf": "chrF",
     "ter": "TER",
 }
+METRIC_HEADER = ("metric", "value", "95% interval")
 BUCKET_HEADER = ("source length", "sources", "exact match", "token error rate", "BLEU")
 COMPARISON_HEADER = ("metric", "first", "second", "difference", "95% interval", "p", "better")
 
@@ -25,18 +26,23 @@ def metrics_table(metrics: Metrics) -> str:
     """Metrics with intervals, perplexities, the table by length and sacrebleu's signatures, as plain text."""
     parts = [
         f"{metrics.pairs:,} pairs, {metrics.sources:,} distinct sources; percent, with 95% bootstrap intervals",
-        _plain(("metric", "value", "95% interval"), _metric_rows(metrics)),
+        figures_table(metrics),
         _plain(BUCKET_HEADER, _bucket_rows(metrics)),
         "\n".join(f"{LABELS[name]}: {metrics.signatures[name]}" for name in ("bleu", "chrf", "ter")),
     ]
     return "\n\n".join(parts)
 
 
+def figures_table(metrics: Metrics) -> str:
+    """The figures alone, with their intervals, as plain text."""
+    return _plain(METRIC_HEADER, _metric_rows(metrics))
+
+
 def metrics_markdown(metrics: Metrics) -> str:
     """The same for a model card, with all signatures."""
     parts = [
         f"{metrics.pairs:,} pairs, {metrics.sources:,} distinct sources. Percent, except perplexities.",
-        _markdown(("metric", "value", "95% interval"), _metric_rows(metrics)),
+        _markdown(METRIC_HEADER, _metric_rows(metrics)),
         _markdown(BUCKET_HEADER, _bucket_rows(metrics)),
         "\n".join(f"- {LABELS.get(name, name)}: `{text}`" for name, text in metrics.signatures.items()),
     ]
