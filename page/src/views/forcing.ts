@@ -1,0 +1,2 @@
+import type { View } from "../page";
+export const forcingView: View = { id: "forcing", mount: () => ({ table: () => ({ columns: [], rows: [] }) }) };
