@@ -1,0 +1,228 @@
+"""One step of each recurrent decoder, with prepared weights. `seqweave.model.decoder` has the readable twins.
+
+Each gives the readout, which the generator maps to logits; a tanh readout as the sigmoid of
+twice its argument (see `cells.py`), which the generator's weights make good.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from seqweave.model.decoder import AfterDecoder, BeforeDecoder, BetweenDecoder, ContextDecoder
+from seqweave.model.generator import MaxoutReadout, PlainReadout, TanhReadout
+from seqweave.model.inference.cells import FastStack
+from seqweave.model.inference.linear import Linear, Table
+from seqweave.model.inference.lookup import Context, FastScorer
+from seqweave.model.inference.state import FastMemory, FastState
+from seqweave.model.state import Encoded
+
+Step = tuple[Tensor, FastState, Tensor | None]  # readout (R, size), state, weights (G, width, S) or None
+
+
+class FastDecoder(Protocol):
+    """The role of a fast decoder.
+
+    Attributes:
+        scale, shift: the network's readout is `scale * readout + shift`.
+    """
+
+    scale: float
+    shift: float
+
+    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> FastState:
+        """The state before the first step, from the network's first recurrent states."""
+        ...
+
+    def step(self, ids: Tensor, state: FastState) -> Step:
+        """Shape: ids (R,) -> readout (R, size)."""
+        ...
+
+
+class FastAfter:
+    """`AfterDecoder`."""
+
+    scale, shift = 2.0, -1.0
+
+    def __init__(self, decoder: AfterDecoder, vectors: Tensor | None, width: int):
+        self.stack = FastStack(decoder.stack)
+        first, scale = self.stack.first, self.stack.scale
+        weight, bias = first.input_weight, first.input_bias
+        self.feed: Linear | None = None
+        self.feed_size = decoder.size
+        if decoder.input_feeding:  # it is fed as a sigmoid
+            fed = weight[:, width:]
+            self.feed, bias = Linear(fed * 2), bias - fed.sum(1)
+        self.table = Table(vectors, weight[:, :width], bias)
+        self.scorer = FastScorer(decoder.scorer, scale)
+        assert isinstance(decoder.readout, TanhReadout)
+        readout = decoder.readout.linear.weight.detach() * 2  # (size, E + H)
+        split = readout.shape[1] - decoder.stack.output_size
+        self.context = Context(readout[:, :split])
+        self.readout = Linear(readout[:, split:] * scale)
+
+    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> FastState:
+        """The state before the first step."""
+        parts = self.stack.begin(recurrent)
+        if self.feed is not None:
+            parts += (torch.full((parts[0].shape[0], self.feed_size), 0.5),)  # of a zero
+        return FastState(parts, self.context.memory(encoded, self.scorer), 1, self.context.multiplied)
+
+    def step(self, ids: Tensor, state: FastState) -> Step:
+        """One position."""
+        given = self.table(ids)  # (R, gates * H)
+        if self.feed is not None:
+            given = self.feed.add(state.parts[-1], given)
+        output, parts = self.stack.step(given, state.parts)
+        weights = self.scorer.weights(output, state.memory, state.width)
+        readout = self.context.add(weights, state.memory, self.readout(output)).sigmoid_()
+        if self.feed is not None:
+            parts += (readout,)
+        return readout, state.moved(parts), weights
+
+
+class FastBefore:
+    """`BeforeDecoder`."""
+
+    scale, shift = 1.0, 0.0
+
+    def __init__(self, decoder: BeforeDecoder, vectors: Tensor | None, width: int):
+        self.stack = FastStack(decoder.stack)
+        self.query_index = decoder.query_index
+        self.scorer = FastScorer(decoder.scorer, 2.0)
+        self.gates = self.stack.first.input_weight.shape[0]
+        self.maxout = Maxout(decoder.readout, decoder.stack.output_size, width, self.stack.scale)
+        self.table, rest = _joint_table(self.stack, self.maxout, vectors, width)
+        self.context = Context(rest)
+
+    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> FastState:
+        """The state before the first step."""
+        memory = self.context.memory(encoded, self.scorer)
+        return FastState(self.stack.begin(recurrent), memory, 1, self.context.multiplied)
+
+    def step(self, ids: Tensor, state: FastState) -> Step:
+        """One position."""
+        weights = self.scorer.weights(state.parts[self.query_index], state.memory, state.width)
+        given = self.context.add(weights, state.memory, self.table(ids))  # (R, gates * H + 2 * size)
+        output, parts = self.stack.step(given[:, : self.gates], state.parts)
+        return self.maxout(output, given[:, self.gates :]), state.moved(parts), weights
+
+
+class FastBetween:
+    """`BetweenDecoder`."""
+
+    scale, shift = 2.0, -1.0
+
+    def __init__(self, decoder: BetweenDecoder, vectors: Tensor | None, width: int):
+        self.bottom, self.above = FastStack(decoder.bottom), FastStack(decoder.above)
+        first = self.bottom.first
+        self.table = Table(vectors, first.input_weight, first.input_bias)
+        self.scorer = FastScorer(decoder.scorer, self.bottom.scale)
+        given, size = self.above.first, decoder.bottom.output_size
+        self.gates = given.input_weight.shape[0]
+        assert isinstance(decoder.readout, TanhReadout)
+        readout = decoder.readout.linear.weight.detach() * 2  # (size, E + H)
+        split = readout.shape[1] - decoder.above.output_size
+        self.context = Context(torch.cat([given.input_weight[:, size:], readout[:, :split]]))
+        own = torch.cat([given.input_weight[:, :size], readout.new_zeros(len(readout), size)]) * self.bottom.scale
+        self.below = Linear(own, torch.cat([given.input_bias, readout.new_zeros(len(readout))]))
+        self.readout = Linear(readout[:, split:] * self.above.scale)
+
+    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> FastState:
+        """The state before the first step."""
+        lower = self.bottom.begin(recurrent[: self.bottom.parts])
+        parts = lower + self.above.begin(recurrent[self.bottom.parts :])
+        return FastState(parts, self.context.memory(encoded, self.scorer), 1, self.context.multiplied)
+
+    def step(self, ids: Tensor, state: FastState) -> Step:
+        """One position."""
+        query, lower = self.bottom.step(self.table(ids), state.parts[: self.bottom.parts])
+        weights = self.scorer.weights(query, state.memory, state.width)
+        given = self.context.add(weights, state.memory, self.below(query))  # (R, gates * H + size)
+        output, upper = self.above.step(given[:, : self.gates], state.parts[self.bottom.parts :])
+        readout = self.readout(output).add_(given[:, self.gates :]).sigmoid_()
+        return readout, state.moved(lower + upper), weights
+
+
+class FastContext:
+    """`ContextDecoder`."""
+
+    shift = 0.0
+
+    def __init__(self, decoder: ContextDecoder, vectors: Tensor | None, width: int):
+        self.stack = FastStack(decoder.stack)
+        self.every_step = decoder.every_step
+        self.final_index = decoder.final_index
+        self.gates = self.stack.first.input_weight.shape[0]
+        self.linear: Linear | None = None
+        self.scale = 1.0
+        if self.every_step:
+            self.maxout = Maxout(decoder.readout, decoder.stack.output_size, width, self.stack.scale)
+            self.table, rest = _joint_table(self.stack, self.maxout, vectors, width)
+            self.context = Linear(rest)
+            return
+        self.table = Table(vectors, self.stack.first.input_weight, self.stack.first.input_bias)
+        assert isinstance(decoder.readout, PlainReadout)
+        if isinstance(decoder.readout.linear, torch.nn.Linear):
+            self.linear = Linear(decoder.readout.linear.weight * self.stack.scale, decoder.readout.linear.bias)
+        else:
+            self.scale = self.stack.scale
+
+    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> FastState:
+        """The state before the first step."""
+        added = self.context(encoded.final[self.final_index]) if self.every_step else None  # (G, N)
+        return FastState(self.stack.begin(recurrent), FastMemory(context=added))
+
+    def step(self, ids: Tensor, state: FastState) -> Step:
+        """One position."""
+        given = self.table(ids)
+        added = state.memory.context
+        if added is None:
+            output, parts = self.stack.step(given, state.parts)
+            return output if self.linear is None else self.linear(output), state.moved(parts), None
+        given.view(-1, state.width, given.shape[1]).add_(added[:, None])  # (R, gates * H + 2 * size)
+        output, parts = self.stack.step(given[:, : self.gates], state.parts)
+        return self.maxout(output, given[:, self.gates :]), state.moved(parts), None
+
+
+class Maxout:
+    """`MaxoutReadout` of [output; embedding; context], the first of all pairs before the second ones."""
+
+    def __init__(self, readout: object, output_size: int, embedded: int, scale: float):
+        assert isinstance(readout, MaxoutReadout)
+        order = torch.arange(2 * readout.size).view(-1, 2).t().flatten()
+        weight = readout.linear.weight.detach()[order]  # (2 * size, H + M + E)
+        self.size = readout.size
+        self.bias = readout.linear.bias.detach()[order]
+        self.embedded = weight[:, output_size : output_size + embedded]
+        self.context = weight[:, output_size + embedded :]
+        self._output = Linear(weight[:, :output_size] * scale)
+
+    def __call__(self, output: Tensor, rest: Tensor) -> Tensor:
+        """Shape: output (R, H), rest (R, 2 * size): what embedding and context add -> (R, size)."""
+        both = self._output(output).add_(rest)
+        return torch.maximum(both[:, : self.size], both[:, self.size :])
+
+
+def _joint_table(stack: FastStack, maxout: Maxout, vectors: Tensor | None, width: int) -> tuple[Table, Tensor]:
+    """What an item adds to the gates and to the readout, and the weights (N, E) of both for the context."""
+    weight = stack.first.input_weight
+    table = Table(
+        vectors, torch.cat([weight[:, :width], maxout.embedded]), torch.cat([stack.first.input_bias, maxout.bias])
+    )
+    return table, torch.cat([weight[:, width:], maxout.context])
+
+
+def fast_decoder(decoder: object, vectors: Tensor | None, width: int) -> FastDecoder | None:
+    """The fast form of a decoder, where there is one; `vectors` (V, M) are None for one-hot inputs."""
+    if isinstance(decoder, AfterDecoder):
+        return FastAfter(decoder, vectors, width)
+    if isinstance(decoder, BeforeDecoder):
+        return FastBefore(decoder, vectors, width)
+    if isinstance(decoder, BetweenDecoder):
+        return FastBetween(decoder, vectors, width)
+    if isinstance(decoder, ContextDecoder):
+        return FastContext(decoder, vectors, width)
+    return None

@@ -1,0 +1,106 @@
+"""Attention with prepared weights: scores, and what the weighted sum adds to those who read the context."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from seqweave.model.attention import AdditiveScorer, DotScorer, GeneralScorer, Scorer
+from seqweave.model.inference.linear import Linear
+from seqweave.model.inference.state import FastMemory
+from seqweave.model.state import Encoded
+
+_FEW = 4  # sentences; then reading weights costs more than longer sums
+SCORERS = (DotScorer, GeneralScorer, AdditiveScorer)
+
+
+class FastScorer:
+    """`scores (G, Q, S)` of queries; `scale` is what a query lacks to be the network's."""
+
+    def __init__(self, scorer: Scorer, scale: float):
+        self._scale = scale
+        self._key: Linear | None = None
+        self._query: Linear | None = None
+        self._direction: Tensor | None = None
+        if isinstance(scorer, DotScorer):
+            self._scaled = scorer.scaled
+        elif isinstance(scorer, GeneralScorer):
+            self._key = Linear(scorer.project.weight * scale)
+        elif isinstance(scorer, AdditiveScorer):
+            # v . tanh(x) = 2 v . sigmoid(2x) - sum(v), and a softmax does not see the sum.
+            bias = scorer.key.bias
+            self._key = Linear(scorer.key.weight * 2, None if bias is None else bias * 2)
+            self._query = Linear(scorer.query.weight * (2 * scale))
+            self._direction = scorer.direction.weight.detach()[0] * 2  # (A,)
+
+    def keys(self, outputs: Tensor) -> Tensor:
+        """Shape: (G, S, E) -> (G, S, A)."""
+        if self._key is not None:
+            keys: Tensor = self._key(outputs.flatten(0, 1)).unflatten(0, outputs.shape[:2])
+            return keys
+        return outputs * (self._scale / math.sqrt(outputs.shape[2]) if self._scaled else self._scale)
+
+    def weights(self, query: Tensor, memory: FastMemory, width: int) -> Tensor:
+        """Shape: query (R, H) -> attention weights (G, width, S)."""
+        keys, bias = memory.keys, memory.bias
+        assert keys is not None
+        if self._query is None:
+            turned = query.view(-1, width, query.shape[1]).transpose(1, 2)  # (G, H, width)
+            scores = torch.bmm(keys, turned) if bias is None else torch.baddbmm(bias, keys, turned)  # (G, S, width)
+            return scores.transpose(1, 2).softmax(-1)
+        asked = self._query(query).view(-1, width, 1, keys.shape[2])
+        assert self._direction is not None
+        scores = torch.matmul((asked + keys[:, None]).sigmoid_(), self._direction)  # (G, width, S)
+        if bias is not None:
+            scores += bias.transpose(1, 2)
+        return scores.softmax(-1)
+
+
+class Context:
+    """What the context adds to those who read it, `W c` with all their weights below each other, (N, E).
+
+    Either the context c is summed and multiplied, or the values are multiplied once and their sums
+    (N wide) are it already. The second is less work where several rows share a sentence, where
+    sentences are few, or where N is no wider than c.
+    """
+
+    def __init__(self, weight: Tensor):
+        self._linear = Linear(weight)
+        self._always = weight.shape[0] <= weight.shape[1]
+
+    def memory(self, encoded: Encoded, scorer: FastScorer) -> FastMemory:
+        """What the steps look up."""
+        values, bias = encoded.outputs, None
+        if not bool(encoded.mask.all()):
+            padding = ~encoded.mask[:, :, None]  # (G, S, 1)
+            bias = torch.zeros(padding.shape).masked_fill_(padding, torch.finfo(torch.float32).min)
+            if not bool(encoded.mask.any(1).all()):  # weights of an empty sentence are not 0
+                values = values.masked_fill(padding, 0)
+        memory = FastMemory(values=values, keys=scorer.keys(encoded.outputs), bias=bias)
+        return self.multiplied(memory) if self._always or values.shape[0] <= _FEW else memory
+
+    def multiplied(self, memory: FastMemory) -> FastMemory:
+        """The values, multiplied once."""
+        values = memory.values
+        if memory.multiplied or values is None:
+            return memory
+        values = self._linear(values.flatten(0, 1)).unflatten(0, values.shape[:2])  # (G, S, N)
+        return replace(memory, values=values, multiplied=True)
+
+    def add(self, weights: Tensor, memory: FastMemory, other: Tensor) -> Tensor:
+        """`other + W c`. Shape: weights (G, width, S), other (R, N) -> (R, N)."""
+        assert memory.values is not None
+        if memory.multiplied:
+            grouped = other.view(*weights.shape[:2], -1)  # (G, width, N)
+            return torch.baddbmm(grouped, weights, memory.values).view_as(other)
+        return self._linear.add(torch.bmm(weights, memory.values).flatten(0, 1), other)
+
+
+def shown(weights: Tensor, memory: FastMemory) -> Tensor:
+    """Weights as the network gives them: 0 at padding, also for an empty sentence. Shape: (G, width, S) -> (R, S)."""
+    if memory.bias is not None:
+        weights = weights.masked_fill(memory.bias.transpose(1, 2) != 0, 0)
+    return weights.flatten(0, 1)

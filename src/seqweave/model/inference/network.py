@@ -1,0 +1,92 @@
+"""`prepared`: a network for decoding, with weights prepared for it.
+
+The result is the network's own to within the rounding of its type (fp32): the same products,
+some of them done once instead of at every step.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from seqweave.model.decoder import BetweenDecoder
+from seqweave.model.embeddings import Embedding, OneHot
+from seqweave.model.inference.cells import supported
+from seqweave.model.inference.decoders import FastDecoder, fast_decoder
+from seqweave.model.inference.linear import Linear, packing_works
+from seqweave.model.inference.lookup import SCORERS, shown
+from seqweave.model.inference.state import FastState
+from seqweave.model.seq2seq import Seq2Seq
+from seqweave.model.state import DecoderOutput, Encoded
+
+
+class FastOutput(NamedTuple):
+    """One step: `logits` (R, V), the next `state`, `attention` (R, S) when asked for."""
+
+    logits: Tensor
+    state: FastState
+    attention: Tensor | None = None
+
+
+class FastSeq2Seq:
+    """A network behind the same contract, with prepared steps; it does not follow later changes of weights."""
+
+    def __init__(self, network: Seq2Seq, decoder: FastDecoder):
+        self._network = network
+        self._decoder = decoder
+        generator, embedding = network.generator, network.target_embedding
+        weight = generator.weight if generator.weight is not None else embedding.weight
+        assert isinstance(weight, Tensor)
+        bias = generator.bias.detach()
+        if decoder.shift:
+            bias = bias + decoder.shift * weight.detach().sum(1)
+        self._generator = Linear(weight.detach() * decoder.scale, bias)
+
+    def encode(self, source: Tensor, source_lengths: Tensor) -> Encoded:
+        """Read the sources. Shape: source (B, S) ids, source_lengths (B,)."""
+        return self._network.encode(source, source_lengths)
+
+    def decode(self, target_in: Tensor, encoded: Encoded, return_attention: bool = False) -> DecoderOutput:
+        """Teacher forcing, by the network itself."""
+        return self._network.decode(target_in, encoded, return_attention)
+
+    def start(self, encoded: Encoded) -> FastState:
+        """The state before the first step, one row a sentence."""
+        return self._decoder.start(encoded, self._network.bridge(encoded))
+
+    def step(self, ids: Tensor, state: FastState, return_attention: bool = False) -> FastOutput:
+        """One item for each row. Shape: ids (R,) -> logits (R, V), attention (R, S)."""
+        readout, after, weights = self._decoder.step(ids, state)
+        attention = None if weights is None or not return_attention else shown(weights, state.memory)
+        return FastOutput(self._generator(readout), after, attention)
+
+
+@torch.inference_mode()
+def prepared(network: Seq2Seq) -> Seq2Seq | FastSeq2Seq:
+    """The network with prepared weights where that is possible, else the network as it is.
+
+    Possible: recurrent decoders on a processor, in fp32, unless a residual connection reads the
+    input of the first layer.
+    """
+    embedding = network.target_embedding
+    if not isinstance(embedding, Embedding | OneHot) or not _is_plain(network) or not packing_works():
+        return network
+    vectors = embedding.weight.detach() if isinstance(embedding, Embedding) else None
+    decoder = fast_decoder(network.decoder, vectors, embedding.size)
+    return network if decoder is None else FastSeq2Seq(network, decoder)
+
+
+def _is_plain(network: Seq2Seq) -> bool:
+    """Whether the prepared steps know what this network does."""
+    if any(part.dtype != torch.float32 or part.device.type != "cpu" for part in network.parameters()):
+        return False
+    decoder = network.decoder
+    stacks = (
+        [decoder.bottom, decoder.above] if isinstance(decoder, BetweenDecoder) else [getattr(decoder, "stack", None)]
+    )
+    scorer = getattr(decoder, "scorer", None)
+    if scorer is not None and not isinstance(scorer, SCORERS):
+        return False
+    return all(stack is not None and supported(stack, stack.stack_layers()[0].input_size) for stack in stacks)
