@@ -91,7 +91,17 @@ def test_a_batch_finds_what_each_sentence_finds_alone(config: ModelConfig) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["lstm-general-after", "gru-additive-before", "lstm-dot-feeding", "rnn-concat-between", "gru-none-first"]
+    "name",
+    [
+        "lstm-general-after",
+        "gru-additive-before",
+        "lstm-dot-feeding",
+        "rnn-concat-between",
+        "gru-none-first",
+        "transformer-pre-sinusoidal",
+        "recurrent_encoder-post-rotary",
+        "recurrent_decoder-pre-learned",
+    ],
 )
 def test_a_beam_as_wide_as_the_language_finds_the_best(name: str) -> None:
     model = model_of(CASES[name])

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from architectures import CASES, SMALL, small_batch, small_model
-from seqweave.config import ModelConfig
+from architectures import CASES, small_batch, small_model
 from seqweave.model.recurrent import RecurrentLayer, mask_of
 
 CHOSEN = (
@@ -20,6 +19,13 @@ CHOSEN = (
     "lstm-tied",
     "gru-residual",
     "lstm-layer_norm",
+    "transformer-pre-sinusoidal",
+    "transformer-post-learned",
+    "transformer-pre-rotary",
+    "transformer-tied",
+    "recurrent_encoder-post-rotary",
+    "recurrent_decoder-pre-learned",
+    "transformer-lstm-none-first",
 )
 STEP = 1e-6
 
@@ -68,11 +74,13 @@ def test_gradients_through_frozen_padding() -> None:
     assert inputs.grad[~padding].all()
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_padding_adds_nothing_to_a_gradient(cell: str) -> None:
-    config = ModelConfig(**{**SMALL, "cell": cell})
+@pytest.mark.parametrize(
+    "name",
+    ["rnn-general-after", "gru-general-after", "lstm-general-after", "transformer-layers", "transformer-lstm-copy"],
+)
+def test_padding_adds_nothing_to_a_gradient(name: str) -> None:
     source, lengths, target_in = small_batch()
-    model = small_model(config).double()
+    model = small_model(CASES[name]).double()
     model(source, lengths, target_in).square().sum().backward()
     batched = {name: parameter.grad for name, parameter in model.named_parameters()}
     model.zero_grad()

@@ -117,7 +117,7 @@ class RotaryPositions(nn.Module):
         """The embedded items as they are. Shape: (B, T, M) -> (B, T, M)."""
         return embedded
 
-    def rotation(self, first: int, count: int, like: Tensor) -> Rotation | None:
+    def rotation(self, first: int, count: int, like: Tensor) -> Rotation:
         """Cosines and sines. Shape: each (T, D / 2)."""
         turns = angles(first, count, self.head_size, like)  # (T, D / 2)
         return turns.cos(), turns.sin()
