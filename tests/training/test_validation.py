@@ -18,6 +18,7 @@ from seqweave.evaluation.perplexity import perplexities
 from seqweave.model.build import build_model
 from seqweave.search.predictor import Model
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
+from seqweave.training import estimate, loop
 from seqweave.training.events import TrainEvent
 from seqweave.training.prepare import DevPairs, decided, dev_pairs
 from seqweave.training.record import Record
@@ -132,6 +133,39 @@ def test_a_record_is_json_whatever_the_figures(tmp_path: Path) -> None:
     (line,) = (tmp_path / "events.jsonl").read_text().split("\n")[:-1]
     assert json.loads(line) == {"event": "validation", "step": 1, "perplexity": None, "value": None}
     assert "Infinity" not in line
+
+
+def test_the_estimate_counts_the_validations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "_seconds_per_batch", lambda _: 0.5)
+    monkeypatch.setattr(estimate, "_seconds_per_validation", lambda _: 100.0)
+    seen: dict[str, dict[str, float]] = {}
+
+    def listen(event: TrainEvent) -> None:
+        seen.setdefault(event.kind, event.values)
+        if event.kind == "step":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_REPORTS", 0.0)
+    settings = {**SETTINGS, "training.max_steps": 10}  # validations after 4, 8 and 10 steps
+    with pytest.raises(KeyboardInterrupt):
+        train(write_pairs(tmp_path / "pairs.tsv"), tmp_path / "model", settings=settings, listen=listen)
+    assert seen["estimate"]["seconds"] == 10 * 2 * 0.5 + 3 * 100.0
+    assert seen["step"]["seconds_left"] > 300
+
+
+def test_dropped_lines_of_a_dev_file_are_counted(tmp_path: Path) -> None:
+    data, dev = write_pairs(tmp_path / "pairs.tsv"), write_pairs(tmp_path / "dev.tsv", 20, seed=3)
+    dev.write_text(dev.read_text() + "no tab\n")
+    facts: list[dict[str, object]] = []
+
+    def listen(event: TrainEvent) -> None:
+        if event.kind == "found":
+            facts.append(event.values)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(data, tmp_path / "model", dev=dev, settings=SETTINGS, listen=listen)
+    assert (facts[0]["dropped"], facts[0]["dev_dropped"]) == ({}, {"missing_tab": 1})
 
 
 def test_draws_of_a_batch_do_not_depend_on_the_version() -> None:
