@@ -122,6 +122,7 @@ def test_wrong_values_say_key_rule_and_value(key: str, value: Any, message: str)
     assert str(caught.value).startswith(message)
 
 
+TRANSFORMER = {"model.encoder": "transformer", "model.decoder": "transformer"}
 CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (
         {"model.attention": "dot", "model.decoder_hidden_size": 100},
@@ -170,6 +171,82 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         "model.bridge=zero with model.attention=none and model.context=first leaves the decoder blind to the source: "
         "set model.bridge=dense, choose an attention, or set model.context=every_step",
     ),
+    (
+        {**TRANSFORMER, "model.cell": "gru"},
+        "model.cell=gru is for recurrent layers, but model.encoder and model.decoder are transformer: leave it at lstm",
+    ),
+    (
+        {**TRANSFORMER, "model.residual": True},
+        "model.residual=true is for recurrent layers, but model.encoder and model.decoder are transformer: "
+        "leave it at false",
+    ),
+    (
+        {"model.encoder": "transformer", "model.bidirectional": False},
+        "model.bidirectional=false is for a recurrent encoder, but model.encoder=transformer: leave it at true",
+    ),
+    (
+        {"model.decoder": "transformer", "model.attention": "none"},
+        "model.attention=none is for a recurrent decoder, but model.decoder=transformer, which has its own attention: "
+        "leave it at general",
+    ),
+    (
+        {"model.decoder": "transformer", "model.input_feeding": True},
+        "model.input_feeding=true is for a recurrent decoder, but model.decoder=transformer, which has its own "
+        "attention: leave it at false",
+    ),
+    (
+        {"model.decoder": "transformer", "model.bridge": "zero"},
+        "model.bridge=zero is for a recurrent decoder, but model.decoder=transformer, which has its own attention: "
+        "leave it at dense",
+    ),
+    (
+        {"model.decoder": "transformer", "model.readout_size": 256},
+        "model.readout_size=256 is for a recurrent decoder, but model.decoder=transformer, which has its own "
+        "attention: leave it unset",
+    ),
+    (
+        {"model.heads": 8},
+        "model.heads=8 is for a Transformer, but model.encoder and model.decoder are recurrent: leave it at 4",
+    ),
+    (
+        {"model.feed_forward_size": 8},
+        "model.feed_forward_size=8 is for a Transformer, but model.encoder and model.decoder are recurrent: "
+        "leave it unset",
+    ),
+    (
+        {"model.decoder": "transformer", "model.input": "one_hot"},
+        "model.input=one_hot has no width that a Transformer could work in: set model.input=embedding, or make "
+        "model.encoder and model.decoder recurrent",
+    ),
+    (
+        {"model.encoder": "transformer", "model.heads": 3},
+        "model.embedding_size must be a multiple of model.heads, but 256 is none of 3: change one of them",
+    ),
+    (
+        {**TRANSFORMER, "model.positions": "rotary", "model.embedding_size": 12},
+        "model.positions=rotary turns pairs of numbers and needs heads of even width, but model.embedding_size=12 over "
+        "model.heads=4 gives 3: change one of them",
+    ),
+    (
+        {"model.encoder": "transformer", "model.attention": "dot"},
+        "model.attention=dot needs queries and keys of one width, but the decoder has 512 units and the encoder gives "
+        "256: set model.decoder_hidden_size=256, or use model.attention=general",
+    ),
+    (
+        {"model.encoder": "transformer", "model.positions": "learned", "model.max_positions": 500},
+        "data.max_source_length=512 needs 512 positions, but model.positions=learned knows only "
+        "model.max_positions=500: raise it, lower data.max_source_length, or use model.positions=sinusoidal",
+    ),
+    (
+        {"model.decoder": "transformer", "model.positions": "learned", "model.max_positions": 512},
+        "data.max_target_length=512 needs 513 positions, but model.positions=learned knows only "
+        "model.max_positions=512: raise it, lower data.max_target_length, or use model.positions=sinusoidal",
+    ),
+    (
+        {"model.decoder": "transformer", "model.positions": "learned", "search.max_length": 1025},
+        "search.max_length=1025 needs 1025 positions, but model.positions=learned knows only model.max_positions=1024: "
+        "raise it, lower search.max_length, or use model.positions=sinusoidal",
+    ),
 ]
 
 
@@ -200,11 +277,23 @@ def test_all_contradictions_are_listed_at_once() -> None:
         {"model.input": "one_hot"},
         {"model.bridge": "zero"},
         {"model.bridge": "zero", "model.attention": "none", "model.context": "every_step"},
+        {**TRANSFORMER, "model.positions": "learned", "model.norm": "post", "model.heads": 8},
+        {"model.decoder": "transformer", "model.cell": "gru", "model.bidirectional": False, "model.residual": True},
+        {"model.encoder": "transformer", "model.attention": "dot", "model.decoder_hidden_size": 256},
+        {"model.encoder": "transformer", "model.cell": "rnn", "model.bridge": "copy", "model.decoder_hidden_size": 256},
+        {"model.encoder": "transformer", "model.positions": "learned", "search.max_length": 2000},
     ],
 )
 def test_what_fits_together_is_taken(settings: dict[str, Any]) -> None:
     flat = settings_of(build_config(settings))
     assert {key: flat[key] for key in settings} == settings
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("sides", [("encoder",), ("decoder",), ("encoder", "decoder")])
+def test_every_preset_goes_with_every_architecture(preset: PresetName, sides: tuple[str, ...]) -> None:
+    config = resolve_settings(preset, settings={f"model.{side}": "transformer" for side in sides})
+    assert all(getattr(config.model, side) == "transformer" for side in sides)
 
 
 @pytest.mark.parametrize(

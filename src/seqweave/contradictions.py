@@ -85,12 +85,11 @@ def _changed(model: ModelConfig, names: Sequence[str], why: str) -> Iterator[str
     for name in names:
         value, default = getattr(model, name), type(model).model_fields[name].default
         if value != default:
-            yield f"model.{name}={_shown(value)} {why}: leave it at {_shown(default)}"
+            remedy = "leave it unset" if default is None else f"leave it at {_shown(default)}"
+            yield f"model.{name}={_shown(value)} {why}: {remedy}"
 
 
 def _shown(value: object) -> str:
-    if value is None:
-        return "unset"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import math
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from seqweave.config import Config, Metric, Units, build_config
+from seqweave.config import Config, Metric, ModelConfig, Units, build_config
 from seqweave.data.batching import count_batches
 from seqweave.data.dataset import PairDataset, write_dataset
 from seqweave.data.readers import Pair, PairReader
@@ -263,10 +264,15 @@ def decided(config: Config, dataset: PairDataset, device: torch.device, world: i
         "training.checkpoint_every": training.checkpoint_every or validate_every,
         "training.metric": training.metric or _metric_for(config.data.target.units),
         "training.precision": precision,
-        "search.max_length": config.search.max_length or 2 * longest + 10,
+        "search.max_length": config.search.max_length or min(2 * longest + 10, _most_positions(config.model)),
         "search.max_length_ratio": config.search.max_length_ratio or round(ratio + 0.005, 2),
     }
     return build_config(settings, config)
+
+
+def _most_positions(model: ModelConfig) -> int:
+    """The longest output that the decoder can write."""
+    return model.max_positions if model.decoder == "transformer" and model.positions == "learned" else sys.maxsize
 
 
 def _metric_for(units: Units | None) -> Metric:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from seqweave import folder as files
-from seqweave.config import Config, config_from_json, config_to_json
+from seqweave.config import Config, ModelConfig, config_from_json, config_to_json
 from seqweave.errors import ModelFolderError
 from seqweave.evaluation.metrics import Metrics
 from seqweave.evaluation.report import metrics_markdown
@@ -138,14 +138,10 @@ def model_card(
     metrics: Metrics, config: Config, facts: Mapping[str, Any], parameters: int, samples: list[dict[str, Any]]
 ) -> str:
     """The README.md of a model folder: what it is, how it was made, how good it is."""
-    model = config.model
-    attention = (
-        "no attention" if model.attention == "none" else f"{model.attention} attention ({model.attention_position})"
-    )
     rows = "\n".join(f"| {_cell(row['source'])} | {_cell(row['target'])} | {_cell(row['output'])} |" for row in samples)
     return f"""# A seqweave model
 
-{model.cell.upper()} encoder-decoder, {attention}, {parameters:,} parameters.
+{_architecture(config.model)}, {parameters:,} parameters.
 Trained on {facts["pairs"]:,} pairs ({facts["source_units"]} to {facts["target_units"]}),
 seed {config.training.seed}, precision {config.training.precision}.
 All settings are in `config.json`, all facts of the run in `run.json`.
@@ -168,6 +164,20 @@ The weights were selected on these pairs, by their greedy outputs, so expect a l
     seqweave predict DIR < sources.txt
     seqweave evaluate DIR pairs.tsv
 """
+
+
+def _architecture(model: ModelConfig) -> str:
+    """An architecture in a few words."""
+    if model.encoder == model.decoder == "transformer":
+        return f"Transformer ({model.norm}-norm, {model.positions} positions)"
+    attention = (
+        "no attention" if model.attention == "none" else f"{model.attention} attention ({model.attention_position})"
+    )
+    if model.encoder == "transformer":
+        return f"Transformer encoder, {model.cell.upper()} decoder, {attention}"
+    if model.decoder == "transformer":
+        return f"{model.cell.upper()} encoder, Transformer decoder"
+    return f"{model.cell.upper()} encoder-decoder, {attention}"
 
 
 def _cell(text: str) -> str:
