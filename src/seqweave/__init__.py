@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from seqweave.config import Config
     from seqweave.errors import ConfigError, DataError, ExportError, LimitError, ModelFolderError, SeqweaveError
     from seqweave.evaluation.metrics import Metrics
+    from seqweave.inspection.trace import Trace
     from seqweave.search.predictor import Hypothesis, Model, load
     from seqweave.training.run import TrainResult, train
 
@@ -32,6 +33,7 @@ __all__ = [
     "Model",
     "ModelFolderError",
     "SeqweaveError",
+    "Trace",
     "TrainResult",
     "__version__",
     "load",
@@ -49,6 +51,7 @@ _HOMES = {
     "Model": "search.predictor",
     "ModelFolderError": "errors",
     "SeqweaveError": "errors",
+    "Trace": "inspection.trace",
     "TrainResult": "training.run",
     "load": "search.predictor",
     "train": "training.run",

@@ -195,9 +195,7 @@ def found_of(beam: Beam, rank: int = 0) -> Found:
     return Found(ids[:-1] if finished else ids, score, log_prob, token_log_probs, finished)
 
 
-def _expansions(
-    live: Sequence[int], values: list[list[float]], items: list[list[int]]
-) -> list[tuple[int, int, float]]:
+def _expansions(live: Sequence[int], values: list[list[float]], items: list[list[int]]) -> list[tuple[int, int, float]]:
     found = []
     for slot, parent in enumerate(live):
         if not math.isfinite(values[slot][0]):

@@ -1,14 +1,14 @@
 """Run a network and keep what happens inside.
 
 The recording is done on a copy of the modules which shares every parameter with the original: nothing
-is hung on the network itself, so others may use it at the same time. Every step goes through
-`Seq2Seq.step`, one item after the other.
+is hung on the network itself, so others may use it at the same time. The decoder goes through
+`Seq2Seq.step`, one item after the other, whatever faster ways it has.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +20,11 @@ from seqweave.inspection.trace import Array, Attention, Encoder, Layer
 from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState, Encoded
+from seqweave.model.transformer import TransformerDecoder, TransformerEncoder
+from seqweave.model.transformer_layers import DecoderLayer
 from seqweave.text.vocabulary import BOS
 
-_Call = tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]  # inputs, state before, state after
+_Call = tuple[tuple[Any, ...], Any]  # arguments, result
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,14 @@ class Recording:
 
     Attributes:
         logits: (T, V). `embedding_norms`: of what each step read, (T,).
-        layers, attention: as in a trace. `context`: (T, E) or None. `readout`: (T, size).
+        layers, attention, self_attention: as in a trace. `context`: (T, E) or None. `readout`: (T, size).
     """
 
     logits: Tensor
     embedding_norms: Array
     layers: list[Layer]
     attention: list[Attention]
+    self_attention: list[Attention]
     context: Array | None
     readout: Array | None
 
@@ -51,26 +54,31 @@ def recording_copy(network: Seq2Seq) -> Seq2Seq:
 def record_encoder(network: Seq2Seq, source: Tensor) -> tuple[Encoded, Encoder]:
     """Encode one source (1, S) and keep the states and gates of every layer."""
     twin = recording_copy(network)
-    calls: dict[int, tuple[Tensor, Tensor]] = {}
-    layers = [part for part in twin.encoder.modules() if isinstance(part, RecurrentLayer)]
-    for layer in layers:
-        layer.register_forward_hook(_keep_call(calls))
-    encoded = twin.encode(source, torch.tensor([source.shape[1]], device=source.device))
-    directions = 1
+    encoder, turned = twin.encoder, twin.reverse_source
+    layers = _kept_forward(encoder)
+    lengths = torch.tensor([source.shape[1]], device=source.device)
+    encoded = twin.encode(source, lengths)
     traced: list[Layer] = []
-    encoder = twin.encoder
+    attention: list[Attention] = []
+    directions = 1
     if isinstance(encoder, RecurrentEncoder):
         directions = 2 if len(encoder.backwards) else 1
         for index, forward in enumerate(encoder.forwards):
-            parts = [_encoder_layer(forward, calls, turned=twin.reverse_source)]
+            parts = [_encoder_layer(forward, layers, turned)]
             if directions == 2:
-                parts.append(_encoder_layer(encoder.backwards[index], calls, turned=not twin.reverse_source))
+                parts.append(_encoder_layer(encoder.backwards[index], layers, not turned))
             traced.append(_side_by_side(parts))
+    elif isinstance(encoder, TransformerEncoder):
+        for layer in encoder.layers:
+            hidden = layers[layer][1][0][0]  # (S, M)
+            traced.append(Layer(to_array(hidden.flip(0) if turned else hidden), None, {}))
+        weights = encoder.attention(twin.source_embedding(source.flip(1) if turned else source), lengths)[0]
+        attention = _by_head(weights.flip(2, 3) if turned else weights)
     return encoded, Encoder(
         directions=directions,
         embedding_norms=to_array(twin.source_embedding(source)[0].norm(dim=-1)),
         layers=traced,
-        attention=[],
+        attention=attention,
         outputs=to_array(encoded.outputs[0]),
         final=[to_array(part[0]) for part in encoded.final],
     )
@@ -79,13 +87,12 @@ def record_encoder(network: Seq2Seq, source: Tensor) -> tuple[Encoded, Encoder]:
 def record_steps(network: Seq2Seq, encoded: Encoded, ids: Sequence[int]) -> Recording:
     """Feed `<bos>` and all but the last of `ids` (T of them), one a step, to the decoder of one sentence."""
     twin = recording_copy(network)
-    layers = [part for part in twin.decoder.modules() if isinstance(part, RecurrentLayer)]  # type: ignore[attr-defined]
-    calls: list[list[_Call]] = [[] for _ in layers]
-    for layer, kept in zip(layers, calls, strict=True):
-        _record_steps_of(layer, kept)
+    decoder = twin.decoder
+    assert isinstance(decoder, nn.Module)
+    layers = _kept_steps(decoder)
     scores: list[Tensor] = []
     readouts: list[Tensor] = []
-    scorer = getattr(twin.decoder, "scorer", None)
+    scorer = getattr(decoder, "scorer", None)
     if isinstance(scorer, nn.Module):
         scorer.register_forward_hook(lambda module, given, result: scores.append(result[0, 0]))  # (G, Q, S) -> (S,)
     twin.generator.register_forward_pre_hook(lambda module, given: readouts.append(given[0][0]))  # (R, size)
@@ -98,49 +105,73 @@ def record_steps(network: Seq2Seq, encoded: Encoded, ids: Sequence[int]) -> Reco
         logits.append(output.logits[0])
         if output.attention is not None:
             weights.append(output.attention[0])
+    embedded = twin.target_embedding(fed[None])  # (1, T, M)
+    attention = _matrices(weights, scores)
+    self_attention: list[Attention] = []
+    if isinstance(decoder, TransformerDecoder):
+        own, cross = decoder.attention(embedded, twin.start(encoded))  # (1, L, N, T, T), (1, L, N, T, S)
+        attention, self_attention = _by_head(cross[0]), _by_head(own[0])
     return Recording(
         logits=torch.stack(logits),  # (T, V)
-        embedding_norms=to_array(twin.target_embedding(fed[None])[0].norm(dim=-1)),
-        layers=[_decoder_layer(layer, kept) for layer, kept in zip(layers, calls, strict=True)],
-        attention=_matrices(weights, scores),
+        embedding_norms=to_array(embedded[0].norm(dim=-1)),
+        layers=[_decoder_layer(layer, calls) for layer, calls in layers.items()],
+        attention=attention,
+        self_attention=self_attention,
         context=_contexts(weights, state),
         readout=to_array(torch.stack(readouts)),
     )
 
 
 def to_array(values: Tensor) -> Array:
-    """A tensor as an array of its own; halves become single precision."""
+    """A tensor as an array; halves become single precision."""
     if values.dtype in (torch.bfloat16, torch.float16):
         values = values.float()
     array: Array = values.detach().cpu().numpy()
     return array
 
 
-def _keep_call(calls: dict[int, tuple[Tensor, Tensor]]) -> Callable[..., None]:
-    def hook(module: nn.Module, given: tuple[Any, ...], result: tuple[Tensor, Any]) -> None:
-        calls[id(module)] = (given[0][0], result[0][0])  # inputs (S, M), outputs (S, H)
+def _kept_forward(encoder: nn.Module) -> dict[nn.Module, _Call]:
+    """Let every module of the encoder keep its last call."""
+    calls: dict[nn.Module, _Call] = {}
 
-    return hook
+    def keep(module: nn.Module, given: tuple[Any, ...], result: Any) -> None:
+        calls[module] = (given, result)
+
+    for module in encoder.modules():
+        module.register_forward_hook(keep)
+    return calls
 
 
-def _record_steps_of(layer: RecurrentLayer, kept: list[_Call]) -> None:
+def _kept_steps(decoder: nn.Module) -> dict[nn.Module, list[_Call]]:
+    """Let every layer of the decoder keep all calls of its `step`."""
+    kept: dict[nn.Module, list[_Call]] = {}
+    for layer in decoder.modules():
+        if isinstance(layer, RecurrentLayer | DecoderLayer):
+            kept[layer] = _keep_step(layer)
+    return kept
+
+
+def _keep_step(layer: Any) -> list[_Call]:
+    calls: list[_Call] = []
     step = layer.step
 
-    def recorded(inputs: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        after = step(inputs, state)
-        kept.append((inputs, tuple(state), after))
-        return after
+    def keeping(*given: Any) -> Any:
+        result = step(*given)
+        calls.append((given, result))
+        return result
 
-    layer.step = recorded  # type: ignore[method-assign]
+    layer.step = keeping
+    return calls
 
 
-def _encoder_layer(layer: nn.Module, calls: dict[int, tuple[Tensor, Tensor]], turned: bool) -> dict[str, Tensor]:
+def _encoder_layer(layer: nn.Module, calls: dict[nn.Module, _Call], turned: bool) -> dict[str, Tensor]:
     """Hidden, cell and gates of one direction in the order of the source. Shape: each (S, H)."""
     assert isinstance(layer, RecurrentLayer)
-    inputs, hidden = calls[id(layer)]
+    given, result = calls[layer]
+    inputs, hidden = given[0][0], result[0][0]  # (S, M), (S, H)
     gates = gate_values(layer, inputs, before(hidden))
     parts = {"hidden": hidden, **gates}
-    cell = cell_states(gates) if layer.cell == "lstm" else None
+    cell = cell_states(gates)
     if cell is not None:
         parts["cell"] = cell
     return {name: part.flip(0) for name, part in parts.items()} if turned else parts
@@ -152,19 +183,31 @@ def _side_by_side(directions: list[dict[str, Tensor]]) -> Layer:
     return Layer(hidden, cell, parts)
 
 
-def _decoder_layer(layer: RecurrentLayer, calls: list[_Call]) -> Layer:
-    inputs = torch.cat([given for given, _, _ in calls])  # (T, M)
-    hidden = torch.cat([state[0] for _, state, _ in calls])  # (T, H) before each step
-    after = [torch.cat(parts) for parts in zip(*(new for _, _, new in calls), strict=True)]  # each (T, H)
+def _decoder_layer(layer: nn.Module, calls: list[_Call]) -> Layer:
+    if not isinstance(layer, RecurrentLayer):
+        return Layer(to_array(torch.cat([result[0] for _, result in calls])), None, {})
+    inputs = torch.cat([given[0] for given, _ in calls])  # (T, M)
+    hidden = torch.cat([given[1][0] for given, _ in calls])  # (T, H) before each step
+    after = [torch.cat(parts) for parts in zip(*(result for _, result in calls), strict=True)]  # each (T, H)
     gates = {name: to_array(values) for name, values in gate_values(layer, inputs, hidden).items()}
     return Layer(to_array(after[0]), to_array(after[1]) if layer.cell == "lstm" else None, gates)
 
 
 def _matrices(weights: list[Tensor], scores: list[Tensor]) -> list[Attention]:
+    """The one matrix of a recurrent decoder."""
     if not weights:
         return []
     shown = to_array(torch.stack(scores)) if len(scores) == len(weights) else None
     return [Attention(None, None, shown, to_array(torch.stack(weights)))]
+
+
+def _by_head(weights: Tensor) -> list[Attention]:
+    """A matrix for each layer and head. Shape: (L, N, T, S)."""
+    return [
+        Attention(layer, head, None, to_array(matrix))
+        for layer, heads in enumerate(weights)
+        for head, matrix in enumerate(heads)
+    ]
 
 
 def _contexts(weights: list[Tensor], state: DecoderState) -> Array | None:

@@ -4,16 +4,15 @@
 each field is. Nothing here depends on the architecture: a recurrent model has layers with gates and
 one attention matrix a step, another one may have layers without gates and many matrices.
 
-Arrays are numpy, in the model's own precision. Rows are positions: S of the source, T of the target
-(`<eos>` counted). `pack` in a field's metadata is the type it takes in JSON, `full` marks what is
-written only when asked for.
+Arrays are numpy, in the model's own precision; their `Pack` says how they are written. Rows are
+positions: S of the source, T of the target (`<eos>` counted).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,20 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
-def _packed(kind: str, full: bool = False) -> Any:
-    return field(metadata={"pack": kind, "full": full})
+@dataclass(frozen=True)
+class Pack:
+    """How an array is written in JSON: its type, and whether only when all is asked for."""
+
+    kind: str
+    full: bool = False
+
+
+F16 = Annotated[Array, Pack("f16")]
+F32 = Annotated[Array, Pack("f32")]
+I32 = Annotated[Array, Pack("i32")]
+U8 = Annotated[Array, Pack("u8")]
+Gate = Annotated[Array, Pack("q8")]
+FullF16 = Annotated[Array, Pack("f16", full=True)]
 
 
 @dataclass(frozen=True)
@@ -67,12 +78,12 @@ class Layer:
         hidden: the state after each position. Shape: (N, H); in an encoder of two directions the
             forward units come first, then the backward ones, (N, 2H).
         cell: an LSTM's cell state, else None. Shape: as `hidden`.
-        gates: LSTM `i f g o`, GRU `r z n`, simple recurrence none. Shape: each as `hidden`.
+        gates: LSTM `i f g o`, GRU `r z n`, others none. Shape: each as `hidden`.
     """
 
-    hidden: Array = _packed("f16")
-    cell: Array | None = _packed("f16", full=True)
-    gates: dict[str, Array] = _packed("q8")
+    hidden: F16
+    cell: FullF16 | None
+    gates: dict[str, Gate]
 
 
 @dataclass(frozen=True)
@@ -87,8 +98,8 @@ class Attention:
 
     layer: int | None
     head: int | None
-    scores: Array | None = _packed("f16")
-    weights: Array = _packed("f16")
+    scores: F16 | None
+    weights: F16
 
 
 @dataclass(frozen=True)
@@ -105,11 +116,11 @@ class Encoder:
     """
 
     directions: int
-    embedding_norms: Array = _packed("f32")
+    embedding_norms: F32
     layers: list[Layer]
     attention: list[Attention]
-    outputs: Array = _packed("f16")
-    final: list[Array] = _packed("f16")
+    outputs: F16
+    final: list[F16]
 
 
 @dataclass(frozen=True)
@@ -117,8 +128,8 @@ class Bridge:
     """From the encoder's final states to the decoder's first; `states` in the order of its layers, each (H,)."""
 
     kind: str
-    states: list[Array] = _packed("f16")
-    context: Array | None = _packed("f16")  # (E,) the fixed context vector, without attention
+    states: list[F16]
+    context: F16 | None  # (E,) the fixed context vector, without attention
 
 
 @dataclass(frozen=True)
@@ -136,21 +147,23 @@ class Steps:
         embedding_norms: norm of the embedding of what each step reads. Shape: (T,).
         layers: first to last.
         attention: one matrix (T, S) for each layer and head; empty without attention.
+        self_attention: one matrix (T, T) for each layer and head; empty in recurrent models.
         context: what attention brought, `weights @ encoder.outputs`. Shape: (T, E), or None.
         readout: what the generator maps to logits. Shape: (T, size).
     """
 
     tokens: list[Token]
-    log_probs: Array = _packed("f32")
-    entropy: Array = _packed("f32")
-    ranks: Array = _packed("i32")
-    top_ids: Array = _packed("i32")
-    top_log_probs: Array = _packed("f32")
-    embedding_norms: Array = _packed("f32")
+    log_probs: F32
+    entropy: F32
+    ranks: I32
+    top_ids: I32
+    top_log_probs: F32
+    embedding_norms: F32
     layers: list[Layer]
     attention: list[Attention]
-    context: Array | None = _packed("f16", full=True)
-    readout: Array | None = _packed("f16", full=True)
+    self_attention: list[Attention]
+    context: FullF16 | None
+    readout: FullF16 | None
 
 
 @dataclass(frozen=True)
@@ -173,14 +186,14 @@ class Beam:
     length_penalty: float
     stop: str
     max_length: int
-    steps: Array = _packed("i32")
-    parents: Array = _packed("i32")
-    ids: Array = _packed("i32")
-    log_probs: Array = _packed("f32")
-    totals: Array = _packed("f32")
-    scores: Array = _packed("f32")
-    statuses: Array = _packed("u8")
-    reasons: Array = _packed("u8")
+    steps: I32
+    parents: I32
+    ids: I32
+    log_probs: F32
+    totals: F32
+    scores: F32
+    statuses: U8
+    reasons: U8
     ranking: list[int]
     reference_left: int | None
 
@@ -226,7 +239,7 @@ class Attribution:
     """
 
     method: str
-    values: Array = _packed("f16")
+    values: F16
     rank_correlation: float | None
 
 

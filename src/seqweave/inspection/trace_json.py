@@ -17,7 +17,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from seqweave.errors import DataError
-from seqweave.inspection.trace import Array, Trace
+from seqweave.inspection.trace import Array, Pack, Trace
 
 FORMAT = "seqweave-trace"
 VERSION = 1
@@ -103,18 +103,14 @@ class _Arrays:
         return {"array": self._places[key]}
 
 
-def _plain(value: Any, arrays: _Arrays, full: bool, pack: str | None = None) -> Any:
+def _plain(value: Any, arrays: _Arrays, full: bool, pack: Pack | None = None) -> Any:
     """A value of JSON; arrays are added to `arrays`."""
     if isinstance(value, np.ndarray):
         assert pack is not None
-        return arrays.add(value, pack)
+        return None if pack.full and not full else arrays.add(value, pack.kind)
     if dataclasses.is_dataclass(value):
-        result = {}
-        for part in dataclasses.fields(value):
-            left_out = part.metadata.get("full", False) and not full
-            content = None if left_out else getattr(value, part.name)
-            result[part.name] = _plain(content, arrays, full, part.metadata.get("pack"))
-        return result
+        hints = get_type_hints(type(value), include_extras=True)
+        return {name: _plain(getattr(value, name), arrays, full, _pack_of(hint)) for name, hint in hints.items()}
     if isinstance(value, Mapping):
         return {str(key): _plain(one, arrays, full, pack) for key, one in value.items()}
     if isinstance(value, list):
@@ -122,12 +118,19 @@ def _plain(value: Any, arrays: _Arrays, full: bool, pack: str | None = None) -> 
     return value
 
 
+def _pack_of(hint: Any) -> Pack | None:
+    """The `Pack` of an array, also within `| None`, `list[...]` and `dict[str, ...]`."""
+    if isinstance(hint, Pack):
+        return hint
+    parts = getattr(hint, "__metadata__", None) or get_args(hint)
+    return next((pack for pack in map(_pack_of, parts) if pack is not None), None)
+
+
 def _unpacked(value: Mapping[str, Any]) -> Array:
     content = base64.b64decode(value["data"], validate=True)
-    numbers = np.frombuffer(content, dtype=_TYPES[value["type"]]).reshape(value["shape"])
-    if value["scale"] == 1:
-        return numbers.astype(np.float32 if numbers.dtype.kind == "f" else np.int32)
-    return (numbers * value["scale"]).astype(np.float32)
+    numbers: Array = np.frombuffer(content, dtype=_TYPES[value["type"]]).reshape(value["shape"])
+    whole = numbers.dtype.kind != "f" and value["scale"] == 1
+    return numbers.astype(np.int32) if whole else (numbers * value["scale"]).astype(np.float32)
 
 
 def _read(kind: Any, value: Any, arrays: list[Array]) -> Any:
@@ -140,7 +143,9 @@ def _read(kind: Any, value: Any, arrays: list[Array]) -> Any:
         return arrays[value["array"]]
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         hints = get_type_hints(kind)
-        return kind(**{part.name: _read(hints[part.name], value[part.name], arrays) for part in dataclasses.fields(kind)})
+        return kind(
+            **{part.name: _read(hints[part.name], value[part.name], arrays) for part in dataclasses.fields(kind)}
+        )
     if get_origin(kind) is list:
         return [_read(get_args(kind)[0], one, arrays) for one in value]
     if get_origin(kind) is dict:

@@ -122,6 +122,7 @@ def steps_of(recording: Recording, tokens: list[Token], top: int = TOP) -> Steps
         embedding_norms=recording.embedding_norms,
         layers=recording.layers,
         attention=recording.attention,
+        self_attention=recording.self_attention,
         context=recording.context,
         readout=recording.readout,
     )
@@ -153,9 +154,7 @@ def _with_end(tokens: list[Token], finished: bool) -> list[Token]:
     return [*tokens, Token("<eos>", EOS, end, end)] if finished else tokens
 
 
-def _forced(
-    network: Seq2Seq, encoded: Encoded, target: Sentence, free: Sequence[int], length_penalty: float
-) -> Forced:
+def _forced(network: Seq2Seq, encoded: Encoded, target: Sentence, free: Sequence[int], length_penalty: float) -> Forced:
     ids = [*(token.id for token in target.tokens), EOS]
     steps = steps_of(record_steps(network, encoded, ids), _with_end(target.tokens, True))
     log_prob = math.fsum(steps.log_probs.tolist())
@@ -167,12 +166,17 @@ def _forced(
 def _bridge(network: Seq2Seq, encoded: Encoded, kind: str) -> Bridge:
     state = network.start(encoded)
     context = state.memory.context
-    return Bridge(kind, [to_array(part[0]) for part in state.recurrent], None if context is None else to_array(context[0]))
+    return Bridge(
+        kind=kind if state.recurrent else "none",
+        states=[to_array(part[0]) for part in state.recurrent],
+        context=None if context is None else to_array(context[0]),
+    )
 
 
 def _entropy(log_probs: Tensor) -> Tensor:
     """Shape: (T, V) -> (T,), in nats; impossible items add nothing."""
-    return torch.special.entr(log_probs.exp()).sum(1)
+    entropy: Tensor = torch.special.entr(log_probs.exp()).sum(1)
+    return entropy
 
 
 def _names(tokenizer: Tokenizer, runs: Sequence[Steps], beam: Beam) -> dict[str, str]:

@@ -1,0 +1,167 @@
+"""The JSON of a trace: what goes in comes out, in the precision promised, and the page holds it safely."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from architectures import CASES
+from seqweave.errors import DataError
+from seqweave.inspection import trace_page
+from seqweave.inspection.trace import REASONS, Steps, Trace
+from seqweave.inspection.trace_json import trace_from_json, trace_to_json
+from seqweave.inspection.trace_page import page_html
+from tiny_model import tiny_model
+
+NAMES = ("rnn-none-every_step", "lstm-additive-before", "gru-dot-after", "gru-layers")
+PAGE = '<!doctype html><script>"id=trace"</script><script type="application/json" id="trace">null</script><p>'
+
+
+@pytest.fixture(params=NAMES)
+def trace(request: pytest.FixtureRequest) -> Trace:
+    return tiny_model(CASES[request.param]).trace("abcag", "gfb", beam_size=3)
+
+
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "index.html"
+    path.write_text(PAGE, encoding="utf-8")
+    monkeypatch.setattr(trace_page, "PAGE", path)
+    return path
+
+
+def assert_close(ours: Steps, theirs: Steps) -> None:
+    assert ours.tokens == theirs.tokens
+    assert ours.log_probs == pytest.approx(theirs.log_probs, rel=1e-6)
+    assert np.array_equal(ours.top_ids, theirs.top_ids)
+    assert ours.context == (None if theirs.context is None else pytest.approx(theirs.context, rel=1e-3, abs=1e-6))
+    for a, b in zip(ours.layers, theirs.layers, strict=True):
+        assert a.hidden == pytest.approx(b.hidden, rel=1e-3, abs=1e-6)
+        assert list(a.gates) == list(b.gates)
+        for name in a.gates:
+            assert a.gates[name] == pytest.approx(b.gates[name], abs=0.5 / 127 + 1e-6)
+    for one, other in zip(ours.attention, theirs.attention, strict=True):
+        assert one.weights == pytest.approx(other.weights, rel=1e-3, abs=1e-6)
+
+
+def test_what_goes_in_comes_out(trace: Trace) -> None:
+    back = trace_from_json(trace.to_json(full=True))
+    assert_close(back.steps, trace.steps)
+    assert back.forced is not None
+    assert trace.forced is not None
+    assert_close(back.forced.steps, trace.forced.steps)
+    assert (back.source, back.target, back.output, back.model, back.names) == (
+        trace.source,
+        trace.target,
+        trace.output,
+        trace.model,
+        trace.names,
+    )
+    assert np.array_equal(back.beam.statuses, trace.beam.statuses)
+    assert np.array_equal(back.beam.parents, trace.beam.parents)
+    assert back.beam.ranking == trace.beam.ranking
+    # What has been through JSON once is as exact as JSON: it does not change any more.
+    assert back.to_json(full=True) == trace_from_json(back.to_json(full=True)).to_json(full=True)
+
+
+def test_a_small_file_leaves_out_what_can_be_computed(trace: Trace) -> None:
+    small, full = trace.to_json(), trace.to_json(full=True)
+    assert len(small) < len(full)
+    back = trace_from_json(small)
+    assert back.steps.context is None
+    assert back.steps.readout is None
+    assert all(layer.cell is None for layer in back.steps.layers)
+
+
+def documented(section: str, root: Path) -> set[str]:
+    """Names in the first column of the tables of a section of the document."""
+    text = (root / "docs" / "trace-format.md").read_text(encoding="utf-8")
+    part = re.split(r"\n##+ ", text.split(f" {section}\n", 1)[1])[0]
+    return {name for row in re.findall(r"^\|([^|]*)\|", part, re.M) for name in re.findall(r"`(\w+)`", row)}
+
+
+def test_every_field_is_documented(trace: Trace, root: Path) -> None:
+    value: dict[str, Any] = json.loads(trace.to_json())
+    sections = {
+        "Top level": value,
+        "Encoder": value["encoder"],
+        "Layer": value["encoder"]["layers"][0],
+        "Bridge": value["bridge"],
+        "Steps": value["steps"],
+        "Forced": value["forced"],
+        "Beam": value["beam"],
+    }
+    if value["steps"]["attention"]:
+        sections["Attention"] = value["steps"]["attention"][0]
+    for section, part in sections.items():
+        assert set(part) <= documented(section, root), section
+    assert set(REASONS) <= documented("Beam", root)
+    assert (value["format"], value["version"]) == ("seqweave-trace", 1)
+    assert value["corpus"] is value["timelapse"] is None
+
+
+def test_equal_arrays_are_written_once() -> None:
+    """The twin of the output itself adds nothing."""
+    model = tiny_model(CASES["gru-additive-after"])
+    ends = next(text for text in map("".join, product("abcdefg", repeat=3)) if model.trace(text).output.finished)
+    alone, twin = model.trace(ends).to_json(), model.trace(ends, model.trace(ends).output.text).to_json()
+    assert len(json.loads(alone)["arrays"]) == len(json.loads(twin)["arrays"])
+
+
+def test_hostile_text_stays_inside(page: Path) -> None:
+    hostile = '</script><img src=x onerror="alert(1)"><!--<script>'
+    trace = tiny_model(CASES["gru-dot-after"]).trace(hostile, hostile)
+    filled = page_html(trace.to_json())
+    assert filled.count("<img") == filled.count("<!--") == 0
+    assert filled.count("</script>") == 2
+    content = filled.split('id="trace">', 1)[1].split("</script>", 1)[0]
+    assert json.loads(content)["source"]["text"] == hostile
+    assert filled.startswith(PAGE[:70])
+    assert filled.endswith("</script><p>")
+
+
+def test_backslashes_of_the_trace_are_no_pattern(page: Path) -> None:
+    assert json.loads(page_html('"\\\\1 \\\\g<1>"').split('id="trace">')[1].split("<")[0]) == "\\1 \\g<1>"
+
+
+def test_save_and_show(page: Path, tmp_path: Path) -> None:
+    trace = tiny_model(CASES["gru-dot-after"]).trace("abc")
+    assert trace_from_json(trace.save(tmp_path / "trace.json").read_text(encoding="utf-8")).source == trace.source
+    written = trace.save(tmp_path / "trace.html").read_text(encoding="utf-8")
+    assert written == page_html(trace.to_json())
+    frame = trace.show(height=300)._repr_html_()
+    inside = re.fullmatch(r'<iframe srcdoc="([^"]*)" sandbox="allow-scripts allow-downloads" .* height="300".*', frame)
+    assert inside is not None
+    assert html.unescape(inside[1]) == written
+    assert "shown in a notebook" in repr(trace.show())
+
+
+def test_mistakes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = tiny_model(CASES["gru-dot-after"]).trace("abc")
+    with pytest.raises(DataError, match=r"ending with \.html or \.json, but the name is trace\.png: rename it"):
+        trace.save(tmp_path / "trace.png")
+    monkeypatch.setattr(trace_page, "PAGE", tmp_path / "none.html")
+    with pytest.raises(DataError, match=r"none\.html: the page must be part of the installation"):
+        trace.show()
+    (tmp_path / "none.html").write_text("<p>", encoding="utf-8")
+    with pytest.raises(DataError, match=r"the page must have one <script .* but it has 0"):
+        trace.show()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "other"}', "null"])
+def test_what_is_no_trace_is_refused(text: str) -> None:
+    with pytest.raises(DataError, match=r"a trace must be JSON as trace.to_json\(\) writes it, but this is not"):
+        trace_from_json(text)
+
+
+def test_another_version_is_refused() -> None:
+    text = trace_to_json(tiny_model(CASES["gru-dot-after"]).trace("abc")).replace('"version": 1', '"version": 2')
+    with pytest.raises(DataError, match="of version 1 to be read here, but it is 2"):
+        trace_from_json(text)
