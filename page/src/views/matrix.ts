@@ -70,9 +70,11 @@ function colourOf(values: Matrix, scores: boolean, signed: boolean, log: boolean
   return { colour: sequential(0, 1), marks: [0, 0.5, 1] };
 }
 
-/** Cells as large as fit, never too small to point at. */
-export function cellSize(cols: number, rows: number): number {
-  return Math.max(4, Math.min(30, Math.floor(1060 / cols), Math.max(9, Math.floor(1000 / rows))));
+/** Cells as large as fit, never too small to point at: [width, height]. */
+export function cellSize(cols: number, rows: number): [number, number] {
+  const height = Math.max(4, Math.min(28, Math.max(9, Math.floor(1000 / rows)), Math.floor(2400 / rows)));
+  const width = Math.max(4, Math.min(64, Math.floor(960 / cols)));
+  return [Math.min(width, height * 2.5), height];
 }
 
 export interface Drawn {
@@ -96,46 +98,49 @@ export function drawMatrix(
   hooks: Hooks,
   legend: SVGGElement,
 ): Drawn {
-  const cell = cellSize(values.cols, values.rows);
+  const [cellWidth, cellHeight] = cellSize(values.cols, values.rows);
+  const cell = Math.min(cellWidth, cellHeight);
   const size = cell >= 18 ? 13 : cell >= 12 ? 11 : cell >= 9 ? 9 : 8;
   const widest = (tokens: Token[]): number => Math.max(...tokens.map((one) => Math.min(140, measure(labelOf(one.text), size))), 12);
-  const upright = order.every((at) => measure(labelOf(colTokens[at].text), size) <= cell);
+  const upright = order.every((at) => measure(labelOf(colTokens[at].text), size) <= cellWidth - 3);
   const left = widest(rowTokens) + 46;
   const top = (upright ? 22 : widest(colTokens) + 12) + 12;
-  const width = Math.max(left + cell * values.cols + 40, left + 330);
-  const height = top + cell * values.rows + 50;
+  const aside = left + cellWidth * values.cols + 190 <= 1240; // the legend: beside, else below
+  const width = left + cellWidth * values.cols + (aside ? 190 : 40);
+  const height = top + cellHeight * values.rows + (aside ? 12 : 50);
   const sorted = new Matrix(values.rows, values.cols, new Float32Array(values.data.length));
   for (let r = 0; r < values.rows; r++) order.forEach((from, to) => (sorted.data[r * values.cols + to] = values.at(r, from)));
   const svg = figure(width, height, label);
-  const box = { x: left, y: top, width: cell * values.cols, height: cell * values.rows };
+  const box = { x: left, y: top, width: cellWidth * values.cols, height: cellHeight * values.rows };
   svg.append(heatmap(sorted, colour, box), s("rect", { ...box, class: "box" }));
   if (cell >= 12) {
-    for (let r = 1; r < values.rows; r++) svg.append(s("path", { d: `M${left} ${top + r * cell}h${box.width}`, class: "grid" }));
-    for (let c = 1; c < values.cols; c++) svg.append(s("path", { d: `M${left + c * cell} ${top}v${box.height}`, class: "grid" }));
+    for (let r = 1; r < values.rows; r++) svg.append(s("path", { d: `M${left} ${top + r * cellHeight}h${box.width}`, class: "grid" }));
+    for (let c = 1; c < values.cols; c++) svg.append(s("path", { d: `M${left + c * cellWidth} ${top}v${box.height}`, class: "grid" }));
   }
-  const each = stride(cell, size + 1);
+  const each = stride(cellHeight, size + 1);
+  const eachColumn = upright ? 1 : stride(cellWidth, size + 1);
   const rowLabels = rowTokens.map((token, at) =>
-    s("text", { x: left - 6, y: top + (at + 0.5) * cell + size * 0.36, "text-anchor": "end", "font-size": size, class: "token target" }, at % each ? "" : fitted(token.text, 140, size)),
+    s("text", { x: left - 6, y: top + (at + 0.5) * cellHeight + size * 0.36, "text-anchor": "end", "font-size": size, class: "token target" }, at % each ? "" : fitted(token.text, 140, size)),
   );
   const colLabels = order.map((from, at) => {
-    const x = left + (at + 0.5) * cell;
+    const x = left + (at + 0.5) * cellWidth;
     const turned = upright ? {} : { transform: `rotate(-90 ${x + size * 0.36} ${top - 6})` };
     return s(
       "text",
       { x: x + (upright ? 0 : size * 0.36), y: top - 6, "text-anchor": upright ? "middle" : "start", "font-size": size, class: "token source", ...turned },
-      at % each ? "" : fitted(colTokens[from].text, 140, size),
+      at % eachColumn ? "" : fitted(colTokens[from].text, 140, size),
     );
   });
   const cross = s("g", { class: "only-screen" });
   svg.append(...rowLabels, ...colLabels, cross);
-  legend.setAttribute("transform", `translate(${left} ${top + box.height + 22})`);
+  legend.setAttribute("transform", aside ? `translate(${left + box.width + 40} ${top + 12})` : `translate(${left} ${top + box.height + 22})`);
   svg.append(legend);
   const place = new Map(order.map((from, to) => [from, to]));
   const hit = s("rect", { ...box, class: "hit" });
   const cellAt = (event: MouseEvent): [number, number] => {
     const [x, y] = placeIn(svg, event);
-    const row = Math.max(0, Math.min(values.rows - 1, Math.floor((y - top) / cell)));
-    const col = Math.max(0, Math.min(values.cols - 1, Math.floor((x - left) / cell)));
+    const row = Math.max(0, Math.min(values.rows - 1, Math.floor((y - top) / cellHeight)));
+    const col = Math.max(0, Math.min(values.cols - 1, Math.floor((x - left) / cellWidth)));
     return [row, order[col]];
   };
   hit.addEventListener("mousemove", (event) => hooks.hover?.(...cellAt(event), event));
@@ -148,9 +153,9 @@ export function drawMatrix(
       cross.replaceChildren();
       rowLabels.forEach((one, at) => one.classList.toggle("strong", at === step));
       colLabels.forEach((one, at) => one.classList.toggle("strong", order[at] === source));
-      if (step !== null && step < values.rows) cross.append(s("rect", { x: left, y: top + step * cell, width: box.width, height: cell, class: "cross" }));
+      if (step !== null && step < values.rows) cross.append(s("rect", { x: left, y: top + step * cellHeight, width: box.width, height: cellHeight, class: "cross" }));
       const col = source === null ? undefined : place.get(source);
-      if (col !== undefined) cross.append(s("rect", { x: left + col * cell, y: top, width: cell, height: box.height, class: "cross" }));
+      if (col !== undefined) cross.append(s("rect", { x: left + col * cellWidth, y: top, width: cellWidth, height: box.height, class: "cross" }));
     },
   };
 }

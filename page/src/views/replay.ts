@@ -77,7 +77,7 @@ class Scene {
 
   draw(moment: Moment): void {
     const [start, end] = this.window(moment);
-    const pitch = Math.min(54, (RIGHT - 70 - LEFT) / (end - start));
+    const pitch = Math.min(88, (RIGHT - 70 - LEFT) / (end - start));
     const x = (at: number): number => LEFT + (at - start + 0.5) * pitch;
     const after = (kind: Kind): boolean => {
       if (moment.kind === "read" || moment.kind === "bridge") return false;
@@ -130,7 +130,7 @@ class Scene {
     const order = reversed ? last - at : at; // when the forward direction comes by
     const there = [!reading || order <= moment.at, !reading || last - order <= moment.at];
     const now = reading && order === moment.at;
-    const width = Math.min(30, pitch - 4);
+    const width = Math.min(44, pitch - 4);
     const values = trace.encoder.outputs.row(at);
     const group = s("g", {
       class: "pointer",
@@ -237,7 +237,7 @@ class Scene {
     const { trace } = this.page;
     const weights = this.weights!.row(moment.at);
     const scores = this.steps.attention.length === 1 ? this.steps.attention[0].scores : null;
-    const width = Math.min(30, pitch - 4);
+    const width = Math.min(44, pitch - 4);
     const group = s("g");
     const asks = RIGHT + (positionOf(this.page) === "old" ? 9 : 87);
     if (moment.kind === "query" || moment.kind === "scores") {
