@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 
-from architectures import CASES, small_batch, small_model
+from architectures import CASES, PLACES, SMALL, small_batch, small_model
 from seqweave.config import ModelConfig
 from seqweave.model import decoder as decoders
 from seqweave.model.decoder import looped
@@ -29,18 +30,16 @@ def test_forward_equals_looped(config: ModelConfig) -> None:
         assert_close(weights, expected_weights)
 
 
-@pytest.mark.parametrize(
-    ("name", "fused"),
-    [
-        ("lstm-general-after", True),
-        ("gru-additive-between", True),
-        ("gru-none-first", True),
-        ("lstm-none-every_step", True),
-        ("lstm-general-feeding", False),
-        ("gru-additive-before", False),
-    ],
-)
-def test_what_can_be_fused_is(name: str, fused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+LOOPED: dict[str, dict[str, Any]] = {
+    "residual-before": {"residual": True, "decoder_layers": 2, "encoder_layers": 2, **PLACES["before"]},
+    "residual-feeding": {"residual": True, "decoder_layers": 2, "encoder_layers": 2, **PLACES["feeding"]},
+    "layer_norm-before": {"layer_norm": True, **PLACES["before"]},
+    "layer_norm-feeding": {"layer_norm": True, **PLACES["feeding"]},
+}
+
+
+@pytest.mark.parametrize("name", [*CASES, *LOOPED])
+def test_what_can_be_fused_is(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 
     def watched(*arguments: object) -> object:
@@ -49,8 +48,9 @@ def test_what_can_be_fused_is(name: str, fused: bool, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(decoders, "looped", watched)
     source, lengths, target_in = small_batch()
-    small_model(CASES[name])(source, lengths, target_in)
-    assert calls == ([] if fused else [name])
+    config = CASES[name] if name in CASES else ModelConfig(**{**SMALL, **LOOPED[name]})
+    small_model(config)(source, lengths, target_in)
+    assert calls == ([name] if name in LOOPED else [])
 
 
 def test_input_feeding_starts_from_zeros() -> None:

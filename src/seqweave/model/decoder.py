@@ -6,8 +6,10 @@ Each decoder has the same three methods:
 - `step(embedded, state)`: one position, for free running;
 - `forward(embedded, state)`: a whole teacher-forced sequence. Where attention has no path back into
   the first recurrence (no attention, `after` without input feeding, `between`), the sequence goes
-  through fused kernels; else `looped` repeats `step`, and it is also the readable twin that
-  tests the fused forms.
+  through fused kernels; else it steps, in one function with a derivative written by hand
+  (`seqweave.model.kernels.loops`). `looped` repeats `step`: it is the readable twin that tests the
+  fast forms, and runs what they leave out (residual connections or layer normalisation in a decoder
+  that steps).
 
 What they return is the readout: the vector (width `size`) that the generator maps to logits.
 """
@@ -21,6 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from seqweave.model.attention import Scorer, attend
+from seqweave.model.generator import TanhReadout
+from seqweave.model.kernels.decoders import before_features, feeding_features, loop_applies
 from seqweave.model.recurrent import RecurrentStack
 from seqweave.model.state import DecoderState, Encoded, Memory
 
@@ -142,8 +146,12 @@ class BeforeDecoder(_Attending):
         self.query_index = query_index  # where in the state the last layer's hidden state lies
 
     def forward(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Features:
-        """The context depends on the previous state, so the sequence must step."""
-        return looped(self, embedded, state)
+        """The context depends on the previous state, so the sequence must step: in one function where it can."""
+        if not loop_applies(self.stack, self.scorer, embedded, state):
+            return looped(self, embedded, state)
+        output, context, weights = before_features(self.stack, self.scorer, embedded, state)
+        readout = self.readout(torch.cat([output, embedded.to(output.dtype), context.to(output.dtype)], -1))
+        return readout, weights
 
     def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
         """One position."""
@@ -172,9 +180,11 @@ class AfterDecoder(_Attending):
         return like.new_zeros(like.shape[0], self.size) if self.input_feeding else None
 
     def forward(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Features:
-        """Fused, unless the attentional state is fed back."""
+        """Fused, unless the attentional state is fed back: then in one function where it can."""
         if self.input_feeding:
-            return looped(self, embedded, state)
+            if not isinstance(self.readout, TanhReadout) or not loop_applies(self.stack, self.scorer, embedded, state):
+                return looped(self, embedded, state)
+            return feeding_features(self.stack, self.scorer, self.readout.linear.weight, embedded, state)
         outputs, _ = self.stack(embedded, state.recurrent)  # (B, T, H)
         context, weights = self.look_up(outputs, state.memory)  # (B, T, E), (B, T, S)
         return self.readout(torch.cat([context, outputs.to(context.dtype)], -1)), weights

@@ -23,9 +23,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from seqweave.config import Cell
+from seqweave.model.kernels.dropout import dropout_factors
 from seqweave.model.state import Encoded
 
 GATES: dict[Cell, int] = {"rnn": 1, "gru": 3, "lstm": 4}
@@ -59,12 +59,14 @@ class SequenceDropout(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Shape: (B, T, X) -> (B, T, X)."""
+        factors = self.factors(*values.shape, like=values)
+        return values if factors is None else values * factors
+
+    def factors(self, rows: int, steps: int, size: int, like: Tensor) -> Tensor | None:
+        """What to multiply with, in the type of `like`: (B, T, X), (B, 1, X) if variational, None for all ones."""
         if not self.training or self.probability == 0:
-            return values
-        if not self.variational:
-            return functional.dropout(values, self.probability)
-        mask = functional.dropout(values.new_ones(values.shape[0], 1, values.shape[2]), self.probability)  # (B, 1, X)
-        return values * mask
+            return None
+        return dropout_factors(self.probability, (rows, 1 if self.variational else steps, size), like)
 
 
 class RecurrentLayer(nn.Module):
@@ -164,20 +166,21 @@ class RecurrentStack(nn.Module):
     @property
     def state_parts(self) -> int:
         """Tensors in the whole state."""
-        return sum(layer.state_parts for layer in self._layers())
+        return sum(layer.state_parts for layer in self.stack_layers())
 
     @property
     def output_size(self) -> int:
         """Width of the last layer."""
-        return self._layers()[-1].hidden_size
+        return self.stack_layers()[-1].hidden_size
 
-    def _layers(self) -> list[RecurrentLayer]:
+    def stack_layers(self) -> list[RecurrentLayer]:
+        """The layers, from the first to the last."""
         return [layer for layer in self.layers if isinstance(layer, RecurrentLayer)]
 
     def forward(self, inputs: Tensor, state: States) -> tuple[Tensor, States]:
         """Run a whole sequence. Shape: (B, T, M), each (B, H) -> (B, T, H), each (B, H)."""
         after: list[Tensor] = []
-        for index, layer in enumerate(self._layers()):
+        for index, layer in enumerate(self.stack_layers()):
             given = self.dropout(inputs) if index else inputs
             parts = state[len(after) : len(after) + layer.state_parts]
             outputs, new = layer(given, parts)
@@ -188,7 +191,7 @@ class RecurrentStack(nn.Module):
     def step(self, inputs: Tensor, state: States) -> tuple[Tensor, States]:
         """Run one position. Shape: (R, M), each (R, H) -> (R, H), each (R, H)."""
         after: list[Tensor] = []
-        for index, layer in enumerate(self._layers()):
+        for index, layer in enumerate(self.stack_layers()):
             given = self.dropout(inputs[:, None])[:, 0] if index else inputs
             new = layer.step(given, state[len(after) : len(after) + layer.state_parts])
             inputs = self.joined(index, inputs, new[0])

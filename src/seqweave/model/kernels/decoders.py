@@ -1,0 +1,147 @@
+"""From the modules of a stepping decoder to the tensors of `loops`.
+
+Where the loop does not apply (residual connections, layer normalisation, other scorers, other types than
+fp32 and fp64), decoders fall back to `looped`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from seqweave.model.attention import AdditiveScorer, DotScorer, GeneralScorer, Scorer
+from seqweave.model.kernels.loops import LoopInputs, Plan, run_loop
+from seqweave.model.kernels.stacks import LayerParts
+from seqweave.model.recurrent import RecurrentLayer, RecurrentStack
+from seqweave.model.state import DecoderState
+
+
+def loop_applies(stack: RecurrentStack, scorer: Scorer, embedded: Tensor, state: DecoderState) -> bool:
+    """Whether `loops` can run these modules on this input (B, T, M)."""
+    known = isinstance(scorer, AdditiveScorer | DotScorer | GeneralScorer)
+    plain = stack.norms is None and not stack.residual
+    return known and plain and state.width == 1 and embedded.shape[1] > 0 and _exact(embedded.dtype)
+
+
+def before_features(
+    stack: RecurrentStack, scorer: Scorer, embedded: Tensor, state: DecoderState
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The previous state queries, the context enters the cell.
+
+    Shape: embedded (B, T, M) -> hidden states (B, T, H), contexts (B, T, E), weights (B, T, S).
+    """
+    values = _present(state.memory.values)
+    bottom = stack.stack_layers()[0]
+    word, context = bottom.weight_ih.split([embedded.shape[2], values.shape[2]], 1)  # (G, M), (G, E)
+    given = _first_sums(bottom, word, embedded)  # (T, B, G)
+    mapped = functional.linear(values, context)  # (B, S, G)
+    plan = Plan(bottom.cell, len(stack.layers), _scale(scorer, state), feeding=False)
+    hidden, weights = run_loop(plan, _inputs(stack, scorer, given, mapped, state))
+    weights = weights.transpose(0, 1)  # (B, T, S)
+    return hidden.transpose(0, 1), torch.bmm(weights.to(values.dtype), values), weights
+
+
+def feeding_features(
+    stack: RecurrentStack, scorer: Scorer, readout: Tensor, embedded: Tensor, state: DecoderState
+) -> tuple[Tensor, Tensor]:
+    """The new state queries, the readout is fed to the next step.
+
+    Shape: weight of a `TanhReadout` (size, E + H), embedded (B, T, M) -> readouts (B, T, size), weights (B, T, S).
+    """
+    values, feed = _present(state.memory.values), _present(state.feed)
+    bottom = stack.stack_layers()[0]
+    word, fed = bottom.weight_ih.split([embedded.shape[2], feed.shape[1]], 1)  # (G, M), (G, size)
+    context, hidden = readout.split([values.shape[2], stack.output_size], 1)  # (size, E), (size, H)
+    given = _first_sums(bottom, word, embedded)  # (T, B, G)
+    mapped = functional.linear(values, context)  # (B, S, size)
+    plan = Plan(bottom.cell, len(stack.layers), _scale(scorer, state), feeding=True)
+    inputs = _inputs(stack, scorer, given, mapped, state, hidden, fed, feed)
+    readouts, weights = run_loop(plan, inputs)
+    return readouts.transpose(0, 1), weights.transpose(0, 1)
+
+
+def _inputs(
+    stack: RecurrentStack,
+    scorer: Scorer,
+    given: Tensor,
+    mapped: Tensor,
+    state: DecoderState,
+    readout: Tensor | None = None,
+    feed: Tensor | None = None,
+    first: Tensor | None = None,
+) -> LoopInputs:
+    """Casts and joins: types are decided here. Shape: see `LoopInputs`."""
+    exact, narrow = _types(_present(state.memory.values))
+    keys, direction = _present(state.memory.keys).to(exact), None
+    beside = [] if readout is None else [readout]
+    if isinstance(scorer, AdditiveScorer):
+        keys, direction = 2 * keys, 2 * scorer.direction.weight[0].to(exact)
+        beside.append(2 * scorer.query.weight)
+    return LoopInputs(
+        given.to(exact),
+        _present(state.memory.mask),
+        keys,
+        direction,
+        mapped.to(exact),
+        None if feed is None else feed.to(narrow),
+        None if first is None else first.to(exact),
+        _layers(stack, given.shape[0], state, beside, exact, narrow),
+    )
+
+
+def _layers(
+    stack: RecurrentStack,
+    steps: int,
+    state: DecoderState,
+    beside: list[Tensor],
+    exact: torch.dtype,
+    narrow: torch.dtype,
+) -> tuple[LayerParts, ...]:
+    """`beside`: weights joined with the last layer's recurrence."""
+    layers = stack.stack_layers()
+    parts: list[LayerParts] = []
+    taken = 0
+    for index, layer in enumerate(layers):
+        joined, bias = layer.weight_hh, layer.bias_hh
+        if index + 1 == len(layers) and beside:
+            joined = torch.cat([joined, *beside])  # (G + ..., H)
+            bias = torch.cat([bias, bias.new_zeros(len(joined) - len(bias))])  # (G + ...,)
+        first = tuple(part.to(exact) for part in state.recurrent[taken : taken + layer.state_parts])
+        taken += layer.state_parts
+        above = (layer.weight_ih.to(narrow), layer.bias_ih.to(narrow)) if index else (None, None)
+        dropout = stack.dropout.factors(len(first[0]), steps, layer.input_size, like=first[0]) if index else None
+        if dropout is not None:
+            dropout = dropout.transpose(0, 1)  # (T, B, H) or (1, B, H)
+        parts.append(LayerParts(joined.to(narrow), bias.to(narrow), *above, dropout, first))
+    return tuple(parts)
+
+
+def _first_sums(layer: RecurrentLayer, weight: Tensor, embedded: Tensor) -> Tensor:
+    """The embedding's part of the first layer's gates. Shape: (B, T, M) -> (T, B, G)."""
+    return functional.linear(embedded.transpose(0, 1).contiguous(), weight, layer.bias_ih)
+
+
+def _scale(scorer: Scorer, state: DecoderState) -> float | None:
+    if isinstance(scorer, AdditiveScorer):
+        return None
+    scaled = isinstance(scorer, DotScorer) and scorer.scaled
+    return 1 / math.sqrt(_present(state.memory.keys).shape[-1]) if scaled else 1.0
+
+
+def _types(like: Tensor) -> tuple[torch.dtype, torch.dtype]:
+    """Types of states and sums, and of products with weights."""
+    device = like.device.type
+    narrow = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else like.dtype
+    return (torch.float64 if narrow == torch.float64 else torch.float32), narrow
+
+
+def _exact(dtype: torch.dtype) -> bool:
+    return dtype in (torch.float32, torch.float64)
+
+
+def _present(part: Tensor | None) -> Tensor:
+    assert part is not None
+    return part

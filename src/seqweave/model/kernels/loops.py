@@ -1,0 +1,205 @@
+"""A whole teacher-forced target through a decoder that must step, as one differentiable function.
+
+The readable twin is `looped` in `seqweave.model.decoder`, and tests hold the two together. What makes this one
+fast:
+
+- products which do not depend on the loop are made before it, for all positions at once (the embedding's
+  part of the gates, keys, the map of the context: see `lookups`);
+- all products with one hidden state are joined (see `stacks`);
+- gradients of weights, keys and values are one product each after the loop, not a sum over positions;
+- weights are cast to bf16 once a call;
+- with bf16 only products with weights are in bf16. States, attention and gates are in fp32: more exact, and
+  on processors also faster, since they convert bf16 before each operation.
+
+Written in plain torch, for every device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from seqweave.config import Cell
+from seqweave.model.kernels.cells import fast_tanh
+from seqweave.model.kernels.lookups import AdditiveSteps, DotSteps, LookupSteps
+from seqweave.model.kernels.products import Product
+from seqweave.model.kernels.stacks import LayerParts, StackSteps
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a loop is, apart from tensors.
+
+    Attributes:
+        cell: of the layers.
+        layers: their number.
+        scale: of dot scores; None for additive ones.
+        feeding: the attentional state enters the next step (Luong et al. 2015, section 3.3), and the
+            new state queries; else the context enters the step, and the previous state queries
+            (Bahdanau et al. 2014).
+    """
+
+    cell: Cell
+    layers: int
+    scale: float | None
+    feeding: bool
+
+
+@dataclass(frozen=True)
+class LoopInputs:
+    """The tensors of a loop, in this order. States, keys and values are in fp32 (or fp64), weights may be in bf16.
+
+    Attributes:
+        given: the embedding's part of the first layer's gates. Shape: (T, B, G).
+        mask: True at real source positions. Shape: (B, S).
+        keys: of attention; twice the keys with additive scores. Shape: (B, S, A).
+        direction: twice the direction of additive scores, else None. Shape: (A,).
+        values: encoder outputs after the map of the context, into the gates, or with feeding into the
+            readout. Shape: (B, S, G) or (B, S, size).
+        feed: weight from the fed readout to the first layer's gates, or None. Shape: (G, size).
+        first: what is fed to the first step, or None. Shape: (B, size).
+        layers: see `LayerParts`. The last layer's joined weight has the rows of the recurrence, then of
+            the readout (with feeding), then of the additive query (twice the weights).
+    """
+
+    given: Tensor
+    mask: Tensor
+    keys: Tensor
+    direction: Tensor | None
+    values: Tensor
+    feed: Tensor | None
+    first: Tensor | None
+    layers: tuple[LayerParts, ...]
+
+
+def run_loop(plan: Plan, inputs: LoopInputs) -> tuple[Tensor, Tensor]:
+    """Shape: -> last hidden states (T, B, H), or with feeding readouts (T, B, size); weights (T, B, S)."""
+    flat: list[Tensor | None] = [inputs.given, inputs.mask, inputs.keys, inputs.direction]
+    flat += [inputs.values, inputs.feed, inputs.first]
+    for layer in inputs.layers:
+        flat += [layer.joined, layer.joined_bias, layer.above, layer.above_bias, layer.dropout, *layer.state]
+    outputs: tuple[Tensor, Tensor] = _Loop.apply(plan, *flat)
+    return outputs
+
+
+def _unflat(plan: Plan, flat: tuple[Any, ...]) -> LoopInputs:
+    size = (len(flat) - 7) // plan.layers
+    layers = [flat[7 + index * size : 7 + (index + 1) * size] for index in range(plan.layers)]
+    return LoopInputs(*flat[:7], layers=tuple(LayerParts(*layer[:5], state=tuple(layer[5:])) for layer in layers))
+
+
+# Of the first layer's sums (T, B, G), of what is fed first (B, size) or None, of each layer's first state.
+_LoopGrads = tuple[Tensor, Tensor | None, list[tuple[Tensor, ...]]]
+
+
+class _Loop(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, plan: Plan, *flat: Any) -> tuple[Tensor, Tensor]:
+        ctx.steps = _Steps(plan, _unflat(plan, flat))
+        with torch.autocast(flat[0].device.type, enabled=False):
+            return ctx.steps.forward()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, weights_grad: Tensor) -> tuple[Any, ...]:
+        with torch.autocast(grad.device.type, enabled=False):
+            return None, *ctx.steps.backward(grad, weights_grad)
+
+
+class _Steps:
+    """One call of the loop: forward, then backward."""
+
+    def __init__(self, plan: Plan, inputs: LoopInputs):
+        self.plan = plan
+        self.inputs = inputs
+        steps, rows, self.gates = inputs.given.shape
+        self.stack = StackSteps(plan.cell, inputs.layers, steps, steps + 1 if plan.feeding else steps)
+        scores = (
+            DotSteps(inputs.keys, 1.0 if plan.scale is None else plan.scale)
+            if inputs.direction is None
+            else AdditiveSteps(inputs.keys, inputs.direction)
+        )
+        self.lookup = LookupSteps(scores, inputs.values, inputs.mask, steps)
+        self.feed = None if inputs.feed is None else Product(inputs.feed, None, steps, rows, inputs.given.dtype)
+
+    def forward(self) -> tuple[Tensor, Tensor]:
+        run = self._feeding if self.plan.feeding else self._before
+        self.outputs = run()  # (T, B, H) or (T, B, size)
+        # Aliases: the tensors returned get this call as their history, and would keep each other alive.
+        return self.outputs.detach(), self.lookup.weights.detach()
+
+    def backward(self, grad: Tensor, weights_grad: Tensor) -> list[Tensor | None]:
+        self.stack.start_backward()
+        self.lookup.start_backward()
+        run = self._feeding_backward if self.plan.feeding else self._before_backward
+        given, first, states = run(grad, weights_grad)
+        values, keys, direction = self.lookup.memory_grads()
+        feed = None if self.feed is None else self.feed.weight_grads()[0]
+        flat: list[Tensor | None] = [given, None, keys, direction, values, feed, first]
+        for joined, above, state in zip(self.stack.joined, self.stack.above, states, strict=True):
+            flat += [*joined.weight_grads(), *((None, None) if above is None else above.weight_grads()), None, *state]
+        return flat
+
+    @property
+    def _additive(self) -> bool:
+        return self.inputs.direction is not None
+
+    def _before(self) -> Tensor:
+        outputs = []
+        hidden = self.stack.hidden[-1]
+        for step, given in enumerate(self.inputs.given):
+            query = self.stack.extra(self.gates) if self._additive else hidden  # (B, A)
+            hidden = self.stack.forward(step, given + self.lookup.forward(step, query))
+            outputs.append(hidden)
+        return torch.stack(outputs)
+
+    def _before_backward(self, grad: Tensor, weights_grad: Tensor) -> _LoopGrads:
+        sums = self.lookup.mean_grads  # the gates' sums are the mean of the values plus a constant
+        query: Tensor | None = None
+        for step in reversed(range(len(grad))):
+            arrived = grad[step] if query is None or self._additive else grad[step] + query
+            extra = (query,) if self._additive and query is not None else ()
+            gates = self.stack.backward(step, arrived, *extra)
+            query = self.lookup.backward(step, gates, weights_grad[step])
+        assert query is not None
+        states = self.stack.state_grads(*((query,) if self._additive else ()))
+        if not self._additive:
+            states[-1] = (states[-1][0] + query, *states[-1][1:])
+        return sums, None, states
+
+    def _feeding(self) -> Tensor:
+        assert self.feed is not None
+        assert self.inputs.first is not None
+        outputs = []
+        size = self.inputs.values.shape[2]
+        fed = self.inputs.first  # (B, size)
+        for step, given in enumerate(self.inputs.given):
+            hidden = self.stack.forward(step, given + self.feed.forward(step, fed))
+            extra = self.stack.extra(self.gates)  # (B, size + A)
+            query = extra[:, size:] if self._additive else hidden
+            fed = fast_tanh(extra[:, :size] + self.lookup.forward(step, query))  # (B, size)
+            outputs.append(fed)
+        return torch.stack(outputs)
+
+    def _feeding_backward(self, grad: Tensor, weights_grad: Tensor) -> _LoopGrads:
+        assert self.feed is not None
+        self.feed.start_backward()
+        sums = torch.empty_like(self.inputs.given)  # (T, B, G)
+        fed: Tensor | None = None
+        for step in reversed(range(len(grad))):
+            output = self.outputs[step]
+            arrived = grad[step] if fed is None else grad[step] + fed  # (B, size)
+            inner = torch.addcmul(arrived, arrived * output, output, value=-1)  # (B, size)
+            query = self.lookup.backward(step, inner, weights_grad[step])  # (B, A)
+            if self._additive:
+                gates = self.stack.backward(step, output.new_zeros(1), inner, query)
+            else:
+                gates = self.stack.backward(step, query, inner)
+            sums[step] = gates
+            fed = self.feed.backward(step, gates)
+        extra = self.stack.sums[-1].new_zeros(sums.shape[1], self.stack.sums[-1].shape[1] - self.gates)
+        return sums, fed, self.stack.state_grads(extra)

@@ -1,0 +1,157 @@
+"""The loop with its derivative written by hand, against finite differences and against repeated steps."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd import gradcheck
+
+from architectures import ATTENTIONS, CELLS, PLACES, SMALL, small_batch, small_model
+from seqweave.config import ModelConfig
+from seqweave.model.decoder import looped
+from seqweave.model.kernels.decoders import loop_applies
+from seqweave.model.seq2seq import Seq2Seq
+from seqweave.model.state import DecoderState, Encoded
+
+STEPPING = {place: PLACES[place] for place in ("before", "feeding")}
+
+
+def case(cell: str, attention: str, place: str, layers: int) -> ModelConfig:
+    settings = {"cell": cell, "attention": attention, "decoder_layers": layers, **STEPPING[place]}
+    return ModelConfig(**{**SMALL, "dropout": 0.0, **settings})
+
+
+CASES = {
+    f"{cell}-{attention}-{place}-{layers}": case(cell, attention, place, layers)
+    for cell, attention, place, layers in itertools.product(CELLS, ATTENTIONS, STEPPING, (1, 2))
+}
+CASES["lstm-additive-before-3"] = case("lstm", "additive", "before", 3)
+CASES["gru-dot-feeding-3"] = case("gru", "dot", "feeding", 3)
+cases = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
+
+
+def inputs_of(model: Seq2Seq, dtype: torch.dtype) -> dict[str, Tensor]:
+    """What enters a decoder, as leaves; one of the sentences is empty."""
+    generator = torch.Generator().manual_seed(4)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype).requires_grad_()
+
+    state = model.start(model.encode(*small_batch()[:2]))
+    inputs = {"embedded": random(4, 6, model.target_embedding.size), "outputs": random(4, 7, 6)}
+    if state.feed is not None:
+        inputs["feed"] = random(*state.feed.shape)
+    return inputs | {f"state {index}": random(*part.shape) for index, part in enumerate(state.recurrent)}
+
+
+def state_of(model: Seq2Seq, inputs: dict[str, Tensor]) -> DecoderState:
+    mask = torch.arange(7) < torch.tensor([7, 3, 0, 1])[:, None]
+    recurrent = tuple(part for name, part in inputs.items() if name.startswith("state"))
+    memory = model.decoder.memory(Encoded(inputs["outputs"], recurrent, mask))
+    return DecoderState(recurrent, memory, inputs.get("feed"))
+
+
+def results(model: Seq2Seq, inputs: dict[str, Tensor], fast: bool, bf16: bool = False) -> dict[str, Tensor]:
+    """Readouts, attention, and the gradients of a function of both, of every input and every weight."""
+    for leaf in (*inputs.values(), *model.parameters()):
+        leaf.grad = None
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        state = state_of(model, inputs)
+        assert loop_applies(model.decoder.stack, model.decoder.scorer, inputs["embedded"], state)
+        run = model.decoder if fast else lambda *arguments: looped(model.decoder, *arguments)
+        readout, weights = run(inputs["embedded"], state)
+    assert weights is not None
+    readout, weights = readout.to(inputs["embedded"].dtype), weights.to(inputs["embedded"].dtype)
+    generator = torch.Generator().manual_seed(5)
+    for values in (readout, weights):
+        direction = torch.randn(values.shape, generator=generator, dtype=torch.float64).to(values.dtype)
+        (values * direction).sum().backward(retain_graph=True)
+    found = {"readout": readout.detach(), "weights": weights.detach()}
+    for name, leaf in (*inputs.items(), *model.decoder.named_parameters()):
+        assert leaf.grad is not None, name
+        found[f"gradient of {name}"] = leaf.grad
+    return found
+
+
+@cases
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+def test_equals_looped(config: ModelConfig, dtype: torch.dtype, tolerance: float) -> None:
+    model = small_model(config).to(dtype)
+    inputs = inputs_of(model, dtype)
+    expected = results(model, inputs, fast=False)
+    for name, values in results(model, inputs, fast=True).items():
+        scale = max(1.0, float(expected[name].abs().max()))
+        torch.testing.assert_close(values, expected[name], atol=tolerance * scale, rtol=0, msg=name)
+    assert not expected["weights"][2].any()
+
+
+@cases
+def test_bf16_is_as_near_to_fp64_as_looped(config: ModelConfig) -> None:
+    # Root mean square errors relative to the size of what is compared; the models are small and their
+    # weights large, so errors here are above those of real ones.
+    model = small_model(config)
+    inputs = inputs_of(model, torch.float32)
+    errors: dict[bool, list[float]] = {False: [], True: []}
+    double = small_model(config).double()
+    exact = results(double, {name: leaf.detach().double().requires_grad_() for name, leaf in inputs.items()}, True)
+    for fast in errors:
+        for name, values in results(model, inputs, fast, bf16=True).items():
+            difference = (values.double() - exact[name]).square().mean().sqrt()
+            errors[fast].append(float(difference / exact[name].square().mean().sqrt().clamp(min=1e-3)))
+    assert max(errors[True]) < 0.1
+    assert sum(errors[True]) < 1.2 * sum(errors[False])
+
+
+@pytest.mark.parametrize(("cell", "attention", "place"), [*itertools.product(CELLS, ("additive", "scaled_dot"), STEPPING)])
+def test_gradients_against_finite_differences(cell: str, attention: str, place: str) -> None:
+    model = small_model(case(cell, attention, place, 2)).double()
+    inputs = inputs_of(model, torch.float64)
+    names = list(inputs)
+    weights = list(model.decoder.parameters())
+
+    def features(*leaves: Tensor) -> Any:
+        given = dict(zip(names, leaves, strict=False))
+        return model.decoder(given["embedded"], state_of(model, given))
+
+    assert gradcheck(features, (*inputs.values(), *weights), fast_mode=True)
+
+
+@pytest.mark.parametrize("place", STEPPING)
+@pytest.mark.parametrize("variational", [False, True])
+def test_dropout_between_layers_is_that_of_the_factors(place: str, variational: bool) -> None:
+    # With the factors fixed, a step that multiplies with them is the twin.
+    config = case("lstm", "general", place, 2)
+    model = small_model(ModelConfig(**{**config.model_dump(), "dropout": 0.4, "variational": variational})).double()
+    inputs = inputs_of(model, torch.float64)
+    model.decoder.stack.train()
+    torch.manual_seed(3)
+    with torch.no_grad():
+        fast, _ = model.decoder(inputs["embedded"], state_of(model, inputs))
+    torch.manual_seed(3)
+    factors = model.decoder.stack.dropout.factors(4, 6, 6, like=inputs["embedded"])
+    assert factors is not None
+    assert factors.shape[1] == (1 if variational else 6)
+    positions = iter(factors.expand(4, 6, 6).unbind(1))
+    model.decoder.stack.dropout.forward = lambda values: values * next(positions)[:, None]
+    with torch.no_grad():
+        slow, _ = looped(model.decoder, inputs["embedded"], state_of(model, inputs))
+    torch.testing.assert_close(fast, slow)
+    model.decoder.stack.eval()
+    plain, _ = model.decoder(inputs["embedded"], state_of(model, inputs))
+    assert not torch.allclose(fast, plain)
+
+
+def test_backward_twice_gives_the_gradient_twice() -> None:
+    model = small_model(case("lstm", "additive", "before", 2))
+    inputs = inputs_of(model, torch.float32)
+    readout, _ = model.decoder(inputs["embedded"], state_of(model, inputs))
+    readout.sum().backward(retain_graph=True)
+    once = inputs["outputs"].grad
+    assert once is not None
+    once = once.clone()
+    readout.sum().backward()
+    torch.testing.assert_close(inputs["outputs"].grad, 2 * once)
