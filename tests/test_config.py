@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,6 @@ from seqweave.config import (
     PresetName,
     build_config,
     check_config,
-    choices_of,
     config_from_json,
     config_to_json,
     differing_keys,
@@ -39,7 +38,7 @@ def test_presets_build(preset: PresetName) -> None:
 
 
 def test_the_presets_are_those_of_the_type() -> None:
-    assert choices_of(PresetName) == tuple(PRESETS)
+    assert get_args(PresetName) == tuple(PRESETS)
 
 
 def test_the_defaults_do_not_contradict_each_other() -> None:

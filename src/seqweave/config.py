@@ -2,7 +2,7 @@
 
 `data` prepares data, `model` rebuilds the network, `training` trains, `search` decodes.
 TOML comes in (`load_toml`), JSON goes out (`config.json` in a model folder); `--set KEY=VALUE`
-goes through `apply_settings`. A value of `None` means "decided from the data when training
+goes through `resolve_settings`. A value of `None` means "decided from the data when training
 starts"; the decided values are what `config.json` holds.
 
 What this leaves out: anything that names code. Unknown keys are errors with the nearest key,
@@ -16,7 +16,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -50,7 +50,9 @@ class TextConfig(_Group):
     lowercase: bool = Field(False, description="lower-case the text first")
     normalize: Literal["none", "nfc", "nfkc"] = Field("nfc", description="Unicode normal form of the text")
     jamo: bool = Field(False, description="split Hangul syllables into jamo (NFD in, NFC out)")
-    max_size: int | None = Field(None, ge=5, description="most entries in the vocabulary; unset: 8000 for subwords, else no limit")
+    max_size: int | None = Field(
+        None, ge=5, description="most entries in the vocabulary; unset: 8000 for subwords, else no limit"
+    )
     min_frequency: int = Field(1, ge=1, description="times an item must occur to enter the vocabulary")
 
 
@@ -73,7 +75,9 @@ class ModelConfig(_Group):
     """What rebuilds the network."""
 
     encoder: Layers = Field("recurrent", description="layers that read the source")
-    decoder: Layers = Field("recurrent", description="layers that write the target; each encoder goes with each decoder")
+    decoder: Layers = Field(
+        "recurrent", description="layers that write the target; each encoder goes with each decoder"
+    )
     cell: Cell = Field("lstm", description="recurrent cell of encoder and decoder")
     input: Literal["embedding", "one_hot"] = Field("embedding", description="learned embeddings, or one-hot vectors")
     embedding_size: int = Field(256, ge=1, description="width of an embedding (M), and of a Transformer")
@@ -85,21 +89,38 @@ class ModelConfig(_Group):
     residual: bool = Field(False, description="add a layer's input to its output where the widths are equal")
     layer_norm: bool = Field(False, description="normalise the output of every recurrent layer")
     reverse_source: bool = Field(False, description="feed the source last item first (Sutskever et al. 2014)")
-    bridge: Literal["zero", "copy", "dense"] = Field("dense", description="from the encoder's final to the decoder's first state")
+    bridge: Literal["zero", "copy", "dense"] = Field(
+        "dense", description="from the encoder's final to the decoder's first state"
+    )
     attention: AttentionKind = Field("general", description="scorer of the attention, or none")
     attention_position: AttentionPosition = Field("after", description="where attention sits in the decoder")
-    attention_size: int | None = Field(None, ge=1, description="width of additive and concat attention (A); unset: decoder_hidden_size")
+    attention_size: int | None = Field(
+        None, ge=1, description="width of additive and concat attention (A); unset: decoder_hidden_size"
+    )
     input_feeding: bool = Field(False, description="feed the attentional state to the next step (position after)")
-    context: Literal["first", "every_step"] = Field("first", description="without attention: where the context vector goes")
-    readout_size: int | None = Field(None, ge=1, description="width of the readout before the generator; unset: decoder_hidden_size, or embedding_size when tied")
+    context: Literal["first", "every_step"] = Field(
+        "first", description="without attention: where the context vector goes"
+    )
+    readout_size: int | None = Field(
+        None,
+        ge=1,
+        description="width of the readout before the generator; unset: decoder_hidden_size, or embedding_size when tied",
+    )
     tie_embeddings: bool = Field(False, description="the generator shares the target embedding's weights")
     heads: int = Field(4, ge=1, description="Transformer: attention heads, which share embedding_size")
-    feed_forward_size: int | None = Field(None, ge=1, description="Transformer: inner width of the feed-forward layers; unset: 4 times embedding_size")
-    norm: Norm = Field("pre", description="Transformer: layer norm before each sub-layer (Xiong et al. 2020), or after (Vaswani et al. 2017)")
+    feed_forward_size: int | None = Field(
+        None, ge=1, description="Transformer: inner width of the feed-forward layers; unset: 4 times embedding_size"
+    )
+    norm: Norm = Field(
+        "pre",
+        description="Transformer: layer norm before each sub-layer (Xiong et al. 2020), or after (Vaswani et al. 2017)",
+    )
     positions: PositionKind = Field("sinusoidal", description="Transformer: how it knows positions")
     max_positions: int = Field(1024, ge=1, description="Transformer: positions that positions=learned can tell apart")
     dropout: float = Field(0.2, ge=0, lt=1, description="dropout between layers and before the generator")
-    variational: bool = Field(False, description="one dropout mask for all positions of a sequence (Gal & Ghahramani 2016)")
+    variational: bool = Field(
+        False, description="one dropout mask for all positions of a sequence (Gal & Ghahramani 2016)"
+    )
     embedding_dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the embeddings")
     word_dropout: float = Field(0.0, ge=0, lt=1, description="share of input items replaced by <unk> in training")
 
@@ -114,7 +135,9 @@ class TrainConfig(_Group):
     max_batch_pairs: int = Field(256, ge=1, description="most pairs in a batch")
     accumulate: int = Field(1, ge=1, description="batches in a step")
     learning_rate: float = Field(1e-3, gt=0, description="highest learning rate of Adam")
-    schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = Field("cosine", description="learning rate after the warm-up")
+    schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = Field(
+        "cosine", description="learning rate after the warm-up"
+    )
     warmup_steps: int = Field(200, ge=0, description="steps of linear warm-up")
     plateau_factor: float = Field(0.5, gt=0, lt=1, description="plateau: the rate is multiplied by this")
     plateau_patience: int = Field(2, ge=0, description="plateau: validations without gain before that")
@@ -125,25 +148,38 @@ class TrainConfig(_Group):
     clip_norm: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no clipping")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of probability spread over the vocabulary")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the moving average of the weights; 0: none")
-    average_checkpoints: int = Field(1, ge=1, description="checkpoints averaged at the end, kept if better on dev; 1: none")
-    metric: Metric | None = Field(None, description="what selects the best weights on dev; unset: token_error_rate for short vocabularies, else bleu")
+    average_checkpoints: int = Field(
+        1, ge=1, description="checkpoints averaged at the end, kept if better on dev; 1: none"
+    )
+    metric: Metric | None = Field(
+        None,
+        description="what selects the best weights on dev, of greedy outputs; unset: token_error_rate for short vocabularies, else bleu",
+    )
     validate_every: int | None = Field(None, ge=1, description="steps between validations; unset: about 20 in a run")
     checkpoint_every: int | None = Field(None, ge=1, description="steps between checkpoints; unset: validate_every")
     keep_checkpoints: int = Field(2, ge=1, description="checkpoints kept while training")
     patience: int = Field(0, ge=0, description="validations without gain before stopping early; 0: never")
     max_dev_pairs: int = Field(1000, ge=1, description="dev pairs decoded at a validation")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="bf16 autocast, or fp32; auto: bf16 where the processor has it")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="bf16 autocast, or fp32; auto: bf16 where the processor has it"
+    )
 
 
 class SearchConfig(_Group):
     """How a trained model decodes."""
 
     beam_size: int = Field(5, ge=1, description="hypotheses kept a sentence (K); 1: greedy")
-    length_penalty: float = Field(1.0, ge=0, description="exponent alpha of the length normalisation (Wu et al. 2016, eq. 14); 0: none")
-    max_length_ratio: float | None = Field(None, gt=0, description="most target items for a source item; unset: from the training data")
+    length_penalty: float = Field(
+        1.0, ge=0, description="exponent alpha of the length normalisation (Wu et al. 2016, eq. 14); 0: none"
+    )
+    max_length_ratio: float | None = Field(
+        None, gt=0, description="most target items for a source item; unset: from the training data"
+    )
     max_length: int | None = Field(None, ge=1, description="most target items; unset: from the training data")
     batch_tokens: int = Field(8192, ge=8, description="source positions times beam in a batch")
-    stop: Literal["enough", "proven"] = Field("proven", description="stop at K finished hypotheses, or when no live one can still win")
+    stop: Literal["enough", "proven"] = Field(
+        "proven", description="stop at K finished hypotheses, or when no live one can still win"
+    )
 
 
 class Config(_Group):
@@ -339,8 +375,3 @@ def _joined(problems: list[str]) -> str:
     if len(problems) == 1:
         return problems[0]
     return f"{len(problems)} problems with the settings: " + "; ".join(problems)
-
-
-def choices_of(kind: Any) -> tuple[str, ...]:
-    """The values of a `Literal`, for help texts."""
-    return tuple(str(value) for value in get_args(kind))

@@ -3,7 +3,7 @@
 A scorer says what a key is (`keys`, computed once a sentence) and how well a query fits it
 (`forward`). Everything else is shared. Scorers:
 
-- `dot`, `general`, `concat`: Luong et al. 2015, eq. 8;
+- `dot`, `general`, `concat`: Luong et al. 2015, section 3.1;
 - `additive`: Bahdanau et al. 2014, section 3.1 and appendix A.1.2;
 - `scaled_dot`: `dot` divided by the square root of the width (Vaswani et al. 2017, eq. 1).
 """
@@ -53,7 +53,7 @@ def attend(scorer: Scorer, query: Tensor, keys: Tensor, values: Tensor, mask: Te
 
 
 class DotScorer(nn.Module):
-    """`score = q . k` (Luong et al. 2015, eq. 8, dot); with `scaled`, divided by sqrt(width) (Vaswani et al. 2017)."""
+    """`score = q . k` (Luong et al. 2015, section 3.1, dot); with `scaled`, divided by sqrt(width) (Vaswani et al. 2017)."""
 
     def __init__(self, scaled: bool = False):
         super().__init__()
@@ -71,7 +71,7 @@ class DotScorer(nn.Module):
 
 
 class GeneralScorer(nn.Module):
-    """`score = q . W k` (Luong et al. 2015, eq. 8, general); W is applied to the keys, once a sentence."""
+    """`score = q . W k` (Luong et al. 2015, section 3.1, general); W is applied to the keys, once a sentence."""
 
     def __init__(self, query_size: int, value_size: int):
         super().__init__()
@@ -91,7 +91,7 @@ class GeneralScorer(nn.Module):
 class AdditiveScorer(nn.Module):
     """`score = v . tanh(W q + U k)`.
 
-    Without a bias this is Luong's `concat` (eq. 8: W [q; k] is W q + U k); with a bias on U k it is
+    Without a bias this is Luong's `concat` (section 3.1: W [q; k] is W q + U k); with a bias on U k it is
     Bahdanau's alignment model (A.1.2), as his code had it.
     """
 
