@@ -53,7 +53,7 @@ def attend(scorer: Scorer, query: Tensor, keys: Tensor, values: Tensor, mask: Te
 
 
 class DotScorer(nn.Module):
-    """`score = q . k` (Luong et al. 2015, section 3.1, dot); with `scaled`, divided by sqrt(width) (Vaswani et al. 2017)."""
+    """`score = q . k` (Luong et al. 2015, section 3.1); `scaled`: divided by sqrt(width) (Vaswani et al. 2017)."""
 
     def __init__(self, scaled: bool = False):
         super().__init__()
