@@ -8,9 +8,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from architectures import CASES, small_batch, small_model
+from seqweave.model.seq2seq import Seq2Seq
+from seqweave.model.state import DecoderState, Memory
 from seqweave.model.transformer_cache import ROOM, KeyValues
 
 SHAPE = (4, 2, 3, 2)  # R, keys and values, N, D
@@ -104,3 +106,38 @@ def test_gradients_through_steps_are_those_of_decode(name: str) -> None:
     loss.backward()
     for key, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.grad, expected[key], atol=1e-9, rtol=1e-9, msg=key)
+
+
+class ExportedStep(nn.Module):
+    """A step over plain tensors, as a graph takes them."""
+
+    def __init__(self, model: Seq2Seq):
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Tensor, mask: Tensor, memory: list[Tensor], past: list[Tensor]) -> list[Tensor]:
+        length = past[0].shape[-2]
+        cache = tuple(KeyValues(part, length, [length]) for part in past)
+        output = self.model.step(ids, DecoderState((), Memory(mask=mask, layers=tuple(memory)), cache=cache))
+        return [output.logits, *(part.buffer[..., : part.length, :] for part in output.state.cache)]
+
+
+@pytest.mark.parametrize("name", ["transformer-layers", "transformer-pre-rotary"])
+def test_an_exported_step_holds_for_every_length(name: str) -> None:
+    model = small_model(CASES[name])
+    source, lengths, target_in = small_batch()
+    with torch.no_grad():
+        encoded = model.encode(source, lengths)
+        expected = model.decode(target_in, encoded).logits
+        state = model.start(encoded)
+        for ids in target_in[:, :3].unbind(1):
+            state = model.step(ids, state).state
+        past = [torch.stack([part.keys(), part.values()], 1) for part in state.cache]
+        memory = list(state.memory.layers)
+        given = (target_in[:, 3], encoded.mask, memory, past)
+        length = torch.export.Dim("length", min=2, max=500)
+        shapes = (None, None, [None] * len(memory), [{3: length}] * len(past))
+        graph = torch.export.export(ExportedStep(model), given, dynamic_shapes=shapes).module()
+        for at in range(3, 6):
+            logits, *past = graph(target_in[:, at], encoded.mask, memory, past)
+            torch.testing.assert_close(logits, expected[:, at], atol=1e-5, rtol=1e-5)

@@ -37,8 +37,9 @@ class KeyValues:
 
     def append(self, pair: Tensor) -> KeyValues:
         """One position more. Shape: pair (R, 2, N, D)."""
-        if pair.requires_grad or self.buffer.requires_grad:
-            # Autograd has kept the old keys and values, so nothing may be written over.
+        if pair.requires_grad or self.buffer.requires_grad or torch.compiler.is_compiling():
+            # Autograd has kept the old keys and values, so nothing may be written over; and an exported
+            # graph holds for every length.
             joined = torch.cat([self.buffer[..., : self.length, :], pair[..., None, :]], -2)
             return KeyValues(joined, self.length + 1, [self.length + 1])
         buffer, filled = self.buffer, self.filled
