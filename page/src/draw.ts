@@ -3,7 +3,6 @@ import { interpolateRgb } from "d3-interpolate";
 import { scaleLinear } from "d3-scale";
 import { h, s, type Child } from "./dom";
 import { labelOf } from "./labels";
-import { show } from "./numbers";
 import type { Matrix } from "./trace";
 
 export type Theme = "light" | "dark";
@@ -83,8 +82,12 @@ export function heatmap(
   return s("image", { ...box, href: canvas.toDataURL(), preserveAspectRatio: "none", class: "pixels" });
 }
 
+function plain(value: number): string {
+  return String(Number(value.toPrecision(3)));
+}
+
 /** A legend: the ramp with its two or three values. */
-export function rampLegend(colour: Colour, values: number[], x: number, y: number, title: string, format = show): SVGGElement {
+export function rampLegend(colour: Colour, values: number[], x: number, y: number, title: string, format = plain): SVGGElement {
   const width = 120;
   const group = s("g", { transform: `translate(${x} ${y})`, class: "legend" });
   const low = values[0];

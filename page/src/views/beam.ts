@@ -1,23 +1,15 @@
 // The beam's tree: what lived, what finished, what was pruned and why.
-import { hierarchy, tree, type HierarchyPointNode } from "d3-hierarchy";
 import { figure, h, s } from "../dom";
-import { choice, fitted, hideTip, scrolled, showTip } from "../draw";
+import { choice, fitted, hideTip, measure, scrolled, showTip } from "../draw";
 import { t, tMaybe } from "../i18n";
 import { labelOf } from "../labels";
 import { percent, show } from "../numbers";
 import { nameOf, stepNow, type Mounted, type Page, type View } from "../page";
 import { REASONS, STATUSES, type Beam } from "../trace";
 
-const COLUMN = 96;
 const ROW = 27;
-const BOX = 66;
 const NEAR = 12; // steps on each side where all pruned nodes are drawn
 const MOST_NODES = 2500;
-
-interface Item {
-  node: number;
-  children: Item[];
-}
 
 /** Which nodes to draw: always what lived or finished, and the ancestors of all that is drawn. */
 function chosenNodes(beam: Beam, pruned: string, step: number): Set<number> {
@@ -62,18 +54,39 @@ function referenceNodes(page: Page, beam: Beam): Set<number> {
   return found;
 }
 
-function layout(beam: Beam, shown: Set<number>): { nodes: HierarchyPointNode<Item>[]; low: number; high: number } {
-  const items = new Map<number, Item>([[-1, { node: -1, children: [] }]]);
+/**
+ * A row for each node. The best continuation stays on its parent's row; every other one starts a branch, on the
+ * first row below which is free for as long as the branch lasts.
+ */
+export function rowsOf(beam: Beam, shown: Set<number>): Map<number, number> {
+  const children = new Map<number, number[]>();
   for (const node of [...shown].sort((a, b) => a - b)) {
-    const item = { node, children: [] };
-    items.set(node, item);
-    items.get(beam.parents[node])!.children.push(item);
+    const list = children.get(beam.parents[node]) ?? [];
+    children.set(beam.parents[node], [...list, node]);
   }
-  for (const item of items.values()) item.children.sort((a, b) => beam.totals[b.node] - beam.totals[a.node]);
-  const root = tree<Item>().nodeSize([ROW, COLUMN]).separation(() => 1)(hierarchy(items.get(-1)!));
-  const nodes = root.descendants();
-  const xs = nodes.map((one) => one.x);
-  return { nodes, low: Math.min(...xs), high: Math.max(...xs) };
+  const best = new Set(pathOf(beam, beam.ranking[0] ?? -1));
+  const rows = new Map<number, number>();
+  const taken: [number, number][][] = []; // of each row: steps from, to
+  const free = (row: number, from: number, to: number): boolean => (taken[row] ?? []).every(([a, b]) => to < a || from > b);
+  const branches: { node: number; above: number }[] = [];
+  const sorted = (node: number): number[] =>
+    [...(children.get(node) ?? [])].sort((a, b) => Number(best.has(b)) - Number(best.has(a)) || Number(children.has(b)) - Number(children.has(a)) || beam.totals[b] - beam.totals[a]);
+  sorted(-1).forEach((node, at) => branches.push({ node, above: at ? 0 : -1 }));
+  for (let next = branches.shift(); next; next = branches.shift()) {
+    const chain = [next.node];
+    for (let down = sorted(next.node)[0]; down !== undefined; down = sorted(down)[0]) chain.push(down);
+    const from = beam.steps[chain[0]];
+    const to = beam.steps[chain[chain.length - 1]] + 1; // room for a mark behind the last one
+    let row = next.above + 1;
+    while (!free(row, from, to)) row++;
+    (taken[row] ??= []).push([from, to]);
+    // Late branches first: they find room near their parent, and leave the rows below to long ones.
+    for (const node of chain.reverse()) {
+      rows.set(node, row);
+      for (const other of sorted(node).slice(1)) branches.push({ node: other, above: row });
+    }
+  }
+  return rows;
 }
 
 function tipOf(page: Page, beam: Beam, node: number): (string | [string, string])[] {
@@ -87,41 +100,41 @@ function tipOf(page: Page, beam: Beam, node: number): (string | [string, string]
   ];
 }
 
-function draw(page: Page, beam: Beam, pruned: string): { svg: SVGSVGElement; columns: SVGRectElement } {
+function draw(page: Page, beam: Beam, pruned: string): { svg: SVGSVGElement; column: number; mark(step: number): void } {
   const shown = chosenNodes(beam, pruned, Math.min(page.store.state.step, page.trace.steps.tokens.length - 1));
   const reference = referenceNodes(page, beam);
   if (pruned !== "none" && shown.size < MOST_NODES) for (const node of reference) shown.add(node);
-  const { nodes, low, high } = layout(beam, shown);
+  const rows = rowsOf(beam, shown);
   const best = new Set(pathOf(beam, beam.ranking[0] ?? -1));
-  const depth = Math.max(...nodes.map((one) => one.depth));
-  const top = 44;
-  const width = 70 + depth * COLUMN + BOX;
-  const height = top + (high - low) + ROW + 46;
-  const y = (x: number): number => top + x - low + ROW / 2;
-  const x = (level: number): number => 10 + level * COLUMN;
+  const depth = Math.max(0, ...[...shown].map((node) => beam.steps[node])) + 1;
+  const widest = Math.max(...[...shown].map((node) => measure(labelOf(nameOf(page.trace, beam.ids[node])), 13) + (beam.statuses[node] === 1 ? 22 : 0)));
+  const boxWidth = Math.max(42, Math.min(116, widest + 14));
+  const column = boxWidth + 38;
+  const top = 30;
+  const width = 60 + depth * column + 30;
+  const height = top + (Math.max(0, ...rows.values()) + 1) * ROW + 46;
+  const y = (node: number): number => top + (node < 0 ? 0 : rows.get(node)!) * ROW + ROW / 2;
+  const x = (node: number): number => (node < 0 ? 8 : 62 + beam.steps[node] * column);
   const svg = figure(Math.max(width, 720), height, t("what_beam"));
-  const band = s("rect", { y: 20, width: COLUMN - 10, height: height - 60, rx: 6, class: "now-band" });
-  svg.append(band);
-  for (let level = 1; level <= depth; level++) svg.append(s("text", { x: x(level) + BOX / 2, y: 14, "text-anchor": "middle", class: "small muted" }, String(level - 1)));
+  const band = s("rect", { y: 20, width: column - 14, height: height - 60, rx: 6, class: "now-band" });
+  svg.append(band, s("text", { x: 8, y: y(-1) + 5, class: "muted" }, "<bos>"));
+  for (let step = 0; step < depth; step++) svg.append(s("text", { x: 62 + step * column + boxWidth / 2, y: 14, "text-anchor": "middle", class: "small muted" }, String(step)));
   const statusOf = (node: number): string => STATUSES[beam.statuses[node]];
-  for (const one of nodes) {
-    if (!one.parent) continue;
-    const { node } = one.data;
-    const [x0, y0, x1, y1] = [x(one.parent.depth) + (one.parent.depth ? BOX : 44), y(one.parent.x), x(one.depth), y(one.x)];
+  for (const node of shown) {
+    const parent = beam.parents[node];
+    const [x0, y0, x1, y1] = [x(parent) + (parent < 0 ? 42 : boxWidth), y(parent), x(node), y(node)];
+    const middle = (x0 + x1) / 2;
+    const bend = Math.min(12, Math.abs(y1 - y0) / 2);
+    const d = y0 === y1 ? `M${x0} ${y0}H${x1}` : `M${x0} ${y0}Q${middle} ${y0} ${middle} ${y0 + bend}V${y1 - bend}Q${middle} ${y1} ${x1} ${y1}`;
     svg.append(
       s("path", {
-        d: `M${x0} ${y0}C${(x0 + x1) / 2} ${y0} ${(x0 + x1) / 2} ${y1} ${x1} ${y1}`,
+        d,
         class: `edge ${statusOf(node)}${best.has(node) ? " best" : ""}`,
-        "stroke-width": (best.has(node) ? 2.5 : 0.8) + 3 * Math.exp(beam.logProbs[node]),
+        "stroke-width": (best.has(node) ? 2.5 : 1) + 2.5 * Math.exp(beam.logProbs[node]),
       }),
     );
   }
-  for (const one of nodes) {
-    const { node } = one.data;
-    if (node < 0) {
-      svg.append(s("text", { x: x(0), y: y(one.x) + 5, class: "muted" }, "<bos>"));
-      continue;
-    }
+  for (const node of shown) {
     const status = statusOf(node);
     const rank = beam.ranking.indexOf(node);
     const classes = ["node", "pointer", status, best.has(node) ? "best" : "", reference.has(node) ? "reference" : ""].filter(Boolean).join(" ");
@@ -140,13 +153,12 @@ function draw(page: Page, beam: Beam, pruned: string): { svg: SVGSVGElement; col
         },
         onclick: () => page.store.set({ step: beam.steps[node] }),
       },
-      s("rect", { x: x(one.depth), y: y(one.x) - 11, width: BOX, height: 22, rx: status === "finished" ? 11 : 4 }),
-      s("text", { x: x(one.depth) + BOX / 2, y: y(one.x) + 5, "text-anchor": "middle", class: "token" }, fitted(nameOf(page.trace, beam.ids[node]), BOX - 8, 13)),
+      s("rect", { x: x(node), y: y(node) - 11, width: boxWidth, height: 22, rx: status === "finished" ? 11 : 4 }),
+      s("text", { x: x(node) + boxWidth / 2, y: y(node) + 5, "text-anchor": "middle", class: "token" }, (rank >= 0 ? `✓${rank + 1} ` : "") + fitted(nameOf(page.trace, beam.ids[node]), boxWidth - (rank >= 0 ? 32 : 8), 13)),
     );
     svg.append(group);
-    if (rank >= 0) svg.append(s("text", { x: x(one.depth) + BOX + 5, y: y(one.x) + 4, class: "small good" }, `✓${rank + 1} ${show(beam.scores[node])}`));
-    else if (status === "pruned") svg.append(s("text", { x: x(one.depth) + BOX + 3, y: y(one.x) + 4, class: "small muted" }, "×"));
-    if (reference.has(node) && beam.referenceLeft === beam.steps[node]) svg.append(s("path", { d: `M${x(one.depth) + BOX / 2 - 6} ${y(one.x) - 21}h12l-6 9z`, class: "flag" }));
+    if (status === "pruned") svg.append(s("text", { x: x(node) + boxWidth + 3, y: y(node) + 4, class: "small muted" }, "×"));
+    if (reference.has(node) && beam.referenceLeft === beam.steps[node]) svg.append(s("path", { d: `M${x(node) + boxWidth / 2 - 6} ${y(node) - 19}h12l-6 8z`, class: "flag" }));
   }
   const legend: [string, string][] = [["alive", t("status_alive")], ["finished", `✓ ${t("status_finished")}`], ["pruned", `× ${t("status_pruned")}`], ["best", t("best")]];
   if (page.trace.forced) legend.push(["reference", t("on_reference")]);
@@ -155,7 +167,7 @@ function draw(page: Page, beam: Beam, pruned: string): { svg: SVGSVGElement; col
       s("g", { class: `node ${kind}` }, s("rect", { x: 10 + at * 140, y: height - 24, width: 20, height: 14, rx: kind === "finished" ? 7 : 3 }), s("text", { x: 36 + at * 140, y: height - 13, "font-size": 12 }, text)),
     ),
   );
-  return { svg, columns: band };
+  return { svg, column, mark: (step) => band.setAttribute("x", String(62 + step * column - 12)) };
 }
 
 function textOf(page: Page, beam: Beam, node: number): string {
@@ -194,16 +206,13 @@ function mount(box: HTMLElement, page: Page): Mounted {
     holder,
     results,
   );
-  let centred = false;
   return {
     update() {
       const step = stepNow(page);
-      drawn.columns.setAttribute("x", String(10 + (step + 1) * COLUMN - 5));
+      drawn.mark(step);
       if (store.state.hoverStep !== null) return;
-      const x = (step + 1) * COLUMN;
-      if (x < holder.scrollLeft || x + COLUMN > holder.scrollLeft + holder.clientWidth) holder.scrollLeft = x - holder.clientWidth / 2;
-      if (!centred) holder.scrollTop = (holder.scrollHeight - holder.clientHeight) / 2;
-      centred = true;
+      const x = 62 + step * drawn.column;
+      if (x < holder.scrollLeft || x + drawn.column > holder.scrollLeft + holder.clientWidth) holder.scrollLeft = x - holder.clientWidth / 2;
     },
     table: () => ({
       columns: ["", t("output"), t("normalised"), t("raw_total")],

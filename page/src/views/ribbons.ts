@@ -29,7 +29,7 @@ interface Spot {
 function spots(tokens: Token[], rightToLeft: boolean, least: number): { spots: Spot[]; width: number } {
   const widths = tokens.map((token) => Math.max(22, Math.min(150, measure(labelOf(token.text), 14) + 12)));
   const own = widths.reduce((total, one) => total + one, 0);
-  const gap = Math.max(4, Math.min(46, (least - own) / Math.max(1, tokens.length - 1)));
+  const gap = Math.max(4, Math.min(72, (least - own) / Math.max(1, tokens.length - 1)));
   const total = own + gap * (tokens.length - 1);
   let x = Math.max(0, (least - total) / 2);
   const found = widths.map((width) => {

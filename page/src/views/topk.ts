@@ -1,6 +1,6 @@
 // Top-k and entropy, a column a step. A click asks the server what would follow another item.
 import { figure, h, s } from "../dom";
-import { css, fitted, hideTip, inkOn, path, placeIn, scrolled, sequential, showTip, stride, ticks } from "../draw";
+import { css, fitted, hideTip, inkOn, measure, path, placeIn, scrolled, sequential, showTip, stride, ticks } from "../draw";
 import { t } from "../i18n";
 import { labelOf } from "../labels";
 import { extent, percent, show } from "../numbers";
@@ -9,7 +9,6 @@ import type { Steps } from "../trace";
 import { runChoice } from "./matrix";
 
 const MOST = 60; // steps in the grid at once
-const COLUMN = 92;
 const ROW = 26;
 const LEFT = 70;
 
@@ -83,6 +82,8 @@ function mount(box: HTMLElement, page: Page): Mounted {
   const steps = stepsOf(page);
   const n = steps.tokens.length;
   const k = steps.topIds.cols;
+  const widest = Math.max(...Array.from(new Set(steps.topIds.data), (id) => measure(labelOf(nameOf(trace, id)), 13)));
+  const column = Math.max(82, Math.min(150, widest + 62)); // pixels a step
   const note = h("p", { class: "note", role: "status" }, t("force_hint"));
   const chart = curve(page, steps, 1200);
   const holder = h("div", { class: "scroll" });
@@ -115,9 +116,9 @@ function mount(box: HTMLElement, page: Page): Mounted {
           void force(page, at, id, (text) => (note.textContent = text));
         },
       },
-      s("rect", { x, y, width: COLUMN - 6, height: ROW - 3, rx: 4, fill: css(colour), stroke: taken ? "var(--target)" : "var(--line)", "stroke-width": taken ? 2.5 : 0.6 }),
-      s("text", { x: x + 6, y: y + 16, class: `token${taken ? " strong" : ""}`, style: ink }, fitted(nameOf(trace, id), COLUMN - 48, 13)),
-      s("text", { x: x + COLUMN - 11, y: y + 16, "text-anchor": "end", "font-size": 10, style: ink }, percent(p)),
+      s("rect", { x, y, width: column - 6, height: ROW - 3, rx: 4, fill: css(colour), stroke: taken ? "var(--target)" : "var(--line)", "stroke-width": taken ? 2.5 : 0.6 }),
+      s("text", { x: x + 6, y: y + 16, class: `token${taken ? " strong" : ""}`, style: ink }, fitted(nameOf(trace, id), column - 56, 13)),
+      s("text", { x: x + column - 11, y: y + 16, "text-anchor": "end", "font-size": 10, style: ink }, percent(p)),
     );
   }
 
@@ -128,19 +129,19 @@ function mount(box: HTMLElement, page: Page): Mounted {
     if (next === start) return;
     start = next;
     const end = Math.min(n, start + MOST);
-    const svg = figure(LEFT + (end - start) * COLUMN + 20, 56 + k * ROW + 16, t("what_topk"));
+    const svg = figure(LEFT + (end - start) * column + 20, 56 + k * ROW + 16, t("what_topk"));
     columns = [];
     for (let at = start; at < end; at++) {
-      const x = LEFT + (at - start) * COLUMN;
-      const band = s("rect", { x: x - 4, y: 2, width: COLUMN - 1, height: 52 + k * ROW, rx: 6, class: "now-band" });
+      const x = LEFT + (at - start) * column;
+      const band = s("rect", { x: x - 4, y: 2, width: column - 1, height: 52 + k * ROW, rx: 6, class: "now-band" });
       columns.push(band);
       svg.append(
         band,
-        s("text", { x: x + (COLUMN - 6) / 2, y: 17, "text-anchor": "middle", class: "small muted" }, String(at)),
-        s("text", { x: x + (COLUMN - 6) / 2, y: 37, "text-anchor": "middle", class: "token target strong" }, fitted(steps.tokens[at].text, COLUMN - 8, 13)),
+        s("text", { x: x + (column - 6) / 2, y: 17, "text-anchor": "middle", class: "small muted" }, String(at)),
+        s("text", { x: x + (column - 6) / 2, y: 37, "text-anchor": "middle", class: "token target strong" }, fitted(steps.tokens[at].text, column - 18, 13)),
       );
       for (let place = 0; place < k; place++) svg.append(cell(at, place, x, 48 + place * ROW));
-      if (steps.ranks[at] >= k) svg.append(s("text", { x: x + (COLUMN - 6) / 2, y: 62 + k * ROW, "text-anchor": "middle", class: "small bad" }, `${t("rank")} ${steps.ranks[at]}`));
+      if (steps.ranks[at] >= k) svg.append(s("text", { x: x + (column - 6) / 2, y: 62 + k * ROW, "text-anchor": "middle", class: "small bad" }, `${t("rank")} ${steps.ranks[at]}`));
     }
     for (const [y, text] of [[17, t("step")], [37, t("chosen")], [65, `${t("likeliest")} ↓`]] as [number, string][]) svg.append(s("text", { x: 0, y, class: "small muted" }, text));
     holder.replaceChildren(svg);
@@ -156,8 +157,8 @@ function mount(box: HTMLElement, page: Page): Mounted {
       chart.mark(step);
       columns.forEach((band, at) => band.setAttribute("visibility", at + start === step ? "visible" : "hidden"));
       if (store.state.hoverStep === null) {
-        const x = LEFT + (step - start) * COLUMN;
-        if (x - 60 < holder.scrollLeft || x + COLUMN > holder.scrollLeft + holder.clientWidth) holder.scrollLeft = x - holder.clientWidth / 2;
+        const x = LEFT + (step - start) * column;
+        if (x - 60 < holder.scrollLeft || x + column > holder.scrollLeft + holder.clientWidth) holder.scrollLeft = x - holder.clientWidth / 2;
       }
     },
     table: () => ({
