@@ -12,6 +12,7 @@ from seqweave.config import config_from_json
 from seqweave.data.builtin import split_dates
 from seqweave.errors import LimitError
 from seqweave.search.predictor import load
+from seqweave.training.events import TrainEvent
 from seqweave.training.run import train
 from tiny_run import SETTINGS, write_pairs
 
@@ -35,6 +36,22 @@ def test_a_folder_of_each_kind(tmp_path: Path, sides: dict[str, Any], words: str
         assert found.attention is not None
         assert found.attention.shape == (len(found.token_log_probs), len(source))
         assert found.attention.sum(1) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_resume_equals_never_having_stopped(tmp_path: Path) -> None:
+    settings = {**SETTINGS, **WHOLE, "model.embedding_dropout": 0.1}
+    pairs = write_pairs(tmp_path / "pairs.tsv")
+
+    def kill(event: TrainEvent) -> None:
+        if event.kind == "batch" and event.values["step"] == 8:
+            raise KeyboardInterrupt
+
+    train(pairs, tmp_path / "unbroken", settings=settings, device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        train(pairs, tmp_path / "resumed", settings=settings, device="cpu", listen=kill)
+    assert train(pairs, tmp_path / "resumed", settings=settings, device="cpu").status == "finished"
+    one, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("unbroken", "resumed"))
+    assert one == other
 
 
 def test_learned_positions_bound_the_outputs(tmp_path: Path) -> None:
