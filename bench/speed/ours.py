@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,9 @@ def read_pairs(source: Path, target: Path) -> list[tuple[str, str]]:
 
 
 def make_dataset(
-    pairs: Sequence[tuple[str, str]], config: Config, folder: Path
+    pairs: Iterable[tuple[str, str]], config: Config, folder: Path
 ) -> tuple[PairDataset, Tokenizer, Tokenizer]:
-    """Vocabularies and ids of the pairs, in their order, by the same code as `seqweave train`."""
+    """Vocabularies and ids of the pairs (iterated three times), in their order, as `seqweave train` makes them."""
     source = train_tokenizer((pair[0] for pair in pairs), config.data.source)
     target = train_tokenizer((pair[1] for pair in pairs), config.data.target)
     dataset, dropped = write_dataset(pairs, source, target, folder, 10_000, 10_000)
@@ -98,14 +98,15 @@ def load_model(folder: Path, batch: int, longest: int, force: int) -> Model:
     of the generator, which leaves the path of the search as it is.
     """
     model = load(folder, "cpu")
-    settings: dict[str, Any] = {"search.max_length": force or longest + 1, "search.max_length_ratio": 1000.0}
+    limits: dict[str, Any] = {"search.max_length": force or longest + 1, "search.max_length_ratio": 1000.0}
     if batch:
-        settings["search.batch_tokens"] = 1_000_000
-    model.config = build_config(settings, model.config)
+        limits["search.batch_tokens"] = 1_000_000
     if force:
         with torch.no_grad():
             model.network.generator.bias[EOS] = IMPOSSIBLE
-    return model
+    # A new Model, in case weights were prepared for decoding when the first one was made.
+    config = build_config(limits, model.config)
+    return Model(model.network, model.source_tokenizer, model.target_tokenizer, config, model.device)
 
 
 def decode(model: Model, sources: Sequence[str], beam_size: int, batch: int) -> list[list[str]]:

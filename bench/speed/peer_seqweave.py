@@ -114,12 +114,10 @@ def decode(common: Any, options: Any, variant: Any) -> None:
 
 def cold(common: Any, options: Any, variant: Any) -> None:
     """Import, load, check and translate one sentence."""
-    from ours import load_model
-
     import seqweave
 
     source = " ".join(common.test_lines(options)[0])
-    model = load_model(saved(options), 1, options.max_len, options.force)
+    model = seqweave.load(saved(options), "cpu")
     output = model.predict([source], beam_size=options.beam)[0].tokens
     common.report_cold(options, "seqweave", time.perf_counter() - common.T0, output, version=seqweave.__version__)
 

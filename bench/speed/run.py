@@ -30,8 +30,8 @@ from works import WORKS, parse_variant
 HERE = Path(__file__).resolve().parent
 PARTS = ("limit", "train", "decode", "cold", "profile", "table")
 DEFAULT_PARTS = ["limit", "train", "decode", "cold", "profile"]
-TRAINED = ["after", "after,fp32", "after,gru", "between", "between,fp32", "before", "before,fp32"]
-DECODED = ["after", "after,own", "after,fp32", "between", "before"]
+TRAINED = ["after", "after,fp32", "after,gru", "between", "between,fp32", "before", "before,fp32", "transformer"]
+DECODED = ["after", "after,own", "after,fp32", "between", "before", "transformer"]
 NEVER_TRAINED = "ct2"  # a Transformer with random weights, a reference for decoding
 MODEL_STEPS, MODEL_RATE = 250, 1e-3  # of the models that decode
 ANYTHING_GOES = ["--quiet", "1000", "--foreign", "1000", "--retries", "0"]

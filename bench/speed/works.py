@@ -4,6 +4,7 @@ A work is a model size and a batch size that all peers share (see the README of 
 variant says which of our models runs it: parts joined by commas, in any order, each with a default.
 
     after | after-dot | between | before     where attention sits, and its scorer (default: after)
+    transformer                              a Transformer of the embedding's width, about as many parameters
     lstm | gru                               the cell (default: LSTM; `before`: that of the work)
     fp32 | auto                              precision (default: auto, which is what users get)
     own                                      decoding: our own batches in place of the bench's
@@ -21,6 +22,7 @@ DECODERS: dict[str, dict[str, Any]] = {
     # Attention between two layers needs a second one, which no peer has: more work a token.
     "between": {"attention": "general", "attention_position": "between", "decoder_layers": 2},
     "before": {"attention": "additive", "attention_position": "before", "decoder_layers": 1},
+    "transformer": {"encoder": "transformer", "decoder": "transformer", "decoder_layers": 1},
 }
 CELLS = ("lstm", "gru")
 PRECISIONS = ("auto", "fp32")
@@ -28,7 +30,11 @@ PRECISIONS = ("auto", "fp32")
 
 @dataclass(frozen=True)
 class Work:
-    """Sizes that all peers share; `encoder` is units a direction, `forced` the output length in decoding."""
+    """Sizes that all peers share; `encoder` is units a direction, `forced` the output length in decoding.
+
+    `transformer_layers`, a side, give a Transformer about as many parameters as `after` has without
+    embeddings and vocabulary layer.
+    """
 
     name: str
     cell: str
@@ -39,10 +45,11 @@ class Work:
     rate: float
     forced: int
     layers: int = 1
+    transformer_layers: int = 1
 
 
 WORKS = {
-    "w1": Work("w1", "gru", 256, 256, 512, 64, 5e-4, 14),
+    "w1": Work("w1", "gru", 256, 256, 512, 64, 5e-4, 14, transformer_layers=2),
     "w2": Work("w2", "lstm", 256, 256, 256, 256, 1e-3, 6),
 }
 
@@ -85,15 +92,16 @@ def parse_variant(text: str, work: Work) -> Variant:
 
 
 def settings(work: Work, variant: Variant) -> dict[str, Any]:
-    """Dotted settings of `seqweave.config` for a variant of a work; the training as the peers': no dropout, no smoothing."""
+    """Dotted settings of `seqweave.config` for a variant of a work; no dropout and no smoothing, as the peers."""
     decoder = dict(DECODERS[variant.decoder])
-    decoder["decoder_layers"] = max(decoder["decoder_layers"], work.layers)
+    layers = work.transformer_layers if variant.decoder == "transformer" else work.layers
+    decoder["decoder_layers"] = max(decoder["decoder_layers"], layers)
     model = {
         "cell": variant.cell,
         "embedding_size": work.embedding,
         "encoder_hidden_size": work.encoder,
         "decoder_hidden_size": work.decoder,
-        "encoder_layers": work.layers,
+        "encoder_layers": layers,
         "dropout": 0.0,
         **decoder,
     }
@@ -118,16 +126,22 @@ def settings(work: Work, variant: Variant) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Cost:
-    """Multiply-adds of a forward pass: for a source position, a target position, and a pair of the two."""
+    """Multiply-adds of a forward pass: for a source position, a target position, and pairs of positions."""
 
     source: int
     target: int
-    pair: int
+    pair: int  # a source and a target position
+    sources: int = 0  # two source positions
+    targets: int = 0  # two target positions
 
 
 def cost(work: Work, variant: Variant, target_vocabulary: int) -> Cost:
     """Multiply-adds of the matrix products and of attention; element-wise work is not counted."""
     M, H, D = work.embedding, work.encoder, work.decoder
+    if variant.decoder == "transformer":  # four projections, a feed-forward layer of 4M; the decoder attends twice
+        N = work.transformer_layers
+        source, target = N * 12 * M * M + N * 2 * M * M, N * 14 * M * M + M * target_vocabulary
+        return Cost(source, target, N * 2 * M, sources=N * 2 * M, targets=N * M)  # causal: half of the pairs
     gates = 4 if variant.cell == "lstm" else 3
     E = 2 * H
     encoder = 2 * gates * H * (M + H) + (work.layers - 1) * 2 * gates * H * (E + H)
@@ -156,5 +170,6 @@ def training_flops(each: Cost, lengths: Iterable[tuple[int, int]]) -> float:
     for source, target in lengths:
         positions = target + 1
         total += source * each.source + positions * each.target + source * positions * each.pair
+        total += source * source * each.sources + positions * positions * each.targets
         tokens += source + target
     return 6.0 * total / tokens
