@@ -90,4 +90,4 @@ def test_a_transformer_learns_dates(tmp_path: Path, positions: str) -> None:
     files = (tmp_path / "train.tsv", tmp_path / "model")
     result = train(*files, dev=tmp_path / "dev.tsv", preset="tiny", settings=settings, seed=seed)
     assert result.metrics is not None
-    assert result.metrics["exact_match"] >= 50, f"seed {seed}"
+    assert result.metrics["exact_match"] >= 40, f"seed {seed}"
