@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
-from seqweave.config import Config, DataConfig, ModelConfig, SearchConfig, TextConfig
+from seqweave.config import Config, DataConfig, ModelConfig, SearchConfig, TextConfig, config_to_json
+from seqweave.folder import CONFIG, SOURCE_TOKENIZER, TARGET_TOKENIZER, WEIGHTS, save_weights, write_manifest
 from seqweave.model.build import build_model
 from seqweave.search.predictor import Model
 from seqweave.text.tokenizers import train_tokenizer
@@ -25,3 +28,14 @@ def tiny_model(config: ModelConfig, seed: int = 1, units: TextConfig | None = No
     search = SearchConfig(max_length_ratio=1.0, max_length=20)
     whole = Config(model=config, search=search, data=DataConfig(source=text, target=text))
     return Model(network.eval(), source, target, whole)
+
+
+def tiny_folder(model: Model, folder: Path) -> Path:
+    """The model as a folder that `seqweave.load` takes."""
+    folder.mkdir(parents=True)
+    (folder / CONFIG).write_text(config_to_json(model.config), encoding="utf-8")
+    save_weights(model.network, folder / WEIGHTS)
+    model.source_tokenizer.save(folder / SOURCE_TOKENIZER)
+    model.target_tokenizer.save(folder / TARGET_TOKENIZER)
+    write_manifest(folder, [CONFIG, WEIGHTS, SOURCE_TOKENIZER, TARGET_TOKENIZER])
+    return folder

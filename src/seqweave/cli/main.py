@@ -17,11 +17,13 @@ import typer
 from typer.core import TyperGroup
 
 from seqweave import __version__
+from seqweave.cli.align import align
 from seqweave.cli.check import check
 from seqweave.cli.compare import compare
 from seqweave.cli.demo import demo
 from seqweave.cli.evaluate import evaluate
 from seqweave.cli.info import info
+from seqweave.cli.inspect import inspect
 from seqweave.cli.predict import predict
 from seqweave.cli.score import score
 from seqweave.cli.train import settings_help, train
@@ -92,6 +94,8 @@ app.command("score")(score)
 app.command("compare")(compare)
 app.command("info")(info)
 app.command("check")(check)
+app.command("align")(align)
+app.command("inspect")(inspect)
 app.command("demo")(demo)
 
 

@@ -1,0 +1,145 @@
+"""`seqweave align`: which source items the target items come from, by attention."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seqweave.cli.common import Data, Device, Folder, Json, TargetFile, count, note, print_json
+
+if TYPE_CHECKING:
+    from seqweave.config import DataConfig
+    from seqweave.evaluation.alignment_error import Gold
+    from seqweave.inspection.alignments import Links
+
+
+def align(
+    folder: Folder,
+    data: Data,
+    target_file: TargetFile = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="argmax|threshold|mutual|monotone",
+            help="Links from weights: each target's best source; all above the threshold; pairs that are each "
+            "other's best; the best path that never goes back.",
+        ),
+    ] = "argmax",
+    threshold: Annotated[float, typer.Option(metavar="W", help="Least weight of a link, 0 to 1.")] = 0.0,
+    shift: Annotated[
+        bool, typer.Option("--shift", help="Weights of the step that reads an item, not of that which writes it.")
+    ] = False,
+    words: Annotated[
+        bool, typer.Option("--words", help="Align words (what blanks divide), not the model's items.")
+    ] = False,
+    also: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="One more model to average attention with; repeatable.")
+    ] = None,
+    reverse: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A model of the opposite direction, to put both together.")
+    ] = None,
+    symmetrise: Annotated[
+        str,
+        typer.Option(
+            metavar="union|intersection|grow-diag|grow-diag-final-and", help="How to put two directions together."
+        ),
+    ] = "grow-diag-final-and",
+    gold: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Right links, a line a pair: i-j sure, ipj possible. Prints figures only."),
+    ] = None,
+    gold_first: Annotated[int, typer.Option(metavar="N", help="The number of the first word in the gold.")] = 1,
+    json: Json = False,
+    device: Device = "auto",
+) -> None:
+    """Print links such as `0-0 1-2` (source-target, from 0) for each line of DATA; an unusable line gives an empty one.
+
+    With --gold, print alignment error rate, precision and recall instead, in percent.
+
+    Example: seqweave align model pairs.tsv --words --method mutual
+    """
+    from seqweave.inspection.aligning import pair_weights
+    from seqweave.inspection.alignments import check_method, check_symmetry, hard_links, turned
+    from seqweave.inspection.alignments import symmetrise as put_together
+    from seqweave.search.predictor import load
+
+    check_method(method, threshold)
+    check_symmetry(symmetrise)
+    models = [load(one, device) for one in (folder, *(also or ()))]
+    lines, pairs = _numbered_pairs(data, target_file, models[0].config.data)
+    right = None if gold is None else _read_gold(gold, gold_first, lines, pairs)
+    texts = list(pairs.values())
+    found = [hard_links(one, method, threshold) for one in pair_weights(models, texts, shift=shift, words=words)]
+    if reverse is not None:
+        opposite = [(target, source) for source, target in texts]
+        back = pair_weights([load(reverse, device)], opposite, shift=shift, words=words)
+        both = zip(found, (turned(hard_links(one, method, threshold)) for one in back), strict=True)
+        found = [put_together(one, other, symmetrise) for one, other in both]
+    if right is not None:
+        _print_figures(found, right, json)
+    else:
+        _print_links(lines, pairs, found, json)
+
+
+def _numbered_pairs(path: Path, target_path: Path | None, config: DataConfig) -> tuple[int, dict[int, tuple[str, str]]]:
+    """The number of lines, and the usable pairs by their line, from 1."""
+    from seqweave.data.readers import PairReader
+    from seqweave.errors import DataError
+
+    reader = PairReader(path, target_path, config)
+    pairs = {pair.line: (pair.source, pair.target) for pair in reader}
+    if not pairs:
+        raise DataError("there must be a usable pair, but there is none: `seqweave check` tells what is wrong", path)
+    if reader.report.dropped_lines:
+        note(f"{path}: {count(reader.report.dropped_lines, 'line')} of {reader.report.lines:,} cannot be aligned")
+    return reader.report.lines, pairs
+
+
+def _read_gold(path: Path, first: int, lines: int, pairs: dict[int, tuple[str, str]]) -> list[Gold]:
+    """The gold of each pair, in the order of `pairs`."""
+    from seqweave.data.readers import read_sources
+    from seqweave.errors import DataError
+    from seqweave.evaluation.alignment_error import read_gold
+
+    texts = list(read_sources(path))
+    if len(texts) != lines:
+        raise DataError(f"the gold must have a line a pair ({lines:,}), but it has {len(texts):,}: mend the file", path)
+    gold = []
+    for line, (source, target) in pairs.items():
+        try:
+            lengths = (len(source.split()), len(target.split()))
+            gold.append(read_gold(texts[line - 1], first=first, lengths=lengths))
+        except DataError as error:
+            raise DataError(str(error), path, line) from None
+    return gold
+
+
+def _print_links(lines: int, pairs: dict[int, tuple[str, str]], found: list[Links], json: bool) -> None:
+    from seqweave.inspection.alignments import to_pharaoh
+
+    links = dict(zip(pairs, found, strict=True))
+    for line in range(1, lines + 1):
+        shown = links.get(line, frozenset())
+        if json:
+            source, target = pairs.get(line, ("", ""))
+            print_json({"source": source, "target": target, "links": sorted(shown)}, indent=None)
+        else:
+            print(to_pharaoh(shown))
+
+
+def _print_figures(found: list[Links], gold: list[Gold], json: bool) -> None:
+    from seqweave.evaluation.alignment_error import alignment_error
+
+    figures = alignment_error(found, gold, samples=1000)
+    if json:
+        print_json(figures.to_json())
+        return
+    low, high = figures.interval or (figures.aer, figures.aer)
+    print(f"AER        {figures.aer:5.1f}  [{low:.1f}, {high:.1f}]")
+    print(f"precision  {figures.precision:5.1f}")
+    print(f"recall     {figures.recall:5.1f}")
+    print(
+        f"{count(figures.pairs, 'pair')}, {count(figures.links, 'link')}; gold: {figures.sure:,} sure of {figures.possible:,}"
+    )

@@ -1,0 +1,161 @@
+"""What attention is not: how much each output item's log-probability depends on each source item.
+
+Attention says where a model looked, which need not be what it used (Jain & Wallace 2019). Three other
+measures, all of a source item's embedding x against a baseline x0 (zeros for the gradients, the
+embedding of `<unk>` for occlusion):
+
+- `gradient_x_input`: x . d log p / dx (Shrikumar et al. 2017, section 2);
+- `integrated_gradients`: (x - x0) . the mean of the gradient on the straight way from x0 to x
+  (Sundararajan et al. 2017, eq. 1). A step's values sum up to log p(source) - log p(all x0);
+- `occlusion`: log p(source) - log p(source with the item replaced) (Zeiler & Fergus 2014, section 4.1; Li et al. 2016).
+
+They are of the forced decoding of given tokens; `rank_correlation` says how far they order the source
+as attention does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqweave.errors import ConfigError
+from seqweave.inspection.recorder import recording_copy, to_array
+from seqweave.inspection.trace import Array, Attribution, Trace, attention_of
+from seqweave.model.seq2seq import Seq2Seq
+from seqweave.search.predictor import Model
+from seqweave.text.vocabulary import BOS, UNK
+
+METHODS = ("gradient_x_input", "integrated_gradients", "occlusion")
+WAY_POINTS = 32  # of integrated gradients; the midpoint rule's error falls with their square
+
+
+def with_attributions(
+    model: Model, trace: Trace, methods: Sequence[str] = METHODS, *, way_points: int = WAY_POINTS
+) -> Trace:
+    """The trace with attributions of its free run.
+
+    Args:
+        model: the model that was traced.
+        trace: what `model.trace` gave.
+        methods: of `METHODS`.
+        way_points: where integrated gradients are computed, at least 1.
+
+    Raises:
+        ConfigError: when there is no such method.
+    """
+    unknown = [method for method in methods if method not in METHODS]
+    if unknown:
+        raise ConfigError(f"an attribution must be one of {', '.join(METHODS)}, but it is {unknown[0]}: choose one")
+    source = [token.id for token in trace.source.tokens]
+    ids = [token.id for token in trace.steps.tokens]
+    attention = attention_of(trace.steps)
+    weights = None if attention is None else attention.weights
+    found = []
+    for method in methods:
+        values = attribute(model.network, source, ids, method, way_points=way_points)
+        found.append(Attribution(method, values, None if weights is None else rank_correlation(values, weights)))
+    return replace(trace, attributions=[*trace.attributions, *found])
+
+
+def attribute(
+    network: Seq2Seq, source: Sequence[int], ids: Sequence[int], method: str, *, way_points: int = WAY_POINTS
+) -> Array:
+    """One measure of the log-probability of each of `ids` (with `<eos>`), decoded by force.
+
+    Shape: source (S,), ids (T,) -> (T, S).
+    """
+    twin = _detached(network)
+    device = next(network.parameters()).device
+    places, taken = torch.tensor([list(source)], device=device), torch.tensor([list(ids)], device=device)
+    if method == "occlusion":
+        return _occlusion(twin, places, taken)
+    with torch.no_grad():
+        embedded = twin.source_embedding(places)[0].clone()  # (S, M)
+    if method == "gradient_x_input":
+        return to_array((_gradients(twin, embedded, taken) * embedded).sum(-1))  # (T, S, M) -> (T, S)
+    total = torch.zeros(len(ids), *embedded.shape, dtype=embedded.dtype, device=device)  # (T, S, M)
+    for point in range(way_points):
+        total += _gradients(twin, embedded * ((point + 0.5) / way_points), taken)
+    return to_array((total / way_points * embedded).sum(-1))
+
+
+def rank_correlation(values: Array, weights: Array) -> float | None:
+    """Spearman's rank correlation of |values| with attention, the mean over rows that have one.
+
+    None where no row has: a single source item, or all equal. Shape: both (T, S).
+    """
+    found = []
+    for ours, theirs in zip(np.abs(values), weights, strict=True):
+        one, other = _ranks(ours), _ranks(theirs)
+        if one.std() > 0 and other.std() > 0:
+            found.append(float(np.corrcoef(one, other)[0, 1]))
+    return float(np.mean(found)) if found else None
+
+
+class _Given(nn.Module):
+    """In the place of the source's embedding: vectors that are given, whatever the ids."""
+
+    def __init__(self, vectors: Tensor, turned: bool):
+        super().__init__()
+        self.vectors = vectors.flip(0) if turned else vectors
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Shape: ids (B, S) -> (B, S, M)."""
+        return self.vectors.expand(ids.shape[0], -1, -1)
+
+
+def _detached(network: Seq2Seq) -> Seq2Seq:
+    """The same weights, of which no gradients are wanted."""
+    twin = recording_copy(network)
+    for module in twin.modules():
+        for name, part in list(module._parameters.items()):
+            if part is not None:
+                module._parameters[name] = nn.Parameter(part.detach(), requires_grad=False)
+    return twin
+
+
+def _gradients(twin: Seq2Seq, embedded: Tensor, ids: Tensor) -> Tensor:
+    """Of each item's log-probability with respect to the source's vectors. Shape: (S, M), (1, T) -> (T, S, M)."""
+    with torch.enable_grad():
+        vectors = embedded.detach().requires_grad_()
+        network = _with_source(twin, vectors)
+        log_probs = _log_probs(network, torch.zeros(1, len(embedded), dtype=torch.long, device=ids.device), ids)[0]
+        rows = [torch.autograd.grad(one, vectors, retain_graph=True)[0] for one in log_probs]
+    return torch.stack(rows)
+
+
+def _with_source(twin: Seq2Seq, vectors: Tensor) -> Seq2Seq:
+    network = recording_copy(twin)
+    network.source_embedding = _Given(vectors, network.reverse_source)
+    return network
+
+
+@torch.no_grad()
+def _occlusion(twin: Seq2Seq, source: Tensor, ids: Tensor) -> Array:
+    size = source.shape[1]
+    changed = source.repeat(size, 1)  # (S, S)
+    changed.fill_diagonal_(UNK)
+    whole = _log_probs(twin, source, ids)  # (1, T)
+    parts = [_log_probs(twin, rows, ids.expand(len(rows), -1)) for rows in changed.split(64)]
+    return to_array((whole - torch.cat(parts)).T)  # (S, T) -> (T, S)
+
+
+def _log_probs(network: Seq2Seq, source: Tensor, ids: Tensor) -> Tensor:
+    """Of given items, decoded by force. Shape: source (B, S), ids (B, T) -> (B, T)."""
+    lengths = torch.full((source.shape[0],), source.shape[1], device=source.device)
+    target_in = functional.pad(ids[:, :-1], (1, 0), value=BOS)  # (B, T)
+    logits = network.decode(target_in, network.encode(source, lengths)).logits
+    return logits.log_softmax(-1).gather(2, ids[..., None])[..., 0]  # (B, T, V) -> (B, T)
+
+
+def _ranks(values: Any) -> Array:
+    """Ranks from 0, the mean of them for ties."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = counts.cumsum()
+    return np.asarray((ends - (counts + 1) / 2)[inverse])

@@ -1,0 +1,148 @@
+"""`seqweave inspect` and `seqweave align`: what they write and print, and their sentences for bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from architectures import CASES
+from seqweave.cli.main import main
+from seqweave.evaluation.corpus import edit_distance
+from seqweave.inspection import trace_page
+from seqweave.inspection.trace_json import trace_from_json
+from tiny_model import tiny_folder, tiny_model
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_folder(tiny_model(CASES["gru-additive-after"]), tmp_path_factory.mktemp("cli") / "model")
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    path = tmp_path / "pairs.tsv"
+    path.write_text("ab c\tgf e\n\nabc\tg\n", encoding="utf-8")
+    return path
+
+
+def test_inspect_writes_data(folder: Path, tmp_path: Path, pairs: Path, capsys: Capture) -> None:
+    out = tmp_path / "trace.json"
+    words = [
+        "inspect",
+        str(folder),
+        "abcag",
+        "--target",
+        "gf",
+        "-o",
+        str(out),
+        "--corpus",
+        str(pairs),
+        "--attributions",
+    ]
+    assert main(words) == 0
+    assert "trace.json, 0.0" in capsys.readouterr().err
+    text = out.read_text(encoding="utf-8")
+    trace = trace_from_json(text)
+    assert (trace.source.text, trace.forced is None, len(trace.attributions)) == ("abcag", False, 3)
+    rows = json.loads(text)["corpus"]["rows"]
+    assert [(row["source"], row["reference"]) for row in rows] == [("ab c", "gf e"), ("abc", "g")]
+    for row in rows:
+        assert row["exact"] == (row["error_rate"] == 0)
+        assert 0 <= row["coverage_gaps"] <= 1
+        assert row["entropy"] >= 0
+        assert row["surprisal"] > 0
+    assert json.loads(text)["timelapse"] is None
+
+
+def test_inspect_fills_the_page(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.html"
+    page.write_text('<script type="application/json" id="trace">null</script>', encoding="utf-8")
+    monkeypatch.setattr(trace_page, "PAGE", page)
+    out = tmp_path / "trace.html"
+    assert main(["inspect", str(folder), "a</script>", "-o", str(out)]) == 0
+    content = out.read_text(encoding="utf-8").split(">", 1)[1].removesuffix("</script>")
+    assert trace_from_json(content).source.text == "a</script>"
+
+
+def test_inspect_shows_what_training_kept(tmp_path: Path, capsys: Capture) -> None:
+    folder = tiny_folder(tiny_model(CASES["gru-additive-after"]), tmp_path / "model")
+    sample = {
+        "source": "ab",
+        "target": "g",
+        "output": "g",
+        "source_tokens": ["a", "b"],
+        "target_tokens": ["g", "<eos>"],
+    }
+    lines = [{"step": step, **sample, "attention": [[1, 0], [0, step]]} for step in (1, 2)]
+    lines.append({"step": 2, "source": "b", "target": "g", "output": "g"})
+    (folder / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    out = tmp_path / "trace.json"
+    assert main(["inspect", str(folder), "ab", "-o", str(out)]) == 0
+    timelapse = json.loads(out.read_text(encoding="utf-8"))["timelapse"]
+    frames = [{"step": step, "weights": [[1, 0], [0, step]], "loss": None} for step in (1, 2)]
+    assert timelapse == {"samples": [{"source": ["a", "b"], "target": ["g", "<eos>"], "frames": frames}]}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["a", "-o", "trace.png"], "ending with .html or .json, but the name is trace.png"),
+        ([" ", "-o", "trace.json"], "a source must have an item to be traced"),
+        (["a", "-o", "trace.json", "--beam-size", "0"], "beam_size must be 1 or more"),
+    ],
+)
+def test_inspect_tells_mistakes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, words: list[str], sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["inspect", str(folder), *words]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_align_prints_a_line_for_each(folder: Path, pairs: Path, capsys: Capture) -> None:
+    assert main(["align", str(folder), str(pairs)]) == 0
+    lines = capsys.readouterr().out.split("\n")
+    assert [len(line.split()) for line in lines] == [4, 0, 1, 0]
+    assert main(["align", str(folder), str(pairs), "--words", "--json", "--method", "mutual"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.strip().split("\n")]
+    assert [row["source"] for row in rows] == ["ab c", "", "abc"]
+    assert {tuple(link) for row in rows for link in row["links"]} <= {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
+def test_align_measures(folder: Path, pairs: Path, tmp_path: Path, capsys: Capture) -> None:
+    words = ["align", str(folder), str(pairs), "--words", "--reverse", str(folder), "--also", str(folder), "--shift"]
+    assert main(words) == 0
+    links = capsys.readouterr().out
+    gold = tmp_path / "gold"
+    gold.write_text(links, encoding="utf-8")
+    assert main([*words, "--gold", str(gold), "--gold-first", "0", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["pairs"], figures["aer"], figures["precision"], figures["recall"]) == (2, 0, 100, 100)
+    assert main([*words, "--gold", str(gold), "--gold-first", "0"]) == 0
+    assert "AER          0.0  [0.0, 0.0]" in capsys.readouterr().out
+
+
+def test_align_tells_mistakes(folder: Path, pairs: Path, tmp_path: Path, capsys: Capture) -> None:
+    gold = tmp_path / "gold"
+    gold.write_text("1-1\n\n", encoding="utf-8")
+    for more, sentence in (
+        (["--method", "best"], "a method of alignment must be one of argmax"),
+        (["--symmetrise", "both"], "put together by one of union"),
+        (["--threshold", "2"], "must lie between 0 and 1, but it is 2.0"),
+        (["--gold", str(gold)], "gold: the gold must have a line a pair (3), but it has 2"),
+    ):
+        assert main(["align", str(folder), str(pairs), *more]) == 2
+        assert sentence in capsys.readouterr().err
+    gold.write_text("1-1\n\nx\n", encoding="utf-8")
+    assert main(["align", str(folder), str(pairs), "--gold", str(gold)]) == 2
+    assert "gold:3: a gold link must be" in capsys.readouterr().err
+
+
+def test_edit_distance_by_hand() -> None:
+    for ours, theirs, distance in (("kitten", "sitting", 3), ("", "abc", 3), ("abc", "", 3), ("abc", "abc", 0)):
+        assert edit_distance([ord(c) for c in ours], [ord(c) for c in theirs]) == distance
