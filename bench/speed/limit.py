@@ -70,7 +70,9 @@ def measure(threads: int, budget: float) -> dict[str, Any]:
 
     torch.set_num_threads(threads)
     with torch.inference_mode():
-        rows = [{"name": name, "shape": [M, K, N], **products(M, K, N, budget)} for name, M, K, N in SHAPES]
+        rows: list[dict[str, Any]] = []
+        for name, M, K, N in SHAPES:
+            rows.append({"name": name, "shape": [M, K, N], **products(M, K, N, budget)})
         block = torch.randn(32 << 20)
         room = torch.empty_like(block)
         copy = 2 * block.numel() * 4 / seconds(lambda: room.copy_(block), budget) / 1e9

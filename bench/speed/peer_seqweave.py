@@ -50,7 +50,7 @@ def main() -> None:
         variant = parse_variant(options.variant, WORKS[options.work])
     except ValueError as error:
         sys.exit(str(error))
-    options.cell = variant.cell
+    options.cell = "-" if variant.decoder == "transformer" else variant.cell
     options.attention = variant.decoder
     {"train": train, "decode": decode, "cold": cold}[options.task](common, options, variant)
 

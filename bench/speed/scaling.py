@@ -93,7 +93,13 @@ def point(work: Work, variant: Variant, length: int, vocabulary: int, steps: int
         stepper.model.generator.bias[EOS] = IMPOSSIBLE
     stepper.model.eval()
     model = Model(stepper.model, source, target, config, "cpu")
-    searches = [median_ms(lambda beam=beam: model.predict(sources[:SEARCHED], beam_size=beam), 3) for beam in (1, 5)]
+    searches = []
+    for beam in (1, 5):
+
+        def search(beam: int = beam) -> None:
+            model.predict(sources[:SEARCHED], beam_size=beam)
+
+        searches.append(median_ms(search, 3))
     return [step, *searches]
 
 
