@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from architectures import CASES, small_model
 from seqweave.data.dataset import make_batch, pad_sources
-from seqweave.search.beam import Stop, beam_search
+from seqweave.search.beam import beam_search
+from seqweave.search.beam_parts import Stop
 from seqweave.search.contract import Found, Searchable
 from seqweave.search.exhaustive import exhaustive_search
 from seqweave.search.greedy import greedy_search

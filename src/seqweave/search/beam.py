@@ -11,21 +11,22 @@ Left out: diversity, sampling, constraints.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from seqweave.errors import ConfigError
+from seqweave.search.beam_parts import AnyBeam, Chosen, Options, Stop
 from seqweave.search.contract import Found, Searchable, not_finite
 from seqweave.search.finished import Finished
 from seqweave.search.history import BeamHistory
+from seqweave.search.host import HostBeam
 from seqweave.search.lengths import length_normalised
 from seqweave.search.steps import BatchMap, checked_limits, checks_after, next_log_probs, working_dtype
 from seqweave.search.topk import pad_columns, top_k
 from seqweave.text.vocabulary import BOS, EOS
 
-Stop = Literal["enough", "proven"]
 _DEAD = float("-inf")
 
 
@@ -39,14 +40,15 @@ def beam_search(
     beam_size: int,
     length_penalty: float,
     n_best: int = 1,
-    stop: Stop = "enough",
+    stop: Stop = "proven",
     return_attention: bool = False,
 ) -> list[list[Found]]:
     """Find the `n_best` hypotheses of each source, best first; fewer where the language has fewer.
 
-    Finished hypotheses come before those cut at their maximum length. A sentence is done when it has
-    `beam_size` finished hypotheses (`stop="enough"`), or when no live hypothesis can still pass the
-    `n_best`-th finished one (`stop="proven"`); then it leaves the batch.
+    Finished hypotheses come before those cut at their maximum length. A sentence is done when no live
+    hypothesis can still pass the `n_best`-th finished one (`stop="proven"`), or when it has `beam_size`
+    finished hypotheses (`stop="enough"`: fewer steps, but the best may not be among them); then it
+    leaves the batch. A beam of one is greedy search: it stops at its first `<eos>` in any case.
 
     Shape: source (B, S), source_lengths (B,), max_lengths (B,): most positions, `<eos>` counted.
 
@@ -58,41 +60,51 @@ def beam_search(
     _check_penalty_and_stop(length_penalty, stop)
     if source.shape[0] == 0:
         return []
-    options = _Options(beam_size, n_best, length_penalty, stop)
+    options = Options(beam_size, n_best, length_penalty, stop if beam_size > 1 else "enough")
     limits = checked_limits(max_lengths)
-    beam = _Beam.start(max_lengths.to(source.device), options)
-    everything = Finished.empty(len(limits), beam_size, beam.totals)  # of all sentences of the call
-    ends = set(limits)
-    batch = BatchMap(len(limits), source.device)
-    history = BeamHistory()
+    beam = start_beam(max_lengths.to(source.device), options)
     state = model.start(model.encode(source, source_lengths))
-    ids = torch.full((len(limits),), BOS, device=source.device)
+    return _run(model, state, beam, limits, options, return_attention)
+
+
+def start_beam(limits: Tensor, options: Options) -> AnyBeam:
+    """The beam before the first step: of arrays on a processor, else of tensors."""
+    if limits.device.type == "cpu":
+        return HostBeam(limits.numpy(), options)
+    return Beam.start(limits, options)
+
+
+def _run(
+    model: Searchable, state: Any, beam: AnyBeam, limits: list[int], options: Options, return_attention: bool
+) -> list[list[Found]]:
+    """Step until every sentence is done."""
+    size, ends = options.beam_size, set(limits)
+    device = beam.done_rows().device
+    everything = beam.empty_results()
+    batch, history = BatchMap(len(limits), device), BeamHistory()
+    ids = torch.full((len(limits),), BOS, device=device)
     for step in range(max(limits)):
         output = model.step(ids, state, return_attention)
         state = output.state
         chosen = beam.advance(output.logits, step, step + 1 in ends)
-        history.append(
-            batch, chosen.parents, chosen.ids, chosen.log_probs, output.attention if return_attention else None
-        )
-        ids = chosen.ids.flatten()  # (B, K) -> (R,)
-        if step == 0:
-            state = state.expand(beam_size) if beam_size > 1 else state
-        elif beam_size > 1:
-            state = state.reorder(chosen.rows)
-        if not checks_after(step, limits, source.device):
+        history.append(batch, *chosen.step, output.attention if return_attention else None)
+        ids = chosen.ids
+        if size > 1:
+            state = state.reorder(chosen.rows) if step else state.expand(size)
+        if not checks_after(step, limits, device):
             continue
-        failed, gone = torch.stack([beam.bad.long(), beam.done.sum()]).tolist()
+        failed, gone = beam.status()
         if failed:
             raise not_finite()
-        if gone == beam.done.shape[0]:
+        if gone == len(batch.sentences):
             break
         if batch.should_shrink(gone):
             everything.put(batch.sentences, beam.finished)
-            stay = batch.shrink(beam.done)
+            stay = batch.shrink(beam.done_rows())
             beam = beam.keep(stay)
-            state, ids = state.keep(stay), ids.view(-1, beam_size)[stay].flatten()
+            state, ids = state.keep(stay), ids.view(-1, size)[stay].flatten()
     everything.put(batch.sentences, beam.finished)
-    return history.found(everything, n_best, length_penalty)
+    return history.found(everything, options.n_best, options.length_penalty)
 
 
 def check_sizes(n_best: int, beam_size: int) -> None:
@@ -113,35 +125,23 @@ def _check_penalty_and_stop(length_penalty: float, stop: str) -> None:
         raise ConfigError(f"stop must be enough or proven, but it is {stop!r}: choose one of them")
 
 
-class _Options(NamedTuple):
-    beam_size: int
-    n_best: int
-    length_penalty: float
-    stop: Stop
-
-
-class Chosen(NamedTuple):
-    """What a step chose to live on; all (B, K)."""
-
-    ids: Tensor
-    parents: Tensor  # slot of the hypothesis that was continued
-    log_probs: Tensor  # of the item
-    rows: Tensor  # (R,) the parents as rows of the batch
-
-
 @dataclass
-class _Beam:
-    """The live hypotheses of the sentences in the batch, and the best finished ones."""
+class Beam:
+    """The live hypotheses of the sentences in the batch, and the best finished ones.
+
+    All of it stays on the device; `HostBeam` in `host.py` is the same for processors.
+    """
 
     totals: Tensor  # (B, W) log-probabilities so far; W is 1 before the first step, K after; dead: -inf
     limits: Tensor  # (B,)
     done: Tensor  # (B,) bool
     bad: Tensor  # () bool: a live hypothesis saw no finite number
     finished: Finished
-    options: _Options
+    options: Options
 
     @classmethod
-    def start(cls, limits: Tensor, options: _Options) -> _Beam:
+    def start(cls, limits: Tensor, options: Options) -> Beam:
+        """The beam before the first step."""
         count, device = len(limits), limits.device
         totals = torch.zeros((count, 1), dtype=working_dtype(device), device=device)
         return cls(
@@ -153,9 +153,9 @@ class _Beam:
             options=options,
         )
 
-    def keep(self, stay: Tensor) -> _Beam:
+    def keep(self, stay: Tensor) -> Beam:
         """The beam of the sentences that stay."""
-        return _Beam(
+        return Beam(
             totals=self.totals[stay],
             limits=self.limits[stay],
             done=self.done[stay],
@@ -163,6 +163,19 @@ class _Beam:
             finished=self.finished.select(stay),
             options=self.options,
         )
+
+    def status(self) -> tuple[bool, int]:
+        """Whether the model failed, and how many sentences are done."""
+        failed, gone = torch.stack([self.bad.long(), self.done.sum()]).tolist()
+        return bool(failed), int(gone)
+
+    def done_rows(self) -> Tensor:
+        """Which sentences are done, (B,) bool."""
+        return self.done
+
+    def empty_results(self) -> Finished:
+        """Places for the results of all sentences of the call."""
+        return Finished.empty(len(self.limits), self.options.beam_size, self.totals)
 
     def advance(self, logits: Tensor, step: int, someone_ends: bool) -> Chosen:
         """Take a step with the logits (R, V) of all hypotheses."""
@@ -192,12 +205,9 @@ class _Beam:
             self.finished.add_cut(self.totals, self.limits == step + 1, step, alpha)
         self._close(step)
         rows = (parents + torch.arange(count, device=parents.device).unsqueeze(1) * size).flatten()
-        return Chosen(
-            ids=pad_columns(items.gather(1, live), size, EOS),
-            parents=parents,
-            log_probs=pad_columns(log_probs.gather(1, live), size, 0.0),
-            rows=rows,
-        )
+        items = pad_columns(items.gather(1, live), size, EOS)
+        log_probs = pad_columns(log_probs.gather(1, live), size, 0.0)
+        return Chosen(items.flatten(), rows, (parents, items, log_probs))  # ids: (B, K) -> (R,)
 
     def _close(self, step: int) -> None:
         """Mark the sentences that are done, and let their live hypotheses die so that nothing changes any more."""

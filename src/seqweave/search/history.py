@@ -10,28 +10,30 @@ from torch import Tensor
 
 from seqweave.search.contract import Found
 from seqweave.search.finished import Finished
+from seqweave.search.host import HostFinished
 from seqweave.search.lengths import length_normalised
 from seqweave.search.steps import BatchMap
 
 Array = np.ndarray[Any, Any]
+Values = Tensor | Array
 
 
 class BeamHistory:
     """What each step chose, for the sentences which were then in the batch."""
 
     def __init__(self) -> None:
-        self._steps: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        self._steps: list[tuple[Tensor, Values, Values, Values]] = []
         self._attention: list[Tensor] = []
 
     def append(
-        self, batch: BatchMap, parents: Tensor, ids: Tensor, log_probs: Tensor, attention: Tensor | None
+        self, batch: BatchMap, parents: Values, ids: Values, log_probs: Values, attention: Tensor | None
     ) -> None:
         """Remember a step: parents, ids, log_probs (B, K); attention (R, S) of the rows that were continued."""
         self._steps.append((batch.sentences, parents, ids, log_probs))
         if attention is not None:
             self._attention.append(attention)
 
-    def found(self, finished: Finished, n_best: int, length_penalty: float) -> list[list[Found]]:
+    def found(self, finished: Finished | HostFinished, n_best: int, length_penalty: float) -> list[list[Found]]:
         """Write out the `n_best` hypotheses of each sentence."""
         scores = _array(finished.scores)[:, :n_best]  # (B, N)
         sentences, ranks = np.nonzero(scores > -np.inf)  # one entry a hypothesis, in order
@@ -98,6 +100,8 @@ class BeamHistory:
         return result
 
 
-def _array(tensor: Tensor) -> Array:
-    array: Array = tensor.cpu().numpy()
-    return array
+def _array(values: Values) -> Array:
+    if isinstance(values, Tensor):
+        array: Array = values.cpu().numpy()
+        return array
+    return values

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
 from torch import Tensor
 
 DEFAULT_RATIO = 3.0
@@ -15,7 +16,7 @@ DEFAULT_LONGEST = 512
 SLACK = 10
 """Items allowed beyond the ratio, so that short sources are not cut."""
 
-Number = TypeVar("Number", float, Tensor)
+Number = TypeVar("Number", float, Tensor, np.ndarray[Any, Any])
 
 
 def length_normalised(log_prob: Number, length: Number | int, alpha: float) -> Number:

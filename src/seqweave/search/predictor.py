@@ -24,6 +24,7 @@ from seqweave.errors import ConfigError, DataError
 from seqweave.folder import SOURCE_TOKENIZER, TARGET_TOKENIZER, WEIGHTS, check_manifest, load_weights, read_config
 from seqweave.model.build import build_model
 from seqweave.model.device import choose_device
+from seqweave.model.inference import FastSeq2Seq, prepared
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.beam import beam_search, check_sizes
 from seqweave.search.contract import Found
@@ -87,6 +88,7 @@ class Model:
     ):
         self.device = torch.device(device)
         self.network = network.to(self.device)
+        self._prepared: tuple[object, Seq2Seq | FastSeq2Seq] | None = None
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.config = config
@@ -206,17 +208,24 @@ class Model:
         """Sentences in a batch, so that the logits of a step stay below a fixed size."""
         return max(1, min(_MOST_PAIRS, _MOST_LOGITS // (beam_size * self.target_tokenizer.size)))
 
+    def _searched(self) -> Seq2Seq | FastSeq2Seq:
+        """The network with weights prepared for search, made again when the weights are others."""
+        marks = [(part.data_ptr(), part._version) for part in self.network.parameters()]
+        if self._prepared is None or self._prepared[0] != marks:
+            self._prepared = marks, prepared(self.network)
+        return self._prepared[1]
+
     def _search(
         self, sources: list[list[int]], beam_size: int, n_best: int, return_attention: bool
     ) -> list[list[Found]]:
         """Search one batch of sources."""
-        search = self.config.search
+        search, network = self.config.search, self._searched()
         source, lengths = pad_sources(sources)
         limits = max_lengths(lengths.tolist(), search.max_length_ratio, search.max_length)
         source, lengths = source.to(self.device), lengths.to(self.device)
         if beam_size == 1:
             found = greedy_search(
-                self.network,
+                network,
                 source,
                 lengths,
                 torch.tensor(limits),
@@ -225,7 +234,7 @@ class Model:
             )
             return [[one] for one in found]
         return beam_search(
-            self.network,
+            network,
             source,
             lengths,
             torch.tensor(limits),

@@ -25,8 +25,7 @@ def next_log_probs(logits: Tensor) -> Tensor:
     """
     wide = logits.dtype if logits.dtype == torch.float64 else torch.float32
     log_probs = torch.log_softmax(logits, 1, dtype=wide)
-    log_probs[:, PAD] = float("-inf")
-    log_probs[:, BOS] = float("-inf")
+    log_probs[:, PAD : BOS + 1 : BOS - PAD] = float("-inf")  # both at once
     return log_probs
 
 
