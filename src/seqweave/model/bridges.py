@@ -8,9 +8,9 @@ encoder layer stands in for those it lacks.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
+from seqweave.model.kernels.activations import faster_tanh
 from seqweave.model.state import Encoded
 
 
@@ -61,4 +61,4 @@ class DenseBridge(nn.Module):
     def forward(self, encoded: Encoded) -> tuple[Tensor, ...]:
         """Shape: each (B, E) -> each (B, H)."""
         states = self.copy(encoded)
-        return tuple(torch.tanh(linear(state)) for linear, state in zip(self.maps, states, strict=True))
+        return tuple(faster_tanh(linear(state)) for linear, state in zip(self.maps, states, strict=True))

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seqweave.model.kernels.activations import faster_tanh
+from seqweave.model.kernels.maxout import larger_of_pairs
+
 
 class PlainReadout(nn.Module):
     """The features themselves, or a linear map of them where another width is needed."""
@@ -37,7 +40,7 @@ class TanhReadout(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Shape: (..., X) -> (..., size)."""
-        return torch.tanh(self.linear(features))
+        return faster_tanh(self.linear(features))
 
 
 class MaxoutReadout(nn.Module):
@@ -51,8 +54,7 @@ class MaxoutReadout(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Shape: (..., X) -> (..., size)."""
-        pairs: Tensor = self.linear(features).unflatten(-1, (self.size, 2))  # (..., size, 2)
-        return pairs.amax(-1)  # (..., size)
+        return larger_of_pairs(self.linear(features))  # (..., size)
 
 
 class Generator(nn.Module):

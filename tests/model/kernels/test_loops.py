@@ -106,7 +106,9 @@ def test_bf16_is_as_near_to_fp64_as_looped(config: ModelConfig) -> None:
     assert sum(errors[True]) < 1.2 * sum(errors[False])
 
 
-@pytest.mark.parametrize(("cell", "attention", "place"), [*itertools.product(CELLS, ("additive", "scaled_dot"), STEPPING)])
+@pytest.mark.parametrize(
+    ("cell", "attention", "place"), [*itertools.product(CELLS, ("additive", "scaled_dot"), STEPPING)]
+)
 def test_gradients_against_finite_differences(cell: str, attention: str, place: str) -> None:
     model = small_model(case(cell, attention, place, 2)).double()
     inputs = inputs_of(model, torch.float64)

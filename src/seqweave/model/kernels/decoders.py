@@ -37,11 +37,9 @@ def before_features(
     bottom = stack.stack_layers()[0]
     word, context = bottom.weight_ih.split([embedded.shape[2], values.shape[2]], 1)  # (G, M), (G, E)
     given = _first_sums(bottom, word, embedded)  # (T, B, G)
-    mapped = functional.linear(values, context)  # (B, S, G)
     plan = Plan(bottom.cell, len(stack.layers), _scale(scorer, state), feeding=False)
-    hidden, weights = run_loop(plan, _inputs(stack, scorer, given, mapped, state))
-    weights = weights.transpose(0, 1)  # (B, T, S)
-    return hidden.transpose(0, 1), torch.bmm(weights.to(values.dtype), values), weights
+    hidden, contexts, weights = run_loop(plan, _inputs(stack, scorer, given, context, state))
+    return hidden.to(contexts.dtype).transpose(0, 1), contexts.transpose(0, 1), weights.transpose(0, 1)
 
 
 def feeding_features(
@@ -56,10 +54,9 @@ def feeding_features(
     word, fed = bottom.weight_ih.split([embedded.shape[2], feed.shape[1]], 1)  # (G, M), (G, size)
     context, hidden = readout.split([values.shape[2], stack.output_size], 1)  # (size, E), (size, H)
     given = _first_sums(bottom, word, embedded)  # (T, B, G)
-    mapped = functional.linear(values, context)  # (B, S, size)
     plan = Plan(bottom.cell, len(stack.layers), _scale(scorer, state), feeding=True)
-    inputs = _inputs(stack, scorer, given, mapped, state, hidden, fed, feed)
-    readouts, weights = run_loop(plan, inputs)
+    inputs = _inputs(stack, scorer, given, context, state, hidden, fed, feed)
+    readouts, _, weights = run_loop(plan, inputs)
     return readouts.transpose(0, 1), weights.transpose(0, 1)
 
 
@@ -67,7 +64,7 @@ def _inputs(
     stack: RecurrentStack,
     scorer: Scorer,
     given: Tensor,
-    mapped: Tensor,
+    context: Tensor,
     state: DecoderState,
     readout: Tensor | None = None,
     feed: Tensor | None = None,
@@ -85,7 +82,8 @@ def _inputs(
         _present(state.memory.mask),
         keys,
         direction,
-        mapped.to(exact),
+        _present(state.memory.values).to(exact),
+        context.to(narrow),
         None if feed is None else feed.to(narrow),
         None if first is None else first.to(exact),
         _layers(stack, given.shape[0], state, beside, exact, narrow),

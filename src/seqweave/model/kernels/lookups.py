@@ -1,11 +1,7 @@
 """Attention at one position after the other, and its derivative, written out.
 
-Mirrors `seqweave.model.attention`: scores, masked softmax, weighted mean. What is averaged may be any
-vectors, so a map of the context is taken out of the loop: W (sum of a_s h_s) = sum of a_s (W h_s), and the
-W h_s of all positions are one product before it.
-
-Gradients of keys and of what is averaged are gathered over the positions, and made in one product or sum
-at the end.
+Mirrors `seqweave.model.attention`: scores, masked softmax, context. Gradients of keys and values are gathered
+over the positions, and made in one product or sum at the end.
 """
 
 from __future__ import annotations
@@ -37,7 +33,7 @@ class ScoreSteps(Protocol):
 
 
 class DotSteps:
-    """`score = scale * (q . k)` (Luong et al. 2015, eq. 8).
+    """`score = scale * (q . k)` (Luong et al. 2015, section 3.1).
 
     Args:
         keys: Shape: (B, S, A).
@@ -118,7 +114,7 @@ class LookupSteps:
 
     Args:
         scores: the scorer.
-        values: what is averaged. Shape: (B, S, X).
+        values: encoder outputs. Shape: (B, S, E).
         mask: True at real positions. Shape: (B, S).
         steps: positions T.
     """
@@ -128,33 +124,35 @@ class LookupSteps:
         self.values = values
         self.padding = ~mask
         self.weights = values.new_empty(steps, *mask.shape)  # (T, B, S)
-        self.mean_grads = self.score_grads = self.weights
+        self.context_grads = self.score_grads = self.weights
 
     def forward(self, step: int, query: Tensor) -> Tensor:
-        """Shape: query (B, A) -> mean of the values (B, X)."""
+        """Shape: query (B, A) -> context (B, E)."""
         scores = self.scores.forward(query)  # (B, S)
         scores.masked_fill_(self.padding, torch.finfo(scores.dtype).min)
         weights = torch.softmax(scores, -1, out=self.weights[step])
         weights.masked_fill_(self.padding, 0)  # a sentence without any real position
-        return torch.bmm(weights[:, None], self.values)[:, 0]  # (B, X)
+        return torch.bmm(weights[:, None], self.values)[:, 0]  # (B, E)
 
     def start_backward(self) -> None:
         """Make room for what is gathered."""
         steps, rows, _ = self.weights.shape
-        self.mean_grads = self.values.new_empty(steps, rows, self.values.shape[2])  # (T, B, X)
+        self.context_grads = self.values.new_empty(steps, rows, self.values.shape[2])  # (T, B, E)
         self.score_grads = torch.empty_like(self.weights)  # (T, B, S)
         self.scores.start_backward()
 
-    def backward(self, step: int, mean_grad: Tensor, weights_grad: Tensor) -> Tensor:
-        """Shape: grads of the mean (B, X), and of the weights where they are used elsewhere (B, S) -> query (B, A)."""
-        grad = self.mean_grads[step].copy_(mean_grad)
-        through = torch.bmm(self.values, grad[..., None])[..., 0] + weights_grad  # (B, S)
+    def backward(self, step: int, context_grad: Tensor, weights_grad: Tensor | None) -> Tensor:
+        """Shape: grads of the context (B, E), and of the weights, if used elsewhere (B, S) -> query (B, A)."""
+        grad = self.context_grads[step].copy_(context_grad)
+        through = torch.bmm(grad[:, None], self.values.transpose(1, 2))[:, 0]  # (B, S)
+        if weights_grad is not None:
+            through += weights_grad
         weights = self.weights[step]
         bent = through.mul_(weights)
         grad = torch.addcmul(bent, weights, bent.sum(-1, keepdim=True), value=-1, out=self.score_grads[step])
         return self.scores.backward(step, grad)
 
     def memory_grads(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Gradients of values, keys and direction. Shape: (B, S, X), (B, S, A), (A,) or None."""
-        values = torch.bmm(self.weights.permute(1, 2, 0), self.mean_grads.transpose(0, 1))  # (B, S, X)
+        """Gradients of values, keys and direction. Shape: (B, S, E), (B, S, A), (A,) or None."""
+        values = torch.bmm(self.weights.permute(1, 2, 0), self.context_grads.transpose(0, 1))  # (B, S, E)
         return values, *self.scores.memory_grads(self.score_grads)

@@ -4,7 +4,7 @@ The readable twin is `looped` in `seqweave.model.decoder`, and tests hold the tw
 fast:
 
 - products which do not depend on the loop are made before it, for all positions at once (the embedding's
-  part of the gates, keys, the map of the context: see `lookups`);
+  part of the gates, keys);
 - all products with one hidden state are joined (see `stacks`);
 - gradients of weights, keys and values are one product each after the loop, not a sum over positions;
 - weights are cast to bf16 once a call;
@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from seqweave.config import Cell
-from seqweave.model.kernels.cells import fast_tanh
+from seqweave.model.kernels.activations import fast_tanh
 from seqweave.model.kernels.lookups import AdditiveSteps, DotSteps, LookupSteps
 from seqweave.model.kernels.products import Product
 from seqweave.model.kernels.stacks import LayerParts, StackSteps
@@ -58,8 +58,9 @@ class LoopInputs:
         mask: True at real source positions. Shape: (B, S).
         keys: of attention; twice the keys with additive scores. Shape: (B, S, A).
         direction: twice the direction of additive scores, else None. Shape: (A,).
-        values: encoder outputs after the map of the context, into the gates, or with feeding into the
-            readout. Shape: (B, S, G) or (B, S, size).
+        values: encoder outputs. Shape: (B, S, E).
+        context: weight from the context to the first layer's gates, or with feeding to the readout.
+            Shape: (G, E) or (size, E).
         feed: weight from the fed readout to the first layer's gates, or None. Shape: (G, size).
         first: what is fed to the first step, or None. Shape: (B, size).
         layers: see `LayerParts`. The last layer's joined weight has the rows of the recurrence, then of
@@ -71,25 +72,31 @@ class LoopInputs:
     keys: Tensor
     direction: Tensor | None
     values: Tensor
+    context: Tensor
     feed: Tensor | None
     first: Tensor | None
     layers: tuple[LayerParts, ...]
 
 
-def run_loop(plan: Plan, inputs: LoopInputs) -> tuple[Tensor, Tensor]:
-    """Shape: -> last hidden states (T, B, H), or with feeding readouts (T, B, size); weights (T, B, S)."""
+def run_loop(plan: Plan, inputs: LoopInputs) -> tuple[Tensor, Tensor, Tensor]:
+    """Run it.
+
+    Shape: -> last hidden states (T, B, H) or with feeding readouts (T, B, size), contexts (T, B, E), weights (T, B, S).
+
+    Contexts have the type of the weights, the rest that of the states.
+    """
     flat: list[Tensor | None] = [inputs.given, inputs.mask, inputs.keys, inputs.direction]
-    flat += [inputs.values, inputs.feed, inputs.first]
+    flat += [inputs.values, inputs.context, inputs.feed, inputs.first]
     for layer in inputs.layers:
         flat += [layer.joined, layer.joined_bias, layer.above, layer.above_bias, layer.dropout, *layer.state]
-    outputs: tuple[Tensor, Tensor] = _Loop.apply(plan, *flat)
+    outputs: tuple[Tensor, Tensor, Tensor] = _Loop.apply(plan, *flat)
     return outputs
 
 
 def _unflat(plan: Plan, flat: tuple[Any, ...]) -> LoopInputs:
-    size = (len(flat) - 7) // plan.layers
-    layers = [flat[7 + index * size : 7 + (index + 1) * size] for index in range(plan.layers)]
-    return LoopInputs(*flat[:7], layers=tuple(LayerParts(*layer[:5], state=tuple(layer[5:])) for layer in layers))
+    size = (len(flat) - 8) // plan.layers
+    layers = [flat[8 + index * size : 8 + (index + 1) * size] for index in range(plan.layers)]
+    return LoopInputs(*flat[:8], layers=tuple(LayerParts(*layer[:5], state=tuple(layer[5:])) for layer in layers))
 
 
 # Of the first layer's sums (T, B, G), of what is fed first (B, size) or None, of each layer's first state.
@@ -98,16 +105,26 @@ _LoopGrads = tuple[Tensor, Tensor | None, list[tuple[Tensor, ...]]]
 
 class _Loop(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, plan: Plan, *flat: Any) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, plan: Plan, *flat: Any) -> tuple[Tensor, Tensor, Tensor]:
+        ctx.set_materialize_grads(False)
         ctx.steps = _Steps(plan, _unflat(plan, flat))
         with torch.autocast(flat[0].device.type, enabled=False):
             return ctx.steps.forward()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, weights_grad: Tensor) -> tuple[Any, ...]:
-        with torch.autocast(grad.device.type, enabled=False):
-            return None, *ctx.steps.backward(grad, weights_grad)
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
+        with torch.autocast(ctx.steps.inputs.given.device.type, enabled=False):
+            return None, *ctx.steps.backward(*grads)
+
+
+@dataclass(frozen=True)
+class _OutputGrads:
+    """Gradients of outputs (T, B, H or size), contexts (T, B, E), weights (T, B, S); None: not used elsewhere."""
+
+    outputs: Tensor
+    contexts: Tensor | None
+    weights: Tensor | None
 
 
 class _Steps:
@@ -123,23 +140,28 @@ class _Steps:
             if inputs.direction is None
             else AdditiveSteps(inputs.keys, inputs.direction)
         )
+        dtype = inputs.given.dtype
         self.lookup = LookupSteps(scores, inputs.values, inputs.mask, steps)
-        self.feed = None if inputs.feed is None else Product(inputs.feed, None, steps, rows, inputs.given.dtype)
+        self.context = Product(inputs.context, None, steps, rows, dtype)
+        self.feed = None if inputs.feed is None else Product(inputs.feed, None, steps, rows, dtype)
 
-    def forward(self) -> tuple[Tensor, Tensor]:
+    def forward(self) -> tuple[Tensor, Tensor, Tensor]:
         run = self._feeding if self.plan.feeding else self._before
         self.outputs = run()  # (T, B, H) or (T, B, size)
         # Aliases: the tensors returned get this call as their history, and would keep each other alive.
-        return self.outputs.detach(), self.lookup.weights.detach()
+        return self.outputs.detach(), self.context.inputs.detach(), self.lookup.weights.detach()
 
-    def backward(self, grad: Tensor, weights_grad: Tensor) -> list[Tensor | None]:
-        self.stack.start_backward()
-        self.lookup.start_backward()
+    def backward(self, grad: Tensor | None, contexts: Tensor | None, weights: Tensor | None) -> list[Tensor | None]:
+        """From the gradients of what `forward` gave, where it was used, to those of its inputs."""
+        for part in (self.stack, self.lookup, self.context, self.feed):
+            if part is not None:
+                part.start_backward()
+        self.grads = _OutputGrads(torch.zeros_like(self.outputs) if grad is None else grad, contexts, weights)
         run = self._feeding_backward if self.plan.feeding else self._before_backward
-        given, first, states = run(grad, weights_grad)
+        given, first, states = run()
         values, keys, direction = self.lookup.memory_grads()
         feed = None if self.feed is None else self.feed.weight_grads()[0]
-        flat: list[Tensor | None] = [given, None, keys, direction, values, feed, first]
+        flat: list[Tensor | None] = [given, None, keys, direction, values, self.context.weight_grads()[0], feed, first]
         for joined, above, state in zip(self.stack.joined, self.stack.above, states, strict=True):
             flat += [*joined.weight_grads(), *((None, None) if above is None else above.weight_grads()), None, *state]
         return flat
@@ -148,23 +170,35 @@ class _Steps:
     def _additive(self) -> bool:
         return self.inputs.direction is not None
 
+    def _context(self, step: int, query: Tensor) -> Tensor:
+        """Look up, and map the context. Shape: (B, A) -> (B, G) or (B, size)."""
+        return self.context.forward(step, self.lookup.forward(step, query))
+
+    def _context_backward(self, step: int, grad: Tensor) -> Tensor:
+        """Shape: (B, G) or (B, size) -> query (B, A)."""
+        context = self.context.backward(step, grad)  # (B, E)
+        if self.grads.contexts is not None:
+            context = context + self.grads.contexts[step]
+        return self.lookup.backward(step, context, None if self.grads.weights is None else self.grads.weights[step])
+
     def _before(self) -> Tensor:
         outputs = []
         hidden = self.stack.hidden[-1]
         for step, given in enumerate(self.inputs.given):
             query = self.stack.extra(self.gates) if self._additive else hidden  # (B, A)
-            hidden = self.stack.forward(step, given + self.lookup.forward(step, query))
+            hidden = self.stack.forward(step, given + self._context(step, query))
             outputs.append(hidden)
         return torch.stack(outputs)
 
-    def _before_backward(self, grad: Tensor, weights_grad: Tensor) -> _LoopGrads:
-        sums = self.lookup.mean_grads  # the gates' sums are the mean of the values plus a constant
+    def _before_backward(self) -> _LoopGrads:
+        sums = torch.empty_like(self.inputs.given)  # (T, B, G)
         query: Tensor | None = None
-        for step in reversed(range(len(grad))):
-            arrived = grad[step] if query is None or self._additive else grad[step] + query
+        for step in reversed(range(len(sums))):
+            arrived = self.grads.outputs[step] if query is None or self._additive else self.grads.outputs[step] + query
             extra = (query,) if self._additive and query is not None else ()
             gates = self.stack.backward(step, arrived, *extra)
-            query = self.lookup.backward(step, gates, weights_grad[step])
+            sums[step] = gates
+            query = self._context_backward(step, gates)
         assert query is not None
         states = self.stack.state_grads(*((query,) if self._additive else ()))
         if not self._additive:
@@ -181,20 +215,19 @@ class _Steps:
             hidden = self.stack.forward(step, given + self.feed.forward(step, fed))
             extra = self.stack.extra(self.gates)  # (B, size + A)
             query = extra[:, size:] if self._additive else hidden
-            fed = fast_tanh(extra[:, :size] + self.lookup.forward(step, query))  # (B, size)
+            fed = fast_tanh(extra[:, :size] + self._context(step, query))  # (B, size)
             outputs.append(fed)
         return torch.stack(outputs)
 
-    def _feeding_backward(self, grad: Tensor, weights_grad: Tensor) -> _LoopGrads:
+    def _feeding_backward(self) -> _LoopGrads:
         assert self.feed is not None
-        self.feed.start_backward()
         sums = torch.empty_like(self.inputs.given)  # (T, B, G)
         fed: Tensor | None = None
-        for step in reversed(range(len(grad))):
+        for step in reversed(range(len(sums))):
             output = self.outputs[step]
-            arrived = grad[step] if fed is None else grad[step] + fed  # (B, size)
+            arrived = self.grads.outputs[step] if fed is None else self.grads.outputs[step] + fed  # (B, size)
             inner = torch.addcmul(arrived, arrived * output, output, value=-1)  # (B, size)
-            query = self.lookup.backward(step, inner, weights_grad[step])  # (B, A)
+            query = self._context_backward(step, inner)  # (B, A)
             if self._additive:
                 gates = self.stack.backward(step, output.new_zeros(1), inner, query)
             else:

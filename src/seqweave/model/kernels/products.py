@@ -48,4 +48,4 @@ class Product:
         """Gradients of weight and bias over all positions. Shape: (out, in), (out,)."""
         grads = self.grads.flatten(0, 1)  # (T * B, out)
         weight = grads.t() @ self.inputs.flatten(0, 1)  # (out, in)
-        return weight, None if self.bias is None else grads.sum(0, dtype=self.dtype).to(self.bias.dtype)
+        return weight, None if self.bias is None else grads.sum(0)  # summed in fp32, whatever the type
