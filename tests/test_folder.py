@@ -14,7 +14,15 @@ from torch import nn
 from seqweave import folder as folders
 from seqweave.config import Config, build_config, config_to_json
 from seqweave.errors import ModelFolderError
-from seqweave.folder import check_manifest, load_weights, read_config, save_weights, write_manifest
+from seqweave.folder import (
+    REQUIRED,
+    check_manifest,
+    load_weights,
+    read_config,
+    read_json,
+    save_weights,
+    write_manifest,
+)
 
 
 @pytest.fixture
@@ -214,3 +222,55 @@ def test_a_damaged_config(tmp_path: Path, content: bytes | None, message: str) -
         (tmp_path / folders.CONFIG).write_bytes(content)
     with pytest.raises(ModelFolderError, match=message):
         read_config(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 5000, "../outside", "/etc/passwd"])
+def test_a_manifest_of_odd_names_is_refused_in_a_short_sentence(tmp_path: Path, name: str) -> None:
+    content = {"format": 1, "files": {each: {} for each in (*REQUIRED, name)}}
+    (tmp_path / "MANIFEST.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ModelFolderError, match="must be as it was written") as refused:
+        check_manifest(tmp_path)
+    assert len(str(refused.value).encode("utf-8")) < 1000 + len(str(tmp_path))
+    assert "\0" not in str(refused.value)
+
+
+def test_a_loop_of_links_is_refused(tmp_path: Path) -> None:
+    content = {"format": 1, "files": {name: {} for name in REQUIRED}}
+    (tmp_path / "MANIFEST.json").write_text(json.dumps(content), encoding="utf-8")
+    (tmp_path / REQUIRED[0]).symlink_to(REQUIRED[0])
+    with pytest.raises(ModelFolderError, match=f"{REQUIRED[0]} is"):
+        check_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "1" * 10_000, "{", ""])
+def test_json_of_any_damage_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ModelFolderError, match="JSON"):
+        read_json(tmp_path / "config.json")
+    with pytest.raises(ModelFolderError, match="JSON"):
+        read_config(tmp_path)
+
+
+def test_a_config_that_contradicts_itself_is_refused_with_its_place(tmp_path: Path) -> None:
+    config = json.loads(config_to_json(Config()))
+    config["model"]["attention_position"] = "between"
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ModelFolderError, match=r"config\.json contradicts itself: model\.attention_position"):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.float64, torch.int32])
+def test_weights_of_another_type_are_refused(tmp_path: Path, kind: torch.dtype) -> None:
+    module = torch.nn.Linear(2, 3)
+    save_weights({name: tensor.to(kind) for name, tensor in module.state_dict().items()}, tmp_path / "weights")
+    with pytest.raises(ModelFolderError, match="weight must be float32, but it is"):
+        load_weights(module, tmp_path / "weights")
+
+
+def test_a_lost_manifest_is_not_an_unfinished_training(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(ModelFolderError, match="holds no model yet"):
+        check_manifest(tmp_path)
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(ModelFolderError, match=r"must have a MANIFEST\.json, but it is missing"):
+        check_manifest(tmp_path)

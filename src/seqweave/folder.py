@@ -63,7 +63,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """Read weights into a module; names and shapes must be the same on both sides.
 
     Raises:
-        ModelFolderError: when the file is missing or damaged, or a tensor is missing, unexpected or of another shape.
+        ModelFolderError: when the file is missing or damaged, or a tensor is missing, unexpected, or of another
+            shape or type.
     """
     import safetensors.torch
     from safetensors import SafetensorError
@@ -79,6 +80,12 @@ def load_weights(module: nn.Module, path: Path) -> None:
         f"{name} must have shape {tuple(tensor.shape)}, but it has {tuple(tensors[name].shape)}"
         for name, tensor in wanted.items()
         if name in tensors and tensor.shape != tensors[name].shape
+    ]
+    # Copying would round without a word.
+    problems += [
+        f"{name} must be {_type(tensor)}, but it is {_type(tensors[name])}"
+        for name, tensor in wanted.items()
+        if name in tensors and tensor.dtype != tensors[name].dtype
     ]
     if problems:
         raise ModelFolderError(
@@ -122,13 +129,21 @@ def read_config(folder: Path) -> Config:
     Raises:
         ModelFolderError: when it is missing or damaged.
     """
-    from seqweave.config import config_from_json
+    from seqweave.config import check_config, config_from_json
 
     path = folder / CONFIG
+    text = _read_text(path)
     try:
-        return config_from_json(_read_text(path), str(path))
+        config = config_from_json(text, str(path))
     except ConfigError as error:
         raise ModelFolderError(f"{error}; {_RESTORE}") from None
+    except (ValueError, RecursionError) as error:  # a number of too many digits; too many brackets
+        raise ModelFolderError(f"{path} must be JSON, but it is not ({error}): {_RESTORE}") from None
+    try:
+        check_config(config)
+    except ConfigError as error:
+        raise ModelFolderError(f"{path} contradicts itself: {error}; {_RESTORE}") from None
+    return config
 
 
 def read_json(path: Path) -> Any:
@@ -139,7 +154,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(_read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFolderError(f"{path} must be JSON, but it is not ({error}): {_RESTORE}") from None
 
 
@@ -160,6 +175,11 @@ def _manifest_files(folder: Path) -> Mapping[str, Mapping[str, Any]]:
     if not folder.is_dir():
         raise ModelFolderError(f"a model must be a folder, but {folder} is a file: give the folder it lies in")
     if not path.is_file():
+        if (folder / WEIGHTS).is_file():
+            raise ModelFolderError(
+                f"{folder} must have a {MANIFEST}, but it is missing: restore it from a copy, run the same train "
+                "command if training was stopped, or train again with --restart"
+            )
         if (folder / CHECKPOINTS).is_dir():
             raise ModelFolderError(
                 f"{folder} holds no model yet: training has not finished its first validation; "
@@ -187,9 +207,13 @@ def _manifest_files(folder: Path) -> Mapping[str, Mapping[str, Any]]:
 def _file_problem(folder: Path, name: str, expected: Mapping[str, Any]) -> str | None:
     """What is wrong with one file of the manifest, or None."""
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
-        return f"{name} lies outside of it"
-    if not path.exists():
+    try:
+        inside, there = path.resolve().is_relative_to(folder.resolve()), path.exists()
+    except (ValueError, RuntimeError, OSError):  # a NUL or half a surrogate pair; a loop of links; a name too long
+        return f"{_shown(name)} is no name of a file that can be read"
+    if not inside:
+        return f"{_shown(name)} lies outside of it"
+    if not there:
         return f"{name} is missing"
     if not path.is_file():
         return f"{name} is not a file"
@@ -209,6 +233,16 @@ def _fingerprint(path: Path) -> dict[str, Any]:
             digest.update(block)
             size += len(block)
     return {"sha256": digest.hexdigest(), "bytes": size}
+
+
+def _type(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _shown(name: str, most: int = 80) -> str:
+    """A name from a damaged manifest, fit for a message."""
+    text = name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0").replace("\n", "\\n")
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _some(problems: Sequence[str], most: int = 8) -> str:
