@@ -122,5 +122,5 @@ def test_an_empty_file_is_ok(tmp_path: Path) -> None:
 
 def test_a_missing_split_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tsv", [("a", "b")])
-    with pytest.raises(DataError, match=r"none\.tsv: must be a file of pairs, but there is no such file"):
+    with pytest.raises(DataError, match=r"none\.tsv: must be a file, but there is no such file"):
         check_data(path, splits={"dev": tmp_path / "none.tsv"})

@@ -19,6 +19,17 @@ from seqweave.errors import DataError
 
 BOM = b"\xef\xbb\xbf"
 _CHUNK_BYTES = 1 << 20
+# What a file begins with that is not text: nothing of it could be used, so it is refused as a whole.
+_FOREIGN = {
+    b"\xff\xfe\0\0": "UTF-32 text",
+    b"\0\0\xfe\xff": "UTF-32 text",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+    b"\x1f\x8b": "gzip without .gz at the end of its name",
+    b"\xfd7zXZ\0": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\x03\x04": "a zip archive (or a spreadsheet)",
+}
 # A byte order mark, `\r\n`, and one byte more which proves that a line without its newline is too long.
 _SLACK_BYTES = len(BOM) + 2 + 1
 
@@ -32,18 +43,23 @@ def check_file(path: Path) -> None:
     """Refuse a path which cannot be read again and again as a file.
 
     Raises:
-        DataError: when it is missing, a folder, a pipe or a device, or may not be read.
+        DataError: when it is missing, a folder, a pipe or a device, may not be read, or begins as something else
+            than UTF-8 text does (UTF-16, or compressed in a way that its name does not tell).
     """
     try:
         mode = path.stat().st_mode
     except OSError as error:
         raise _unreadable(path, error) from None
     if stat.S_ISDIR(mode):
-        raise DataError("must be a file of pairs, but it is a folder; name a file in it", path)
+        raise DataError("must be a file, but it is a folder; name a file in it", path)
     if not stat.S_ISREG(mode):
         raise DataError("must be a regular file, because it is read more than once; save it as a file first", path)
-    with _reading(path):
-        pass
+    with _reading(path) as file:
+        # Only the name says gzip, and an empty .gz file of 0 bytes is read as no lines.
+        head = b"" if is_gzip(path) else file.read(max(map(len, _FOREIGN)))
+    for begin, what in _FOREIGN.items():
+        if head.startswith(begin):
+            raise DataError(f"must be UTF-8 text, plain or in a .gz file, but it is {what}; convert or rename it", path)
 
 
 def read_lines(path: Path, max_bytes: int) -> Iterator[bytes | None]:
@@ -115,5 +131,5 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
 
 def _unreadable(path: Path, error: OSError) -> DataError:
     if isinstance(error, FileNotFoundError):
-        return DataError("must be a file of pairs, but there is no such file; check the path", path)
+        return DataError("must be a file, but there is no such file; check the path", path)
     return DataError(f"cannot be read ({error.strerror or error}); check the path and its permissions", path)
