@@ -51,11 +51,14 @@ def check(
 def _splits(texts: Sequence[str]) -> dict[str, Path]:
     from seqweave.errors import ConfigError
 
-    splits = {}
+    splits: dict[str, Path] = {}
     for text in texts:
         name, equals, path = text.partition("=")
         if not (name and equals and path):
             raise ConfigError(f"--split takes NAME=FILE, such as --split dev=dev.tsv, but got {text!r}")
+        if name == "data" or name in splits:
+            taken = "DATA itself" if name == "data" else splits[name]
+            raise ConfigError(f"--split names must differ, but {name!r} is already {taken}: choose another name")
         splits[name] = Path(path)
     return splits
 

@@ -58,9 +58,10 @@ def read_pairs(path: Path, target_path: Path | None, config: DataConfig) -> tupl
     reader = PairReader(path, target_path, config)
     pairs = list(reader)
     report = reader.report
+    reasons = ", ".join(f"{reason} ({len(lines):,})" for reason, lines in report.dropped.items())
     if not pairs:
-        raise DataError("there must be a usable pair, but there is none: `seqweave check` tells what is wrong", path)
-    if report.dropped:
-        reasons = ", ".join(f"{reason} ({len(lines):,})" for reason, lines in report.dropped.items())
+        found = f"none of {count(report.lines, 'line')} is usable: {reasons}" if reasons else "it is empty"
+        raise DataError(f"there must be a usable pair, but {found}; see `seqweave check`", path)
+    if reasons:
         note(f"{path}: {report.dropped_lines:,} of {count(report.lines, 'line')} left out: {reasons}")
     return [pair.source for pair in pairs], [pair.target for pair in pairs]

@@ -43,8 +43,8 @@ def demo(
     ),
     restart: Restart = False,
     device: Device = "auto",
-    steps: Annotated[int, typer.Option(hidden=True)] = SETTINGS["training.max_steps"],
-    pairs: Annotated[int, typer.Option(hidden=True)] = TRAIN_PAIRS,
+    steps: Annotated[int, typer.Option(hidden=True, min=1)] = SETTINGS["training.max_steps"],
+    pairs: Annotated[int, typer.Option(hidden=True, min=20)] = TRAIN_PAIRS,
 ) -> None:
     """Train on dates written in 18 languages until it writes them as 2021-03-03; under 90 seconds on two cores.
 

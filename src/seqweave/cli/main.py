@@ -31,6 +31,8 @@ from seqweave.errors import SeqweaveError
 
 INTERRUPTED = 130
 WRONG = 2
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # has no public name in typer
+_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
 
 class _Group(TyperGroup):
@@ -50,11 +52,15 @@ class _Group(TyperGroup):
                 raise
             print(f"seqweave: error: {_sentence(error)}", file=sys.stderr)
             raise SystemExit(WRONG) from None
+        except (MemoryError, RuntimeError) as error:  # torch's own memory errors are RuntimeErrors
+            if ctx.params.get("debug") or not _is_out_of_memory(error):
+                raise
+            print(f"seqweave: error: {_memory_sentence(error)}", file=sys.stderr)
+            raise SystemExit(WRONG) from None
 
 
 app = typer.Typer(
     cls=_Group,
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # the list of settings keeps its lines, and brackets are text
@@ -107,10 +113,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        app(args=two_dev_files(words), prog_name="seqweave")
+        code = app(args=two_dev_files(words) or ["--help"], prog_name="seqweave", standalone_mode=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    return 0
+    except _UsageError as error:
+        print(f"seqweave: error: {_usage_sentence(error)}", file=sys.stderr)
+        return WRONG
+    return (code or 0) if words else WRONG
 
 
 def two_dev_files(words: Sequence[str]) -> list[str]:
@@ -132,6 +141,24 @@ def _sentence(error: Exception) -> str:
         place = "" if error.filename is None else f"{error.filename}: "
         return f"{place}{error.strerror}; check the path, its permissions and the free space"
     return str(error)
+
+
+def _usage_sentence(error: Any) -> str:
+    message = error.format_message().rstrip(".")
+    command = error.ctx.command_path if error.ctx else "seqweave"
+    return f"{message[:1].lower()}{message[1:]} (see `{command} --help`)"
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(text in str(error).lower() for text in _NO_MEMORY)
+
+
+def _memory_sentence(error: Exception) -> str:
+    what = str(error).split("\n")[0].split(". ")[0] or "memory ran out"
+    return (
+        f"the computation must fit into memory, but it does not ({what}): lower the model's sizes, "
+        "training.batch_tokens or --beam-size, or choose another --device; what was saved is kept"
+    )
 
 
 def _silence_stdout() -> None:

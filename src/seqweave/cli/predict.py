@@ -21,7 +21,7 @@ CHUNK = 1000  # lines decoded and printed at once
 def predict(
     folder: Folder,
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="One source a line; stdin when left out.")
+        Path | None, typer.Argument(metavar="[FILE]", help="One source a line; stdin when left out, or -.")
     ] = None,
     beam_size: BeamSize = None,
     n_best: Annotated[
@@ -37,10 +37,12 @@ def predict(
     from seqweave.data.readers import read_sources
     from seqweave.search.predictor import load
 
+    if file == Path("-") and not file.exists():
+        file = None
+    lines = read_sources(file)
     model = load(folder, device)
     if beam_size is None:
         beam_size = max(n_best, model.config.search.beam_size)
-    lines = read_sources(file)
     at_once = 1 if file is None and sys.stdin.isatty() else CHUNK
     number = 0
     for texts in _chunks(lines, at_once):

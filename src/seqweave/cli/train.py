@@ -52,12 +52,14 @@ def train(
     Ctrl-C saves; the same command goes on.
 
     Example: seqweave train words.tsv -o model --preset tiny --set model.cell=gru
+
+    On several processes or GPUs: torchrun --nproc-per-node 2 -m seqweave.cli.main train words.tsv -o model
     """
     from seqweave.cli.progress import TrainingView
     from seqweave.training.run import train as run
 
-    settings = [f"data.source.units={source_units}"] if source_units else []
-    settings += [f"data.target.units={target_units}"] if target_units else []
+    settings = [f"data.source.units={source_units}"] if source_units is not None else []
+    settings += [f"data.target.units={target_units}"] if target_units is not None else []
     view = TrainingView()
     try:
         result = run(

@@ -140,6 +140,8 @@ def read_sources(path: Path | None) -> Iterator[str]:
         DataError: when the file cannot be read, or a line has more than `MAX_PREDICT_LINE_BYTES` bytes.
     """
     if path is None:
+        if sys.stdin is None:  # closed by whoever started this process
+            raise DataError("there must be text on stdin, but it is closed: name a file, or pipe text in")
         place, lines = Path("<stdin>"), split_lines(sys.stdin.buffer, MAX_PREDICT_LINE_BYTES)
     else:
         check_file(path)
