@@ -141,5 +141,6 @@ def _print_figures(found: list[Links], gold: list[Gold], json: bool) -> None:
     print(f"precision  {figures.precision:5.1f}")
     print(f"recall     {figures.recall:5.1f}")
     print(
-        f"{count(figures.pairs, 'pair')}, {count(figures.links, 'link')}; gold: {figures.sure:,} sure of {figures.possible:,}"
+    right = f"{figures.sure:,} sure, {figures.possible - figures.sure:,} more possible"
+    print(f"{count(figures.pairs, 'pair')}, {count(figures.links, 'link')}; gold: {right}")
     )

@@ -1,8 +1,8 @@
 """Run a network and keep what happens inside.
 
 The recording is done on a copy of the modules which shares every parameter with the original: nothing
-is hung on the network itself, so others may use it at the same time. The decoder goes through
-`Seq2Seq.step`, one item after the other, whatever faster ways it has.
+is hung on the network itself, so others may use it at the same time. The decoder takes one `step` an
+item, whatever faster ways it has.
 """
 
 from __future__ import annotations
@@ -87,38 +87,34 @@ def record_encoder(network: Seq2Seq, source: Tensor) -> tuple[Encoded, Encoder]:
 def record_steps(network: Seq2Seq, encoded: Encoded, ids: Sequence[int]) -> Recording:
     """Feed `<bos>` and all but the last of `ids` (T of them), one a step, to the decoder of one sentence."""
     twin = recording_copy(network)
-    decoder = twin.decoder
-    assert isinstance(decoder, nn.Module)
+    decoder: Any = twin.decoder
     layers = _kept_steps(decoder)
     scores: list[Tensor] = []
-    readouts: list[Tensor] = []
     scorer = getattr(decoder, "scorer", None)
     if isinstance(scorer, nn.Module):
         scorer.register_forward_hook(lambda module, given, result: scores.append(result[0, 0]))  # (G, Q, S) -> (S,)
-    twin.generator.register_forward_pre_hook(lambda module, given: readouts.append(given[0][0]))  # (R, size)
     fed = torch.tensor([BOS, *ids[:-1]], device=encoded.outputs.device)  # (T,)
-    state = twin.start(encoded)
-    logits, weights = [], []
-    for item in fed.split(1):
-        output = twin.step(item, state, return_attention=True)
-        state = output.state
-        logits.append(output.logits[0])
-        if output.attention is not None:
-            weights.append(output.attention[0])
     embedded = twin.target_embedding(fed[None])  # (1, T, M)
+    state = twin.start(encoded)
+    readouts, weights = [], []
+    for item in embedded[0].split(1):
+        readout, state, row = decoder.step(item, state, True)  # as in `Seq2Seq.step`, but for the generator
+        readouts.append(readout[0])
+        weights += [] if row is None else [row[0]]
+    readout = torch.stack(readouts)  # (T, size)
     attention = _matrices(weights, scores)
     self_attention: list[Attention] = []
     if isinstance(decoder, TransformerDecoder):
         own, cross = decoder.attention(embedded, twin.start(encoded))  # (1, L, N, T, T), (1, L, N, T, S)
         attention, self_attention = _by_head(cross[0]), _by_head(own[0])
     return Recording(
-        logits=torch.stack(logits),  # (T, V)
+        logits=twin._logits(readout),  # (T, V): all at once is much quicker than one by one
         embedding_norms=to_array(embedded[0].norm(dim=-1)),
         layers=[_decoder_layer(layer, calls) for layer, calls in layers.items()],
         attention=attention,
         self_attention=self_attention,
         context=_contexts(weights, state),
-        readout=to_array(torch.stack(readouts)),
+        readout=to_array(readout),
     )
 
 
