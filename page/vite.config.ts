@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vite";
-import { sourcesHash } from "./sources";
+import { sourcesHash } from "./sources.ts";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
 
@@ -46,5 +46,5 @@ export default defineConfig({
     assetsInlineLimit: 1_000_000,
     cssCodeSplit: false,
   },
-  test: { include: ["tests/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false },
+  test: { include: ["tests/**/*.test.ts"], testTimeout: 300_000, hookTimeout: 120_000, fileParallelism: false },
 } as Parameters<typeof defineConfig>[0]);

@@ -83,7 +83,7 @@ const TEXTS = {
   ],
   what_ribbons: [
     "A ribbon ties an output item to each source item it looked at; its width is the attention weight. The bars show how much each source item was looked at in all: far below one it may have been dropped, far above one it may be repeated.",
-    "리본은 출력 항목과 그 항목이 본 원문 항목을 잇고, 너비가 어텐션 가중치입니다. 막대는 원문 항목을 모두 얼마나 보았는지를 나타냅니다. 1보다 많이 작으면 빠뜨렸을 수 있고, 많이 크면 되풀이했을 수 있습니다.",
+    "리본은 출력 항목과 그 항목이 본 원문 항목을 잇고, 너비가 어텐션 가중치입니다. 막대는 원문 항목을 모두 얼마나 보았는지를 나타내며, 1보다 많이 작으면 빠뜨렸을 수 있고, 많이 크면 되풀이했을 수 있습니다.",
   ],
   what_topk: [
     "Each column is one step, with the likeliest items from top to bottom and the one taken framed. The curve is the entropy: low where the model is sure, high where it hesitates.",
@@ -91,7 +91,7 @@ const TEXTS = {
   ],
   what_beam: [
     "The search keeps the best few beginnings at each step and continues all of them; a branch ends where it finished or where others were better. The thick path is the output, chosen by its length-normalised score.",
-    "탐색은 단계마다 가장 좋은 몇 개의 앞부분만 남겨 모두 이어 갑니다. 가지는 문장이 끝났거나 다른 것이 더 나은 곳에서 끝납니다. 굵은 길이 길이로 정규화한 점수로 뽑힌 출력입니다.",
+    "탐색은 단계마다 가장 좋은 몇 개의 앞부분만 남겨 모두 이어 갑니다. 가지는 문장이 끝났거나 다른 것이 더 나은 곳에서 끝나며, 굵은 길이 길이로 정규화한 점수로 뽑힌 출력입니다.",
   ],
   what_states: [
     "Each point is the state after one item, drawn on the two directions in which the states differ most; the line is the order of time. The matrices show which states point the same way, and the curves how long they are.",
@@ -115,7 +115,7 @@ const TEXTS = {
   ],
   what_corpus: [
     "Each row is one sentence of an evaluation; sort by a column to find what goes wrong. The chart shows quality against length, with 95 % intervals (bootstrap).",
-    "행 하나가 평가 문장 하나입니다. 열로 정렬해 무엇이 잘못되는지 찾아보세요. 그림은 길이에 따른 품질을 95 % 구간(부트스트랩)과 함께 보여 줍니다.",
+    "행 하나가 평가 문장 하나입니다. 열로 정렬하면 무엇이 잘못되는지 찾기 쉽고, 그림은 길이에 따른 품질을 95 % 구간(부트스트랩)과 함께 보여 줍니다.",
   ],
 
   play: ["Play", "재생"],
@@ -180,6 +180,7 @@ const TEXTS = {
   repeated: ["looked at often", "여러 번 봄"],
   dropped_count: ["{n} hardly looked at", "거의 보지 않은 것 {n}개"],
   repeated_count: ["{n} looked at often", "여러 번 본 것 {n}개"],
+  no_links: ["No weight reaches the threshold; the largest is {most}.", "문턱값에 이르는 가중치가 없습니다. 가장 큰 것은 {most}입니다."],
   shown_steps: ["steps {a} to {b} of {all}", "{all}단계 중 {a}–{b}"],
   chosen: ["taken", "고른 것"],
   likeliest: ["likeliest", "가장 유력"],

@@ -83,11 +83,20 @@ export function sentenceStrips(page: Page): Strips {
     });
   }
 
+  /** Scroll a strip, and nothing else, to the chip. */
+  function bring(row: HTMLElement, chip: HTMLElement | undefined): void {
+    if (!chip || row.scrollHeight <= row.clientHeight) return;
+    const top = chip.offsetTop - row.offsetTop;
+    if (top < row.scrollTop || top + chip.offsetHeight > row.scrollTop + row.clientHeight) row.scrollTop = top - 4;
+  }
+
   function update(): void {
     const step = stepNow(page);
     const at = sourceNow(page);
     source.chips.forEach((chip, place) => chip.classList.toggle("now", place === at));
     output.chips.forEach((chip, place) => chip.classList.toggle("now", place === step));
+    if (store.state.hoverStep === null) bring(output.row, output.chips[step]);
+    if (store.state.hoverSource === null && at !== null) bring(source.row, source.chips[at]);
     if (!weights) return;
     shade(source.chips, weights.row(step));
     shade(output.chips, at === null ? null : weights.column(at));

@@ -100,7 +100,7 @@ function tipOf(page: Page, beam: Beam, node: number): (string | [string, string]
   ];
 }
 
-function draw(page: Page, beam: Beam, pruned: string): { svg: SVGSVGElement; column: number; mark(step: number): void } {
+function draw(page: Page, beam: Beam, pruned: string): { svg: SVGSVGElement; column: number; key: SVGGElement; mark(step: number): void } {
   const shown = chosenNodes(beam, pruned, Math.min(page.store.state.step, page.trace.steps.tokens.length - 1));
   const reference = referenceNodes(page, beam);
   if (pruned !== "none" && shown.size < MOST_NODES) for (const node of reference) shown.add(node);
@@ -162,12 +162,14 @@ function draw(page: Page, beam: Beam, pruned: string): { svg: SVGSVGElement; col
   }
   const legend: [string, string][] = [["alive", t("status_alive")], ["finished", `✓ ${t("status_finished")}`], ["pruned", `× ${t("status_pruned")}`], ["best", t("best")]];
   if (page.trace.forced) legend.push(["reference", t("on_reference")]);
+  const key = s("g");
+  svg.append(key);
   legend.forEach(([kind, text], at) =>
-    svg.append(
+    key.append(
       s("g", { class: `node ${kind}` }, s("rect", { x: 10 + at * 140, y: height - 24, width: 20, height: 14, rx: kind === "finished" ? 7 : 3 }), s("text", { x: 36 + at * 140, y: height - 13, "font-size": 12 }, text)),
     ),
   );
-  return { svg, column, mark: (step) => band.setAttribute("x", String(62 + step * column - 12)) };
+  return { svg, column, key, mark: (step) => band.setAttribute("x", String(62 + step * column - 12)) };
 }
 
 function textOf(page: Page, beam: Beam, node: number): string {
@@ -190,11 +192,12 @@ function mount(box: HTMLElement, page: Page): Mounted {
       "tbody",
       {},
       ...beam.ranking.map((node, at) =>
-        h("tr", {}, h("td", {}, String(at + 1)), h("td", { dir: "auto" }, textOf(page, beam, node)), h("td", { class: "number" }, show(beam.scores[node])), h("td", { class: "number" }, show(beam.totals[node]))),
+        h("tr", {}, h("td", {}, String(at + 1)), h("td", { dir: "auto" }, h("div", { class: "text" }, textOf(page, beam, node))), h("td", { class: "number" }, show(beam.scores[node])), h("td", { class: "number" }, show(beam.totals[node]))),
       ),
     ),
   );
   const holder = scrolled(drawn.svg);
+  holder.addEventListener("scroll", () => drawn.key.setAttribute("transform", `translate(${holder.scrollLeft} 0)`)); // stays in sight
   box.append(
     h(
       "div",

@@ -110,7 +110,7 @@ function mount(box: HTMLElement, page: Page): Mounted {
   const more = h("button", { id: "more", onclick: () => fill(shown + AT_ONCE) });
   const note = h("p", { class: "note", role: "status" });
   const count = h("span", { class: "note" });
-  const find = h("input", { type: "text", id: "find", value: store.option("find", ""), oninput: () => fill(AT_ONCE), onchange: () => store.setOption("find", find.value) });
+  const find = h("input", { type: "text", id: "find", oninput: () => fill(AT_ONCE) });
   let shown = AT_ONCE;
 
   const sorted = [...rows];

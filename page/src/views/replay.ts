@@ -1,6 +1,6 @@
 // Replay: the sentence goes through the model, moment by moment.
 import { figure, h, s } from "../dom";
-import { css, diverging, hideTip, sequential, showTip, tokenText } from "../draw";
+import { css, diverging, hideTip, measure, sequential, showTip, tokenText } from "../draw";
 import { t } from "../i18n";
 import { labelOf } from "../labels";
 import { argmax, extent, norm, percent, pooled, show, weighted } from "../numbers";
@@ -50,6 +50,8 @@ class Scene {
   private readonly stateSize: number;
   private readonly decoderSize: number;
   private readonly contextSize: number;
+  /** labels of the source stand upright when one is too wide */
+  private turned = false;
 
   constructor(page: Page) {
     this.page = page;
@@ -83,27 +85,53 @@ class Scene {
       if (moment.kind === "read" || moment.kind === "bridge") return false;
       return STEP_KINDS.indexOf(moment.kind) >= STEP_KINDS.indexOf(kind);
     };
+    this.turned = this.page.trace.source.tokens.slice(start, end).some((token) => measure(labelOf(token.text), 13) > pitch - 2);
     const parts: (Node | null)[] = [this.names(moment)];
     for (let at = start; at < end; at++) parts.push(this.item(at, x(at), pitch, moment));
     if (start > 0) parts.push(s("text", { x: LEFT - 4, y: Y.tokens, "text-anchor": "end", class: "muted" }, "…"));
     if (end < this.page.trace.source.tokens.length) parts.push(s("text", { x: x(end - 1) + pitch / 2 + 4, y: Y.tokens, class: "muted" }, "…"));
     parts.push(this.bridge(moment, x(end - 1) + pitch / 2));
-    if (moment.kind !== "read") parts.push(this.decoder(moment));
+    if (moment.kind !== "read") parts.push(this.decoder(moment), this.soFar(moment));
     if (this.weights && after("query")) parts.push(this.attention(moment, start, end, x, pitch, after));
     if (!this.weights && moment.kind !== "read") parts.push(this.fixedContext(moment, x(end - 1) + pitch / 2));
     if (moment.kind === "top") parts.push(this.distribution(moment));
     this.svg.replaceChildren(...parts.filter((part): part is Node => part !== null));
   }
 
+  /** The items that are out already. */
+  private soFar(moment: Moment): SVGGElement {
+    const done = moment.kind === "bridge" ? 0 : moment.at + Number(moment.kind === "top");
+    const group = s("g", {}, s("text", { x: 430, y: HEIGHT - 8, class: "small muted" }, `${t("output")}:`));
+    let x = 430 + measure(`${t("output")}:`, 11) + 12;
+    let first = done;
+    for (let room = WIDTH - x - 30; first > 0; first--) {
+      room -= measure(labelOf(this.steps.tokens[first - 1].text), 13) + 9;
+      if (room < 0) break;
+    }
+    for (let at = first; at < done; at++) {
+      group.append(tokenText(this.steps.tokens[at].text, { x, y: HEIGHT - 8, class: at === moment.at ? "target strong" : "target" }));
+      x += measure(labelOf(this.steps.tokens[at].text), 13) + 9;
+    }
+    return group;
+  }
+
   private names(moment: Moment): SVGGElement {
     const name = (y: number, text: string, on = true): SVGTextElement =>
       s("text", { x: 0, y, class: `small muted${on ? "" : " dim"}` }, text);
-    const group = s("g", {}, name(Y.tokens, t("source")), name(Y.states + STATE_HEIGHT / 2, `${t("encoder")}:`), name(Y.states + STATE_HEIGHT / 2 + 15, t("states")));
+    const group = s("g", {}, name(Y.tokens, t("source")), name(Y.states + STATE_HEIGHT / 2 - 3, `${t("encoder")}:`), name(Y.states + STATE_HEIGHT / 2 + 12, t("states")));
     if (this.weights) {
       const at = moment.kind === "read" || moment.kind === "bridge" ? -1 : STEP_KINDS.indexOf(moment.kind);
       group.append(name(Y.scores + 18, t("scores"), at >= 1), name(Y.weights + 26, t("weights"), at >= 2), name(Y.context + 14, t("context"), at >= 3));
     }
+    if (this.page.trace.encoder.directions === 2) {
+      group.append(name(Y.states + 12, `${t("forward")} →`), name(Y.states + STATE_HEIGHT - 4, `← ${t("backward")}`));
+    }
     group.append(s("text", { x: 0, y: HEIGHT - 8, class: "small muted" }, t("pooled")));
+    const colour = diverging(1);
+    ["−", "0", "+"].forEach((sign, at) => {
+      const x = 250 + at * 34;
+      group.append(s("rect", { x, y: HEIGHT - 18, width: 12, height: 12, style: `fill:${css(colour((at - 1) * 0.7))};stroke:var(--line)` }), s("text", { x: x + 16, y: HEIGHT - 8, class: "small muted" }, sign));
+    });
     return group;
   }
 
@@ -130,7 +158,7 @@ class Scene {
     const order = reversed ? last - at : at; // when the forward direction comes by
     const there = [!reading || order <= moment.at, !reading || last - order <= moment.at];
     const now = reading && order === moment.at;
-    const width = Math.min(44, pitch - 4);
+    const width = Math.min(44, pitch * 0.74);
     const values = trace.encoder.outputs.row(at);
     const group = s("g", {
       class: "pointer",
@@ -168,8 +196,10 @@ class Scene {
       }
     });
     const low = this.embeddingBar(at, x, width);
-    const tokenSize = pitch < 18 ? 9 : 13;
-    const text = tokenText(trace.source.tokens[at].text, { x, y: Y.tokens, "text-anchor": "middle", class: there[0] ? "source strong" : "muted" }, pitch - 2, tokenSize);
+    const kind = there[0] ? "source strong" : "muted";
+    const token = trace.source.tokens[at].text;
+    const turned = { x: x + 4, y: Y.tokens - 8, "text-anchor": "end", transform: `rotate(-90 ${x + 4} ${Y.tokens - 8})`, class: kind };
+    const text = this.turned ? tokenText(token, turned, 48, 11) : tokenText(token, { x, y: Y.tokens, "text-anchor": "middle", class: kind }, pitch - 2);
     group.append(low, text);
     return group;
   }
@@ -187,7 +217,7 @@ class Scene {
     const values = trace.bridge.states[trace.bridge.states.length - 1];
     const y = Y.states + STATE_HEIGHT / 2;
     const group = s("g", { class: moment.kind === "bridge" ? "" : "dim" });
-    if (!zero) group.append(s("path", { d: `M${edge} ${y}H${RIGHT - 34}`, class: "flow", "stroke-width": 4 }));
+    if (!zero) group.append(s("path", { d: `M${edge} ${y}H${RIGHT - 42}`, class: "flow", "stroke-width": 4 }), s("path", { d: `M${RIGHT - 44} ${y - 7}l12 7l-12 7z`, class: "fill-target" }));
     if (values) group.append(this.strip(values, RIGHT - 30, Y.states, 26, STATE_HEIGHT, this.decoderSize));
     group.append(s("text", { x: RIGHT - 17, y: Y.states - 8, "text-anchor": "middle", class: "small muted" }, t("initial_state")));
     return group;
@@ -220,6 +250,7 @@ class Scene {
       this.strip(values, x, Y.states, 34, STATE_HEIGHT, this.decoderSize),
       s("text", { x: x + 17, y: Y.states - 8, "text-anchor": "middle", class: "small" }, `${t("state")} ${at}`),
       s("path", { d: `M${x + 17} ${Y.tokens - 20}V${Y.states + STATE_HEIGHT}`, class: "line target" }),
+      s("path", { d: `M${x + 12} ${Y.states + STATE_HEIGHT + 8}l5 -8l5 8z`, class: "fill-target" }),
       tokenText(before, { x: x + 17, y: Y.tokens, "text-anchor": "middle", class: "target strong" }, 120),
       s("text", { x: x + 17, y: Y.tokens + 17, "text-anchor": "middle", class: "small muted" }, t("reads")),
     );
@@ -237,7 +268,7 @@ class Scene {
     const { trace } = this.page;
     const weights = this.weights!.row(moment.at);
     const scores = this.steps.attention.length === 1 ? this.steps.attention[0].scores : null;
-    const width = Math.min(44, pitch - 4);
+    const width = Math.min(44, pitch * 0.74);
     const group = s("g");
     const asks = RIGHT + (positionOf(this.page) === "old" ? 9 : 87);
     if (moment.kind === "query" || moment.kind === "scores") {
@@ -300,7 +331,7 @@ class Scene {
     for (let at = start; at < end; at++) {
       const height = 3 + (28 * (scores[at] - low)) / span;
       group.append(s("rect", { x: x(at) - width / 2, y: Y.scores + 26 - height, width, height, class: "fill-source" }));
-      if (width > 24) group.append(s("text", { x: x(at), y: Y.scores + 22 - height, "text-anchor": "middle", class: "small" }, show(scores[at])));
+      if (width > 19) group.append(s("text", { x: x(at), y: Y.scores + 22 - height, "text-anchor": "middle", class: "small" }, scores[at].toFixed(Math.abs(scores[at]) < 10 ? 1 : 0)));
     }
     return group;
   }
@@ -326,7 +357,8 @@ class Scene {
     return s(
       "g",
       {},
-      s("path", { d: `M${LEFT + 362} ${Y.context + 11}H${x + 60}`, class: "flow", "stroke-width": 3 }),
+      s("path", { d: `M${LEFT + 362} ${Y.context + 11}H${x + 50}`, class: "flow", "stroke-width": 3 }),
+      s("path", { d: `M${x + 50} ${Y.context + 5}l10 6l-10 6z`, class: "fill-target" }),
       s("path", { d: `M${x} ${Y.states - 20}V${Y.context + 12}`, class: "flow", "stroke-width": 3 }),
       s("circle", { cx: x, cy: Y.context + 11, r: 9, class: "fill-target" }),
       s("text", { x, y: Y.context + 16, "text-anchor": "middle", style: "fill: var(--paper)" }, "⊕"),

@@ -3,7 +3,7 @@ import { figure, h, s } from "../dom";
 import { css, fitted, hideTip, measure, scrolled, sequential, showTip } from "../draw";
 import { t } from "../i18n";
 import { isRightToLeft, labelOf } from "../labels";
-import { argmax, percent, show } from "../numbers";
+import { argmax, extent, percent, show } from "../numbers";
 import { sourceNow, stepNow, stepsOf, weightsOf, type Mounted, type Page, type View } from "../page";
 import type { Matrix, Token } from "../trace";
 import { runChoice } from "./matrix";
@@ -49,8 +49,8 @@ function mount(box: HTMLElement, page: Page): Mounted {
   const sourceTokens = trace.source.tokens;
   const coverage = coverageOf(weights);
   const outputText = steps === trace.steps ? trace.output.text : (trace.target?.text ?? "");
-  let above = spots(sourceTokens, isRightToLeft(trace.source.text), 900);
-  let below = spots(steps.tokens, isRightToLeft(outputText), 900);
+  let above = spots(sourceTokens, isRightToLeft(trace.source.text), 1100);
+  let below = spots(steps.tokens, isRightToLeft(outputText), 1100);
   const width = Math.max(above.width, below.width);
   above = spots(sourceTokens, isRightToLeft(trace.source.text), width);
   below = spots(steps.tokens, isRightToLeft(outputText), width);
@@ -176,6 +176,7 @@ function mount(box: HTMLElement, page: Page): Mounted {
       trace.forced ? runChoice(page) : null,
       h("span", { class: "note" }, `▽ ${t("dropped_count", { n: few })} · △ ${t("repeated_count", { n: many })}`),
     ),
+    ribbons.length ? "" : h("p", { class: "note" }, t("no_links", { most: show(extent(weights.data)[1]) })),
     scrolled(svg),
   );
   return {
