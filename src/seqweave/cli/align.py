@@ -140,7 +140,5 @@ def _print_figures(found: list[Links], gold: list[Gold], json: bool) -> None:
     print(f"AER        {figures.aer:5.1f}  [{low:.1f}, {high:.1f}]")
     print(f"precision  {figures.precision:5.1f}")
     print(f"recall     {figures.recall:5.1f}")
-    print(
     right = f"{figures.sure:,} sure, {figures.possible - figures.sure:,} more possible"
     print(f"{count(figures.pairs, 'pair')}, {count(figures.links, 'link')}; gold: {right}")
-    )
