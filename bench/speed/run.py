@@ -125,15 +125,21 @@ def train(options: argparse.Namespace, work: str, peers: list[str]) -> None:
 
 def make_models(options: argparse.Namespace, root: Path, work: str, peers: list[str]) -> None:
     """Models for decoding: ours anew each time, because the code changes; the peers' where they are missing."""
-    missing = [
-        name
-        for name in peers
-        if name != NEVER_TRAINED and (options.retrain or not (root / "models" / f"{name}-{work}").is_dir())
-    ]
     steps = options.steps if options.smoke else MODEL_STEPS
+    # A smoke run leaves models of a few steps, which no measurement should take.
+    stamps = {name: root / "models" / f"{name}-{work}.steps" for name in peers if name != NEVER_TRAINED}
+    missing = [name for name, stamp in stamps.items() if options.retrain or not is_trained(stamp, steps)]
     how = ["--save", "--rounds", "1", "--steps", str(steps), "--warmup", "0", "--lr", str(MODEL_RATE)]
     how += ["--results", str(options.output / "models")]
     call_runner(options, "train", work, options.variants or DECODED, missing, *how)
+    for name in missing:
+        if (root / "models" / f"{name}-{work}").is_dir():
+            stamps[name].write_text(str(steps), encoding="utf-8")
+
+
+def is_trained(stamp: Path, steps: int) -> bool:
+    """Whether the model that a stamp stands beside was trained for at least so many steps."""
+    return stamp.is_file() and int(stamp.read_text(encoding="utf-8")) >= steps
 
 
 def decode(options: argparse.Namespace, work: str, peers: list[str]) -> None:
