@@ -59,7 +59,7 @@ class SequenceDropout(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Shape: (B, T, X) -> (B, T, X)."""
-        factors = self.factors(*values.shape, like=values)
+        factors = self.factors(values.shape[0], values.shape[1], values.shape[2], values)
         return values if factors is None else values * factors
 
     def factors(self, rows: int, steps: int, size: int, like: Tensor) -> Tensor | None:

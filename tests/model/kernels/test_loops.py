@@ -12,8 +12,9 @@ from torch.autograd import gradcheck
 
 from architectures import ATTENTIONS, CELLS, PLACES, SMALL, small_batch, small_model
 from seqweave.config import ModelConfig
-from seqweave.model.decoder import looped
+from seqweave.model.decoder import AfterDecoder, BeforeDecoder, looped
 from seqweave.model.kernels.decoders import loop_applies
+from seqweave.model.recurrent import SequenceDropout
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState, Encoded
 
@@ -34,6 +35,11 @@ CASES["gru-dot-feeding-3"] = case("gru", "dot", "feeding", 3)
 cases = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
 
 
+def stepping(model: Seq2Seq) -> BeforeDecoder | AfterDecoder:
+    assert isinstance(model.decoder, BeforeDecoder | AfterDecoder)
+    return model.decoder
+
+
 def inputs_of(model: Seq2Seq, dtype: torch.dtype) -> dict[str, Tensor]:
     """What enters a decoder, as leaves; one of the sentences is empty."""
     generator = torch.Generator().manual_seed(4)
@@ -42,7 +48,7 @@ def inputs_of(model: Seq2Seq, dtype: torch.dtype) -> dict[str, Tensor]:
         return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype).requires_grad_()
 
     state = model.start(model.encode(*small_batch()[:2]))
-    inputs = {"embedded": random(4, 6, model.target_embedding.size), "outputs": random(4, 7, 6)}
+    inputs = {"embedded": random(4, 6, SMALL["embedding_size"]), "outputs": random(4, 7, 6)}
     if state.feed is not None:
         inputs["feed"] = random(*state.feed.shape)
     return inputs | {f"state {index}": random(*part.shape) for index, part in enumerate(state.recurrent)}
@@ -61,7 +67,7 @@ def results(model: Seq2Seq, inputs: dict[str, Tensor], fast: bool, bf16: bool = 
         leaf.grad = None
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         state = state_of(model, inputs)
-        assert loop_applies(model.decoder.stack, model.decoder.scorer, inputs["embedded"], state)
+        assert loop_applies(stepping(model).stack, stepping(model).scorer, inputs["embedded"], state)
         run = model.decoder if fast else lambda *arguments: looped(model.decoder, *arguments)
         readout, weights = run(inputs["embedded"], state)
     assert weights is not None
@@ -71,7 +77,7 @@ def results(model: Seq2Seq, inputs: dict[str, Tensor], fast: bool, bf16: bool = 
         direction = torch.randn(values.shape, generator=generator, dtype=torch.float64).to(values.dtype)
         (values * direction).sum().backward(retain_graph=True)
     found = {"readout": readout.detach(), "weights": weights.detach()}
-    for name, leaf in (*inputs.items(), *model.decoder.named_parameters()):
+    for name, leaf in (*inputs.items(), *stepping(model).named_parameters()):
         assert leaf.grad is not None, name
         found[f"gradient of {name}"] = leaf.grad
     return found
@@ -89,21 +95,24 @@ def test_equals_looped(config: ModelConfig, dtype: torch.dtype, tolerance: float
     assert not expected["weights"][2].any()
 
 
-@cases
-def test_bf16_is_as_near_to_fp64_as_looped(config: ModelConfig) -> None:
-    # Root mean square errors relative to the size of what is compared; the models are small and their
-    # weights large, so errors here are above those of real ones.
-    model = small_model(config)
-    inputs = inputs_of(model, torch.float32)
+@pytest.mark.parametrize("place", STEPPING)
+def test_bf16_is_as_near_to_fp64_as_looped(place: str) -> None:
+    # Root mean square errors, relative to the size of what is compared, of readouts, weights and all gradients
+    # over cells, scorers and layers. The models are small and their weights large, and the choice of a maxout
+    # may turn over, so single errors scatter: medians.
     errors: dict[bool, list[float]] = {False: [], True: []}
-    double = small_model(config).double()
-    exact = results(double, {name: leaf.detach().double().requires_grad_() for name, leaf in inputs.items()}, True)
-    for fast in errors:
-        for name, values in results(model, inputs, fast, bf16=True).items():
-            difference = (values.double() - exact[name]).square().mean().sqrt()
-            errors[fast].append(float(difference / exact[name].square().mean().sqrt().clamp(min=1e-3)))
-    assert max(errors[True]) < 0.1
-    assert sum(errors[True]) < 1.2 * sum(errors[False])
+    for config in (config for name, config in CASES.items() if place in name):
+        model = small_model(config)
+        inputs = inputs_of(model, torch.float32)
+        leaves = {name: leaf.detach().double().requires_grad_() for name, leaf in inputs.items()}
+        exact = results(small_model(config).double(), leaves, fast=True)
+        for fast in errors:
+            for name, values in results(model, inputs, fast, bf16=True).items():
+                error = (values.double() - exact[name]).square().mean().sqrt()
+                errors[fast].append(float(error / exact[name].square().mean().sqrt().clamp(min=1e-3)))
+    medians = {fast: sorted(found)[len(found) // 2] for fast, found in errors.items()}
+    assert medians[True] < 0.02
+    assert medians[True] < 1.1 * medians[False]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +122,7 @@ def test_gradients_against_finite_differences(cell: str, attention: str, place: 
     model = small_model(case(cell, attention, place, 2)).double()
     inputs = inputs_of(model, torch.float64)
     names = list(inputs)
-    weights = list(model.decoder.parameters())
+    weights = list(stepping(model).parameters())
 
     def features(*leaves: Tensor) -> Any:
         given = dict(zip(names, leaves, strict=False))
@@ -124,25 +133,27 @@ def test_gradients_against_finite_differences(cell: str, attention: str, place: 
 
 @pytest.mark.parametrize("place", STEPPING)
 @pytest.mark.parametrize("variational", [False, True])
-def test_dropout_between_layers_is_that_of_the_factors(place: str, variational: bool) -> None:
+def test_dropout_between_layers_is_that_of_the_factors(
+    place: str, variational: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # With the factors fixed, a step that multiplies with them is the twin.
     config = case("lstm", "general", place, 2)
     model = small_model(ModelConfig(**{**config.model_dump(), "dropout": 0.4, "variational": variational})).double()
     inputs = inputs_of(model, torch.float64)
-    model.decoder.stack.train()
+    stepping(model).stack.train()
     torch.manual_seed(3)
     with torch.no_grad():
         fast, _ = model.decoder(inputs["embedded"], state_of(model, inputs))
     torch.manual_seed(3)
-    factors = model.decoder.stack.dropout.factors(4, 6, 6, like=inputs["embedded"])
+    factors = stepping(model).stack.dropout.factors(4, 6, 6, like=inputs["embedded"])
     assert factors is not None
     assert factors.shape[1] == (1 if variational else 6)
     positions = iter(factors.expand(4, 6, 6).unbind(1))
-    model.decoder.stack.dropout.forward = lambda values: values * next(positions)[:, None]
+    monkeypatch.setattr(SequenceDropout, "forward", lambda _, values: values * next(positions)[:, None])
     with torch.no_grad():
         slow, _ = looped(model.decoder, inputs["embedded"], state_of(model, inputs))
     torch.testing.assert_close(fast, slow)
-    model.decoder.stack.eval()
+    stepping(model).stack.eval()
     plain, _ = model.decoder(inputs["embedded"], state_of(model, inputs))
     assert not torch.allclose(fast, plain)
 

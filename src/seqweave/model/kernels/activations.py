@@ -22,7 +22,7 @@ def faster_tanh(values: Tensor) -> Tensor:
     """tanh with gradient: on processors `fast_tanh`, elsewhere torch's own. Rounded once, to the type of `values`."""
     if values.device.type != "cpu":
         return torch.tanh(values)
-    bent: Tensor = _Tanh.apply(values)
+    bent: Tensor = _Tanh.apply(values)  # type: ignore[no-untyped-call]
     return bent
 
 

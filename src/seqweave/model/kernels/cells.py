@@ -123,7 +123,7 @@ class LstmSteps:
         bent = fast_tanh(cell)
         self.cells.append(cell)
         self.kept.append((gates, candidate, bent))
-        return leave * bent
+        return torch.mul(leave, bent)
 
     def backward(self, step: int, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         """Shape: see `CellSteps`."""

@@ -103,17 +103,19 @@ def _layers(
     parts: list[LayerParts] = []
     taken = 0
     for index, layer in enumerate(layers):
-        joined, bias = layer.weight_hh, layer.bias_hh
+        joined: Tensor = layer.weight_hh
+        bias: Tensor = layer.bias_hh
         if index + 1 == len(layers) and beside:
             joined = torch.cat([joined, *beside])  # (G + ..., H)
             bias = torch.cat([bias, bias.new_zeros(len(joined) - len(bias))])  # (G + ...,)
         first = tuple(part.to(exact) for part in state.recurrent[taken : taken + layer.state_parts])
         taken += layer.state_parts
-        above = (layer.weight_ih.to(narrow), layer.bias_ih.to(narrow)) if index else (None, None)
+        above = layer.weight_ih.to(narrow) if index else None
+        above_bias = layer.bias_ih.to(narrow) if index else None
         dropout = stack.dropout.factors(len(first[0]), steps, layer.input_size, like=first[0]) if index else None
         if dropout is not None:
             dropout = dropout.transpose(0, 1)  # (T, B, H) or (1, B, H)
-        parts.append(LayerParts(joined.to(narrow), bias.to(narrow), *above, dropout, first))
+        parts.append(LayerParts(joined.to(narrow), bias.to(narrow), above, above_bias, dropout, first))
     return tuple(parts)
 
 

@@ -89,14 +89,16 @@ def run_loop(plan: Plan, inputs: LoopInputs) -> tuple[Tensor, Tensor, Tensor]:
     flat += [inputs.values, inputs.context, inputs.feed, inputs.first]
     for layer in inputs.layers:
         flat += [layer.joined, layer.joined_bias, layer.above, layer.above_bias, layer.dropout, *layer.state]
-    outputs: tuple[Tensor, Tensor, Tensor] = _Loop.apply(plan, *flat)
+    outputs: tuple[Tensor, Tensor, Tensor] = _Loop.apply(plan, *flat)  # type: ignore[no-untyped-call]
     return outputs
 
 
 def _unflat(plan: Plan, flat: tuple[Any, ...]) -> LoopInputs:
     size = (len(flat) - 8) // plan.layers
     layers = [flat[8 + index * size : 8 + (index + 1) * size] for index in range(plan.layers)]
-    return LoopInputs(*flat[:8], layers=tuple(LayerParts(*layer[:5], state=tuple(layer[5:])) for layer in layers))
+    parts = tuple(LayerParts(a, b, c, d, e, tuple(state)) for a, b, c, d, e, *state in layers)
+    given, mask, keys, direction, values, context, feed, first = flat[:8]
+    return LoopInputs(given, mask, keys, direction, values, context, feed, first, parts)
 
 
 # Of the first layer's sums (T, B, G), of what is fed first (B, size) or None, of each layer's first state.
@@ -107,9 +109,9 @@ class _Loop(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, plan: Plan, *flat: Any) -> tuple[Tensor, Tensor, Tensor]:
         ctx.set_materialize_grads(False)
-        ctx.steps = _Steps(plan, _unflat(plan, flat))
+        steps = ctx.steps = _Steps(plan, _unflat(plan, flat))
         with torch.autocast(flat[0].device.type, enabled=False):
-            return ctx.steps.forward()
+            return steps.forward()
 
     @staticmethod
     @once_differentiable

@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 def larger_of_pairs(values: Tensor) -> Tensor:
     """Shape: (..., 2 * X) -> (..., X). Of two equal ones the first gets the gradient."""
-    larger: Tensor = _Larger.apply(values)
+    larger: Tensor = _Larger.apply(values)  # type: ignore[no-untyped-call]
     return larger
 
 
