@@ -35,8 +35,12 @@ def test_steps_are_those_of_the_network(config: ModelConfig, tables: bool, monke
         pytest.skip("this architecture has no prepared form")
     assert isinstance(fast, FastSeq2Seq)
     source, lengths, target_in = small_batch()
-    encoded = network.encode(source, lengths)
-    plain, quick = network.start(encoded), fast.start(fast.encode(source, lengths))
+    encoded, prepared_encoded = network.encode(source, lengths), fast.encode(source, lengths)
+    real = encoded.mask[:, :, None]
+    close(prepared_encoded.outputs * real, encoded.outputs * real)
+    for ours, theirs in zip(prepared_encoded.final, encoded.final, strict=True):
+        close(ours, theirs)
+    plain, quick = network.start(encoded), fast.start(prepared_encoded)
     rows = torch.arange(4)
     for step in range(6):
         ids = target_in[:, step][rows] if len(rows) <= 4 else target_in[:, step].repeat(3)[: len(rows)]

@@ -15,6 +15,7 @@ from seqweave.model.decoder import BetweenDecoder
 from seqweave.model.embeddings import Embedding, OneHot
 from seqweave.model.inference.cells import supported
 from seqweave.model.inference.decoders import FastDecoder, fast_decoder
+from seqweave.model.inference.encoder import fast_encoder
 from seqweave.model.inference.linear import Linear, packing_works
 from seqweave.model.inference.lookup import SCORERS, shown
 from seqweave.model.inference.state import FastState
@@ -36,6 +37,7 @@ class FastSeq2Seq:
     def __init__(self, network: Seq2Seq, decoder: FastDecoder):
         self._network = network
         self._decoder = decoder
+        self._encoder = None if network.reverse_source else fast_encoder(network.encoder, network.source_embedding)
         generator, embedding = network.generator, network.target_embedding
         weight = generator.weight if generator.weight is not None else embedding.weight
         assert isinstance(weight, Tensor)
@@ -46,7 +48,9 @@ class FastSeq2Seq:
 
     def encode(self, source: Tensor, source_lengths: Tensor) -> Encoded:
         """Read the sources. Shape: source (B, S) ids, source_lengths (B,)."""
-        return self._network.encode(source, source_lengths)
+        if self._encoder is None or source.shape[0] == 1:  # one row alone is faster through torch's own kernels
+            return self._network.encode(source, source_lengths)
+        return self._encoder(source, source_lengths)
 
     def decode(self, target_in: Tensor, encoded: Encoded, return_attention: bool = False) -> DecoderOutput:
         """Teacher forcing, by the network itself."""
