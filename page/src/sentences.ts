@@ -16,7 +16,7 @@ function strip(tokens: Token[], kind: string, text: string, label: string): { ro
   const chips = tokens.map((token, at) =>
     h("span", { class: `chip ${kind}`, "data-at": at, dir: "auto" }, labelOf(token.text)),
   );
-  const row = h("div", { class: "strip", role: "group", "aria-label": label, dir: isRightToLeft(text) ? "rtl" : "ltr" }, ...chips);
+  const row = h("div", { class: tokens.length > 60 ? "strip many" : "strip", role: "group", "aria-label": label, dir: isRightToLeft(text) ? "rtl" : "ltr" }, ...chips);
   return { row, chips };
 }
 

@@ -42,6 +42,11 @@ function positionOf(page: Page): "old" | "new" | "first" {
   return position === "before" ? "old" : position === "between" ? "first" : "new";
 }
 
+/** The hidden state of the last layer, among states of all layers; an LSTM has a cell state behind each. */
+function lastHidden(page: Page, states: Float32Array[]): Float32Array | undefined {
+  return states[states.length - (page.trace.model.cell === "lstm" && states.length > 1 ? 2 : 1)];
+}
+
 class Scene {
   readonly svg: SVGSVGElement;
   private readonly page: Page;
@@ -214,7 +219,7 @@ class Scene {
     const { trace } = this.page;
     if (moment.kind !== "bridge" && !(moment.at === 0 && moment.kind !== "read")) return null;
     const zero = trace.bridge.kind === "zero";
-    const values = trace.bridge.states[trace.bridge.states.length - 1];
+    const values = lastHidden(this.page, trace.bridge.states);
     const y = Y.states + STATE_HEIGHT / 2;
     const group = s("g", { class: moment.kind === "bridge" ? "" : "dim" });
     if (!zero) group.append(s("path", { d: `M${edge} ${y}H${RIGHT - 42}`, class: "flow", "stroke-width": 4 }), s("path", { d: `M${RIGHT - 44} ${y - 7}l12 7l-12 7z`, class: "fill-target" }));
@@ -245,7 +250,11 @@ class Scene {
         s("text", { x: x - 61, y: Y.states - 8, "text-anchor": "middle", class: "small muted" }, `${t("state")} ${at - 1}`),
       );
     }
-    group.append(
+    // Bahdanau's decoder reads, and makes its new state, when the context is there.
+    const later = this.weights !== null && positionOf(this.page) === "old" && moment.kind !== "top";
+    const fresh = s("g", { class: later ? "dim" : "" });
+    group.append(fresh);
+    fresh.append(
       s("path", { d: `M${x - 46} ${Y.states + STATE_HEIGHT / 2}H${x}`, class: "line muted" }),
       this.strip(values, x, Y.states, 34, STATE_HEIGHT, this.decoderSize),
       s("text", { x: x + 17, y: Y.states - 8, "text-anchor": "middle", class: "small" }, `${t("state")} ${at}`),
@@ -272,8 +281,8 @@ class Scene {
     const group = s("g");
     const asks = RIGHT + (positionOf(this.page) === "old" ? 9 : 87);
     if (moment.kind === "query" || moment.kind === "scores") {
-      const y = Y.states - 24;
-      group.append(s("path", { d: `M${asks} ${Y.states}V${y}H${LEFT}`, class: "flow", "stroke-width": 2, "stroke-dasharray": "5 4" }));
+      const y = Y.states - 30;
+      group.append(s("path", { d: `M${asks} ${Y.states - 21}V${y}H${LEFT}`, class: "flow", "stroke-width": 2, "stroke-dasharray": "5 4" }));
       group.append(s("text", { x: RIGHT - 64, y: y - 6, class: "small target" }, t("query")));
       for (let at = start; at < end; at++) group.append(s("path", { d: `M${x(at)} ${y}V${Y.states - 2}`, class: "flow", "stroke-width": 1.5 }));
     }
@@ -372,7 +381,7 @@ class Scene {
     const group = s("g");
     const y = Y.context + 30;
     const every = values !== null;
-    const vector = values ?? trace.encoder.final[trace.encoder.final.length - 1] ?? trace.bridge.states[0];
+    const vector = values ?? lastHidden(this.page, trace.encoder.final) ?? trace.bridge.states[0];
     if (!vector) return group;
     group.append(
       s("path", { d: `M${edge - 16} ${Y.states - 6}C${edge - 16} ${y + 100} ${LEFT + 280} ${y + 130} ${LEFT + 280} ${y + 26}`, class: "flow", "stroke-width": 5 }),
@@ -439,7 +448,7 @@ function sentenceOf(page: Page, moment: Moment): string {
     return t("phase_top_plain", { t: at, token: taken, p });
   }
   const most = argmax(weights.row(at));
-  if (moment.kind === "query") return t("phase_query", { t: at, token: before, when: t(`query_${positionOf(page)}`) });
+  if (moment.kind === "query") return t(`phase_query_${positionOf(page)}`, { t: at, token: before });
   if (moment.kind === "scores") return t("phase_scores", { t: at });
   if (moment.kind === "weights") return t("phase_weights", { t: at, token: labelOf(items[most].text), weight: percent(weights.at(at, most)) });
   if (moment.kind === "context") return t("phase_context", { t: at });
@@ -521,6 +530,8 @@ function mount(box: HTMLElement, page: Page): Mounted {
   now = page.store.state.step > 0 || location.hash.includes("step=") ? momentOf(Math.min(page.store.state.step, steps.tokens.length - 1)) : 0;
   const wanted = page.store.option("moment", "");
   if (/^\d+$/.test(wanted)) now = Math.min(moments.length - 1, Number(wanted));
+  const first = moments[now];
+  page.store.set({ step: first.kind === "read" || first.kind === "bridge" ? 0 : first.at }, false);
   show_();
 
   let step = page.store.state.step;
