@@ -1,7 +1,7 @@
 """The larger of each two neighbours, with a derivative written by hand.
 
 torch's derivative of `amax` over pairs compares, counts and divides over the whole input, and its bf16 kernels
-for such strided reads are slow: 9 ms for 64 x 14 x 512 pairs, against 2 ms here.
+for such strided reads are slow: 10 ms for 64 x 14 x 512 pairs on one thread, against 3 ms here.
 """
 
 from __future__ import annotations
