@@ -224,12 +224,15 @@ def test_refusals(capsys: Capture, data: Path, trained: str, tmp_path: Path, wor
     assert sorted(path.name for path in data.iterdir()) == there
 
 
-def test_closed_streams_are_no_traceback(trained: str) -> None:
-    """What a daemon or a cron job may give: no stdin at all."""
-    command = f"{sys.executable} -m seqweave.cli.main predict '{trained}' <&-"
+@pytest.mark.parametrize(
+    ("words", "closed", "code"), [("predict", "<&-", 2), ("predict", "</dev/null >&-", 0), ("info", "2>&-", 0)]
+)
+def test_closed_streams_are_no_traceback(trained: str, words: str, closed: str, code: int) -> None:
+    """What a daemon or a cron job may give."""
+    command = f"{sys.executable} -m seqweave.cli.main {words} '{trained}' {closed}"
     result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
-    assert result.returncode == 2
-    assert "stdin" in result.stderr
+    assert result.returncode == code
+    assert ("stdin" in result.stderr) == (closed == "<&-")
     assert "Traceback" not in result.stderr
 
 

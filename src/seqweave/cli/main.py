@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -112,6 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: words after `seqweave`; None: those of this process.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    _open_closed_streams()
     try:
         code = app(args=two_dev_files(words) or ["--help"], prog_name="seqweave", standalone_mode=False)
     except SystemExit as end:
@@ -159,6 +161,13 @@ def _memory_sentence(error: Exception) -> str:
         f"the computation must fit into memory, but it does not ({what}): lower the model's sizes, "
         "training.batch_tokens or --beam-size, or choose another --device; what was saved is kept"
     )
+
+
+def _open_closed_streams() -> None:
+    """A process may be started with stdout or stderr closed; Python then has None there."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
 
 
 def _silence_stdout() -> None:
