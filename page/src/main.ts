@@ -2,7 +2,7 @@
 import { h } from "./dom";
 import { hideTip, setTheme, type Theme } from "./draw";
 import { saveCsv, savePng, saveSvg } from "./download";
-import { currentLanguage, setLanguage, t, tMaybe, type Language, type TextKey } from "./i18n";
+import { currentLanguage, setLanguage, t, type Language, type TextKey } from "./i18n";
 import { stepsOf, type Mounted, type Page, type Table, type View } from "./page";
 import { sentenceStrips, type Strips } from "./sentences";
 import { serverOf } from "./server";
@@ -97,10 +97,13 @@ function open(next: Trace): void {
 
 function facts(of: Trace): string {
   const model = of.model;
+  const cell = String(model.cell ?? "").toUpperCase();
+  const kinds = [model.encoder, model.decoder].map((kind) => (kind === "transformer" ? "Transformer" : cell));
+  const recurrent = model.decoder !== "transformer";
   const parts = [
-    tMaybe(String(model.cell), String(model.cell ?? "").toUpperCase()),
+    kinds[0] === kinds[1] ? kinds[0] : kinds.join(" + "),
     `${model.encoder_layers ?? of.encoder.layers.length}+${model.decoder_layers ?? of.steps.layers.length}`,
-    `${t("attention")}: ${model.attention ?? "–"}`,
+    recurrent ? `${t("attention")}: ${model.attention ?? "–"}` : `${t("head")}: ${model.heads}`,
   ];
   if (typeof model.parameters === "number") parts.push(`${(model.parameters / 1e6).toFixed(2)} M`);
   return parts.join(" · ");

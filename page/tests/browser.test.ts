@@ -89,6 +89,7 @@ const TRACES: [string, () => any][] = [
   ["rnn without attention", () => withMore(golden("rnn-no-attention"))],
   ["lstm, Korean jamo", () => withMore(golden("kor-jamo"))],
   ["gru, dot", () => withMore(golden("gru-dot"))],
+  ["transformer", () => withMore(golden("transformer"))],
   ["layers and heads", () => withMore(goldenTrace({ source: items(9, "s"), target: items(7, "t"), attention: "heads", withTarget: true }))],
 ];
 

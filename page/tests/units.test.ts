@@ -23,7 +23,7 @@ test("packed arrays of every type", () => {
   expect(() => unpack({ type: "f8", shape: [1], data: "" })).toThrow(TraceError);
 });
 
-test.each(["rnn-no-attention", "gru-dot", "kor-jamo", "hostile"])("the trace %s is read as it was written", (name) => {
+test.each(["rnn-no-attention", "gru-dot", "kor-jamo", "hostile", "transformer"])("the trace %s is read as it was written", (name) => {
   const read = readTrace(trace(name));
   const T = read.steps.tokens.length;
   expect(read.steps.logProbs.length).toBe(T);

@@ -106,7 +106,7 @@ export function drawMatrix(
   const left = widest(rowTokens) + 46;
   const top = (upright ? 22 : widest(colTokens) + 12) + 12;
   const aside = left + cellWidth * values.cols + 190 <= 1240; // the legend: beside, else below
-  const width = left + cellWidth * values.cols + (aside ? 190 : 40);
+  const width = aside ? Math.min(1240, left + cellWidth * values.cols + 310) : left + cellWidth * values.cols + 40;
   const height = top + cellHeight * values.rows + (aside ? 12 : 50);
   const sorted = new Matrix(values.rows, values.cols, new Float32Array(values.data.length));
   for (let r = 0; r < values.rows; r++) order.forEach((from, to) => (sorted.data[r * values.cols + to] = values.at(r, from)));

@@ -26,11 +26,17 @@ interface Moment {
 const STEP_KINDS: Kind[] = ["query", "scores", "weights", "context", "top"];
 const PLAIN_KINDS: Kind[] = ["state", "top"];
 
+/** Whether a side has no recurrence: a Transformer's states do not wait for each other. */
+function atOnce(page: Page, side: "encoder" | "decoder"): boolean {
+  return page.trace.model[side] === "transformer";
+}
+
 /** All moments of a run. */
-function momentsOf(items: number, steps: number, attends: boolean): Moment[] {
+function momentsOf(page: Page, steps: number, attends: boolean): Moment[] {
+  const items = page.trace.source.tokens.length;
   const moments: Moment[] = [];
-  for (let at = 0; at < items; at++) moments.push({ kind: "read", at });
-  moments.push({ kind: "bridge", at: 0 });
+  for (let at = atOnce(page, "encoder") ? items - 1 : 0; at < items; at++) moments.push({ kind: "read", at });
+  if (page.trace.bridge.kind !== "none") moments.push({ kind: "bridge", at: 0 });
   const kinds = attends ? STEP_KINDS : PLAIN_KINDS;
   for (let at = 0; at < steps; at++) for (const kind of kinds) moments.push({ kind, at });
   return moments;
@@ -38,13 +44,14 @@ function momentsOf(items: number, steps: number, attends: boolean): Moment[] {
 
 /** The state that asks: before the step (Bahdanau et al. 2014) or after it (Luong et al. 2015). */
 function positionOf(page: Page): "old" | "new" | "first" {
+  if (atOnce(page, "decoder")) return "new";
   const position = page.trace.model.attention_position;
   return position === "before" ? "old" : position === "between" ? "first" : "new";
 }
 
 /** The hidden state of the last layer, among states of all layers; an LSTM has a cell state behind each. */
 function lastHidden(page: Page, states: Float32Array[]): Float32Array | undefined {
-  return states[states.length - (page.trace.model.cell === "lstm" && states.length > 1 ? 2 : 1)];
+  return states[states.length - (page.trace.model.cell === "lstm" && states.length > 1 ? 2 : 1)]; // none in a Transformer
 }
 
 class Scene {
@@ -162,7 +169,7 @@ class Scene {
     const reversed = trace.model.reverse_source === true;
     const order = reversed ? last - at : at; // when the forward direction comes by
     const there = [!reading || order <= moment.at, !reading || last - order <= moment.at];
-    const now = reading && order === moment.at;
+    const now = reading && (order === moment.at || atOnce(this.page, "encoder"));
     const width = Math.min(44, pitch * 0.74);
     const values = trace.encoder.outputs.row(at);
     const group = s("g", {
@@ -192,7 +199,7 @@ class Scene {
       if (!there[1]) group.append(s("rect", { x: x - width / 2, y: Y.states + half + 4, width, height: half, class: "box" }));
     } else if (there[0]) group.append(this.strip(values, x - width / 2, Y.states, width, STATE_HEIGHT, size));
     else group.append(s("rect", { x: x - width / 2, y: Y.states, width, height: STATE_HEIGHT, class: "box" }));
-    const arrow = two ? [1, -1] : [reversed ? -1 : 1];
+    const arrow = atOnce(this.page, "encoder") ? [] : two ? [1, -1] : [reversed ? -1 : 1];
     arrow.forEach((direction, row) => {
       const y = two ? Y.states + half / 2 + row * (half + 4) : Y.states + STATE_HEIGHT / 2;
       const edge = direction === 1 ? at < last : at > 0;
@@ -217,7 +224,7 @@ class Scene {
 
   private bridge(moment: Moment, edge: number): SVGElement | null {
     const { trace } = this.page;
-    if (moment.kind !== "bridge" && !(moment.at === 0 && moment.kind !== "read")) return null;
+    if (trace.bridge.kind === "none" || (moment.kind !== "bridge" && !(moment.at === 0 && moment.kind !== "read"))) return null;
     const zero = trace.bridge.kind === "zero";
     const values = lastHidden(this.page, trace.bridge.states);
     const y = Y.states + STATE_HEIGHT / 2;
@@ -254,8 +261,8 @@ class Scene {
     const later = this.weights !== null && positionOf(this.page) === "old" && moment.kind !== "top";
     const fresh = s("g", { class: later ? "dim" : "" });
     group.append(fresh);
+    if (at > 0 || this.page.trace.bridge.kind !== "none") fresh.append(s("path", { d: `M${x - 46} ${Y.states + STATE_HEIGHT / 2}H${x}`, class: "line muted" }));
     fresh.append(
-      s("path", { d: `M${x - 46} ${Y.states + STATE_HEIGHT / 2}H${x}`, class: "line muted" }),
       this.strip(values, x, Y.states, 34, STATE_HEIGHT, this.decoderSize),
       s("text", { x: x + 17, y: Y.states - 8, "text-anchor": "middle", class: "small" }, `${t("state")} ${at}`),
       s("path", { d: `M${x + 17} ${Y.tokens - 20}V${Y.states + STATE_HEIGHT}`, class: "line target" }),
@@ -430,6 +437,7 @@ function sentenceOf(page: Page, moment: Moment): string {
   if (moment.kind === "read") {
     const place = trace.model.reverse_source === true ? items.length - 1 - at : at;
     const token = labelOf(items[place].text);
+    if (atOnce(page, "encoder")) return t("phase_read_all", { all: items.length });
     if (trace.encoder.directions === 2) {
       return t("phase_read_two", { n: at + 1, all: items.length, token, other: labelOf(items[items.length - 1 - place].text) });
     }
@@ -448,18 +456,19 @@ function sentenceOf(page: Page, moment: Moment): string {
     return t("phase_top_plain", { t: at, token: taken, p });
   }
   const most = argmax(weights.row(at));
-  if (moment.kind === "query") return t(`phase_query_${positionOf(page)}`, { t: at, token: before });
+  const many = steps.attention.length > 1 ? ` (${t("all_heads")})` : "";
+  if (moment.kind === "query") return t(atOnce(page, "decoder") ? "phase_query_all" : `phase_query_${positionOf(page)}`, { t: at, token: before });
   if (moment.kind === "scores") return t("phase_scores", { t: at });
-  if (moment.kind === "weights") return t("phase_weights", { t: at, token: labelOf(items[most].text), weight: percent(weights.at(at, most)) });
-  if (moment.kind === "context") return t("phase_context", { t: at });
+  if (moment.kind === "weights") return t("phase_weights", { t: at, token: labelOf(items[most].text), weight: percent(weights.at(at, most)) }) + many;
+  if (moment.kind === "context") return t("phase_context", { t: at }) + many;
   return t("phase_top", { t: at, token: taken, p });
 }
 
 function mount(box: HTMLElement, page: Page): Mounted {
   const steps = stepsOf(page);
-  const items = page.trace.source.tokens.length;
-  const moments = momentsOf(items, steps.tokens.length, weightsOf(steps) !== null);
-  const perStep = (moments.length - items - 1) / steps.tokens.length;
+  const moments = momentsOf(page, steps.tokens.length, weightsOf(steps) !== null);
+  const opening = moments.findIndex((moment) => moment.kind !== "read" && moment.kind !== "bridge");
+  const perStep = (moments.length - opening) / steps.tokens.length;
   const scene = new Scene(page);
   const caption = h("p", { class: "caption", "aria-live": "polite", dir: "auto" });
   let now = 0;
@@ -526,7 +535,7 @@ function mount(box: HTMLElement, page: Page): Mounted {
     h("div", { class: "scroll" }, scene.svg),
   );
 
-  const momentOf = (step: number): number => items + 1 + step * perStep + perStep - 1; // the last of the step
+  const momentOf = (step: number): number => opening + step * perStep + perStep - 1; // the last of the step
   now = page.store.state.step > 0 || location.hash.includes("step=") ? momentOf(Math.min(page.store.state.step, steps.tokens.length - 1)) : 0;
   const wanted = page.store.option("moment", "");
   if (/^\d+$/.test(wanted)) now = Math.min(moments.length - 1, Number(wanted));
