@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,7 +44,7 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            print("seqweave: interrupted", file=sys.stderr)
+            _say("interrupted")
             raise SystemExit(INTERRUPTED) from None
         except BrokenPipeError:
             _silence_stdout()
@@ -51,12 +52,12 @@ class _Group(TyperGroup):
         except (SeqweaveError, OSError) as error:
             if ctx.params.get("debug"):
                 raise
-            print(f"seqweave: error: {_sentence(error)}", file=sys.stderr)
+            _say(f"error: {_sentence(error)}")
             raise SystemExit(WRONG) from None
         except (MemoryError, RuntimeError) as error:  # torch's own memory errors are RuntimeErrors
             if ctx.params.get("debug") or not _is_out_of_memory(error):
                 raise
-            print(f"seqweave: error: {_memory_sentence(error)}", file=sys.stderr)
+            _say(f"error: {_memory_sentence(error)}")
             raise SystemExit(WRONG) from None
 
 
@@ -119,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except _UsageError as error:
-        print(f"seqweave: error: {_usage_sentence(error)}", file=sys.stderr)
+        _say(f"error: {_usage_sentence(error)}")
         return WRONG
     return (code or 0) if words else WRONG
 
@@ -136,6 +137,12 @@ def two_dev_files(words: Sequence[str]) -> list[str]:
     if second < len(result) and not result[second].startswith("-"):
         result.insert(second, "--dev-target")
     return result
+
+
+def _say(text: str) -> None:
+    # Where stderr cannot be written there is nobody to tell; the exit code still says it.
+    with suppress(OSError):
+        print(f"seqweave: {text}", file=sys.stderr, flush=True)
 
 
 def _sentence(error: Exception) -> str:
