@@ -347,3 +347,10 @@ def test_foreign_pipelines_are_refused() -> None:
     ):
         with pytest.raises(ModelFolderError, match=problem):
             Tokenizer.from_json(json.dumps(foreign), "x")
+
+
+@pytest.mark.parametrize("text", [None, 3, b"abc"])
+def test_what_is_no_text_is_refused(text: object) -> None:
+    tokenizer = train_tokenizer(["abc"], TextConfig(units="char"))
+    with pytest.raises(DataError, match=f"a text must be a str, but it is of type {type(text).__name__}"):
+        tokenizer.encode_batch(["a", text])  # type: ignore[list-item]

@@ -37,8 +37,10 @@ def learn_pipeline(texts: Iterable[str], config: TextConfig) -> tokenizers.Token
     return _bpe_pipeline(texts, config)
 
 
-def surrogate_error(text: str) -> DataError:
-    """The error for a text that is not valid Unicode."""
+def surrogate_error(text: object) -> DataError:
+    """The error for a text that is not valid Unicode, or is no text at all."""
+    if not isinstance(text, str):
+        return DataError(f"a text must be a str, but it is of type {type(text).__name__}: give text")
     place = next((index for index, sign in enumerate(text) if "\ud800" <= sign <= "\udfff"), 0)
     return DataError(
         f"text must be valid Unicode, but character {place + 1} is U+{ord(text[place]):04X}, "
