@@ -177,9 +177,7 @@ class SearchConfig(_Group):
     )
     max_length: int | None = Field(None, ge=1, description="most target items; unset: from the training data")
     batch_tokens: int = Field(8192, ge=8, description="source positions times beam in a batch")
-    stop: Literal["enough", "proven"] = Field(
-        "proven", description="stop at K finished hypotheses, or when no live one can still win"
-    )
+    stop: Literal["enough", "proven"] = Field("enough", description="when a sentence is done: K have finished and none alive scores better as it stands, or none alive can still win")
 
 
 class Config(_Group):

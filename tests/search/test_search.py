@@ -174,6 +174,17 @@ def test_proven_stops_early_where_it_can() -> None:
 
 
 @pytest.mark.parametrize("stop", STOPS)
+def test_a_sharp_model_is_not_ended_by_unlikely_ends(stop: Stop) -> None:
+    """One item is nearly sure for ten steps, then <eos>; early ends soon fill the beam, but are far worse."""
+    model = ToyModel(0, 6, spread=0.0)
+    model.table[..., 3] += 4.0  # of the rest <eos> is the likeliest
+    for before in range(6):
+        model.table[:, before, :, 4] += 8.0
+    ((found,),) = _search(model, [[6]], [11], 3, n_best=1, stop=stop)
+    assert len(found.ids) >= 10
+
+
+@pytest.mark.parametrize("stop", STOPS)
 def test_n_best_are_sorted_and_distinct(stop: Stop) -> None:
     for seed in range(20):
         for hypotheses in _search(ToyModel(seed, 12), SOURCES, [2, 5, 9, 9, 1, 7], 6, stop=stop):

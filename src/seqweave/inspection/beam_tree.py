@@ -84,11 +84,12 @@ class _Search:
         if not self.live or step + 1 >= self.limit:
             self._drop("not_among_the_best")
             return True
-        if self.stop == "enough":
-            over, reason = self.ended >= self.beam_size, "enough_finished"
-        else:
-            bound = length_normalised(self.nodes[self.live[0]].total, self.limit, self.length_penalty)
-            over, reason = bool(self.finished) and self.nodes[self.finished[0]].score >= bound, "cannot_win"
+        enough = self.stop == "enough"
+        length = step + 1 if enough else self.limit
+        bound = length_normalised(self.nodes[self.live[0]].total, length, self.length_penalty)
+        over = bool(self.finished) and self.nodes[self.finished[0]].score >= bound
+        over = over and (not enough or self.ended >= self.beam_size)
+        reason = "enough_finished" if enough else "cannot_win"
         if over:
             self._drop(reason)
         return over

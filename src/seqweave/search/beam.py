@@ -40,15 +40,16 @@ def beam_search(
     beam_size: int,
     length_penalty: float,
     n_best: int = 1,
-    stop: Stop = "proven",
+    stop: Stop = "enough",
     return_attention: bool = False,
 ) -> list[list[Found]]:
     """Find the `n_best` hypotheses of each source, best first; fewer where the language has fewer.
 
     Finished hypotheses come before those cut at their maximum length. A sentence is done when no live
     hypothesis can still pass the `n_best`-th finished one (`stop="proven"`), or when it has `beam_size`
-    finished hypotheses (`stop="enough"`: fewer steps, but the best may not be among them); then it
-    leaves the batch. A beam of one is greedy search: it stops at its first `<eos>` in any case.
+    finished hypotheses and no live one passes the `n_best`-th as it stands (`stop="enough"`: fewer
+    steps, but a better one may be missed); then it leaves the batch. A beam of one is greedy search: it
+    stops at its first `<eos>` in any case.
 
     Shape: source (B, S), source_lengths (B,), max_lengths (B,): most positions, `<eos>` counted.
 
@@ -214,7 +215,11 @@ class Beam:
         best = self.totals.amax(1)
         over = (self.limits <= step + 1) | torch.isneginf(best)
         if self.options.stop == "enough":
-            over |= self.finished.count >= self.options.beam_size
+            # The count alone ends too early on a sharp model: with nothing likely beside the one live
+            # hypothesis, K unlikely early ends fill the beam.
+            now = length_normalised(best, step + 1, self.options.length_penalty)
+            full = self.finished.count >= self.options.beam_size
+            over |= full & (self.finished.nth_score(self.options.n_best) >= now)
         else:
             # log_prob <= 0 can only fall, and the penalty only rises with the length, so that no
             # continuation can score more than today's log_prob at the greatest length.

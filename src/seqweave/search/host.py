@@ -152,7 +152,9 @@ class HostBeam:
         best = self.totals.max(1)
         over = (self.limits <= step + 1) | (best == _DEAD)
         if self.options.stop == "enough":
-            over |= self.finished.count >= self.options.beam_size
+            now = length_normalised(best, step + 1, self.options.length_penalty)
+            full = self.finished.count >= self.options.beam_size
+            over |= full & (self.finished.scores[:, self.options.n_best - 1] >= now)
         else:
             bound = length_normalised(best, self.limits, self.options.length_penalty)
             over |= self.finished.scores[:, self.options.n_best - 1] >= bound
