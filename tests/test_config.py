@@ -112,6 +112,20 @@ def test_all_problems_are_listed_at_once() -> None:
         ("training.learning_rate", float("inf"), "training.learning_rate: input should be a finite number"),
         ("training.weight_decay", float("nan"), "training.weight_decay: input should be a finite number"),
         ("training.max_steps", "many", "training.max_steps: input should be a valid integer"),
+        ("training.seed", -1, "training.seed: input should be greater than or equal to 0, but it is -1"),
+        ("training.seed", 2**64, f"training.seed: input should be less than or equal to {2**64 - 1}"),
+        ("training.max_steps", 10**9 + 1, "training.max_steps: input should be less than or equal to 1000000000"),
+        ("training.max_steps", True, "training.max_steps: input should be a number, but it is True"),
+        ("training.warmup_steps", False, "training.warmup_steps: input should be a number, but it is False"),
+        ("model.dropout", False, "model.dropout: input should be a number, but it is False"),
+        ("training.adam_betas", [False, 0.9], "training.adam_betas: input should be a number"),
+        ("training.adam_betas", [2.0, -1.0], "training.adam_betas: both should be at least 0 and less than 1"),
+        ("training.adam_betas", [0.9, 1.0], "training.adam_betas: both should be at least 0 and less than 1"),
+        ("training.batch_tokens", 10**30, "training.batch_tokens: input should be less than or equal to 100000000"),
+        ("model.encoder_layers", 65, "model.encoder_layers: input should be less than or equal to 64, but it is 65"),
+        ("model.embedding_size", 65537, "model.embedding_size: input should be less than or equal to 65536"),
+        ("search.beam_size", 1001, "search.beam_size: input should be less than or equal to 1000, but it is 1001"),
+        ("data.column_names", ["a", "b", "a"], "data.column_names: input should have distinct names, but it is ['a'"),
         ("data.source.units", "letters", "data.source.units: input should be 'char', 'word', 'space', 'subword'"),
     ],
 )
@@ -341,6 +355,19 @@ def test_toml_is_flattened(tmp_path: Path) -> None:
     assert load_toml(path) == {"training.seed": 3, "data.source.units": "char", "model.residual": True}
 
 
+def test_a_byte_order_mark_before_toml_is_no_error(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_bytes(b'\xef\xbb\xbf[model]\ncell = "gru"\n')
+    assert load_toml(path) == {"model.cell": "gru"}
+
+
+def test_every_whole_number_has_a_largest_value() -> None:
+    for key, field in fields_of():
+        if int in (field.annotation, *get_args(field.annotation)):
+            with pytest.raises(ConfigError, match=f"^{key}: input should be less than or equal to"):
+                build_config({key: 10**30})
+
+
 def test_an_unknown_key_in_toml_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text("[model]\ncel = 1\n", encoding="utf-8")
@@ -364,8 +391,8 @@ def test_what_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
 @given(
     seed=st.integers(0, 2**31),
     dropout=st.floats(0, 0.99),
-    names=st.lists(st.text(), max_size=3),
-    steps=st.none() | st.integers(1),
+    names=st.lists(st.text(), max_size=3, unique=True),
+    steps=st.none() | st.integers(1, 10**9),
 )
 def test_json_gives_the_config_back(seed: int, dropout: float, names: list[str], steps: int | None) -> None:
     settings = {

@@ -16,10 +16,11 @@ import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from seqweave.contradictions import contradictions, model_contradictions
 from seqweave.errors import ConfigError
@@ -34,12 +35,27 @@ AttentionPosition = Literal["before", "after", "between"]
 Metric = Literal["loss", "exact_match", "token_error_rate", "cer", "wer", "bleu", "chrf"]
 PresetName = Literal["tiny", "small", "base"]
 
+# Far above what is of use: beyond them stand typing errors, which would end in overflows or in no memory.
+_MOST = 1_000_000_000
+_LARGEST_BATCH = 100_000_000
+_WIDEST = 65_536
+_DEEPEST = 64
+
 
 class _Group(BaseModel):
     # Numbers become text where text is asked for: --set data.source_column=3 is a column's number.
     model_config = ConfigDict(
         extra="forbid", frozen=True, protected_namespaces=(), coerce_numbers_to_str=True, allow_inf_nan=False
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false where a number belongs; they would count as 1 and 0."""
+        truths = any(isinstance(part, bool) for part in (value if isinstance(value, list | tuple) else [value]))
+        if truths and _is_number(cls.model_fields[str(info.field_name)].annotation):
+            raise PydanticCustomError("number", "input should be a number")
+        return value
 
 
 class TextConfig(_Group):
@@ -51,9 +67,9 @@ class TextConfig(_Group):
     normalize: Literal["none", "nfc", "nfkc"] = Field("nfc", description="Unicode normal form of the text")
     jamo: bool = Field(False, description="split Hangul syllables into jamo (NFD in, NFC out)")
     max_size: int | None = Field(
-        None, ge=5, description="most entries in the vocabulary; unset: 8000 for subwords, else no limit"
+        None, ge=5, le=_MOST, description="most entries in the vocabulary; unset: 8000 for subwords, else no limit"
     )
-    min_frequency: int = Field(1, ge=1, description="times an item must occur to enter the vocabulary")
+    min_frequency: int = Field(1, ge=1, le=_MOST, description="times an item must occur to enter the vocabulary")
 
 
 class DataConfig(_Group):
@@ -64,11 +80,26 @@ class DataConfig(_Group):
     joint_vocabulary: bool = Field(False, description="one tokenizer, made of both sides, for both sides")
     source_column: str = Field("1", description="TSV: column number from 1; JSONL: field name ('1' means `source`)")
     target_column: str = Field("2", description="TSV: column number from 1; JSONL: field name ('2' means `target`)")
-    column_names: tuple[str, ...] = Field((), description="TSV: names of all columns, in order; allows extra columns")
-    max_line_bytes: int = Field(100_000, ge=1, description="bytes; longer lines are dropped and counted")
-    max_source_length: int = Field(512, ge=1, description="items; longer sources are dropped from training and counted")
-    max_target_length: int = Field(512, ge=1, description="items; longer targets are dropped from training and counted")
-    dev_size: int = Field(1000, ge=1, description="pairs to hold out when no dev file is given (at most a tenth)")
+    column_names: tuple[str, ...] = Field(
+        (), description="TSV: distinct names of all columns, in order; allows extra columns"
+    )
+    max_line_bytes: int = Field(100_000, ge=1, le=_MOST, description="bytes; longer lines are dropped and counted")
+    max_source_length: int = Field(
+        512, ge=1, le=_MOST, description="items; longer sources are dropped from training and counted"
+    )
+    max_target_length: int = Field(
+        512, ge=1, le=_MOST, description="items; longer targets are dropped from training and counted"
+    )
+    dev_size: int = Field(
+        1000, ge=1, le=_MOST, description="pairs to hold out when no dev file is given (at most a tenth)"
+    )
+
+    @field_validator("column_names")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise PydanticCustomError("distinct", "input should have distinct names")
+        return names
 
 
 class ModelConfig(_Group):
@@ -80,11 +111,11 @@ class ModelConfig(_Group):
     )
     cell: Cell = Field("lstm", description="recurrent cell of encoder and decoder")
     input: Literal["embedding", "one_hot"] = Field("embedding", description="learned embeddings, or one-hot vectors")
-    embedding_size: int = Field(256, ge=1, description="width of an embedding (M), and of a Transformer")
-    encoder_hidden_size: int = Field(256, ge=1, description="units of a recurrent encoder, a direction")
-    decoder_hidden_size: int = Field(512, ge=1, description="units of a recurrent decoder (H)")
-    encoder_layers: int = Field(1, ge=1, description="layers of the encoder")
-    decoder_layers: int = Field(1, ge=1, description="layers of the decoder")
+    embedding_size: int = Field(256, ge=1, le=_WIDEST, description="width of an embedding (M), and of a Transformer")
+    encoder_hidden_size: int = Field(256, ge=1, le=_WIDEST, description="units of a recurrent encoder, a direction")
+    decoder_hidden_size: int = Field(512, ge=1, le=_WIDEST, description="units of a recurrent decoder (H)")
+    encoder_layers: int = Field(1, ge=1, le=_DEEPEST, description="layers of the encoder")
+    decoder_layers: int = Field(1, ge=1, le=_DEEPEST, description="layers of the decoder")
     bidirectional: bool = Field(True, description="read the source in both directions")
     residual: bool = Field(False, description="add a layer's input to its output where the widths are equal")
     layer_norm: bool = Field(False, description="normalise the output of every recurrent layer")
@@ -95,7 +126,7 @@ class ModelConfig(_Group):
     attention: AttentionKind = Field("general", description="scorer of the attention, or none")
     attention_position: AttentionPosition = Field("after", description="where attention sits in the decoder")
     attention_size: int | None = Field(
-        None, ge=1, description="width of additive and concat attention (A); unset: decoder_hidden_size"
+        None, ge=1, le=_WIDEST, description="width of additive and concat attention (A); unset: decoder_hidden_size"
     )
     input_feeding: bool = Field(False, description="feed the attentional state to the next step (position after)")
     context: Literal["first", "every_step"] = Field(
@@ -104,19 +135,25 @@ class ModelConfig(_Group):
     readout_size: int | None = Field(
         None,
         ge=1,
+        le=_WIDEST,
         description="width of the readout before the generator; unset: decoder_hidden_size, or embedding_size when tied",
     )
     tie_embeddings: bool = Field(False, description="the generator shares the target embedding's weights")
-    heads: int = Field(4, ge=1, description="Transformer: attention heads, which share embedding_size")
+    heads: int = Field(4, ge=1, le=1024, description="Transformer: attention heads, which share embedding_size")
     feed_forward_size: int | None = Field(
-        None, ge=1, description="Transformer: inner width of the feed-forward layers; unset: 4 times embedding_size"
+        None,
+        ge=1,
+        le=4 * _WIDEST,
+        description="Transformer: inner width of the feed-forward layers; unset: 4 times embedding_size",
     )
     norm: Norm = Field(
         "pre",
         description="Transformer: layer norm before each sub-layer (Xiong et al. 2020), or after (Vaswani et al. 2017)",
     )
     positions: PositionKind = Field("sinusoidal", description="Transformer: how it knows positions")
-    max_positions: int = Field(1024, ge=1, description="Transformer: positions that positions=learned can tell apart")
+    max_positions: int = Field(
+        1024, ge=1, le=1_000_000, description="Transformer: positions that positions=learned can tell apart"
+    )
     dropout: float = Field(0.2, ge=0, lt=1, description="dropout between layers and before the generator")
     variational: bool = Field(
         False, description="one dropout mask for all positions of a sequence (Gal & Ghahramani 2016)"
@@ -128,55 +165,70 @@ class ModelConfig(_Group):
 class TrainConfig(_Group):
     """How a model is trained. Steps are optimizer updates."""
 
-    seed: int = Field(1, ge=0, description="seed of initial weights, order, dropout, and the dev split")
-    max_steps: int | None = Field(None, ge=1, description="steps; unset: from max_epochs")
-    max_epochs: int = Field(30, ge=1, description="passes over the data, when max_steps is unset (at least 1500 steps)")
-    batch_tokens: int = Field(4096, ge=8, description="source and target positions in a batch, padding counted")
-    max_batch_pairs: int = Field(256, ge=1, description="most pairs in a batch")
-    accumulate: int = Field(1, ge=1, description="batches in a step")
+    seed: int = Field(1, ge=0, le=2**64 - 1, description="seed of initial weights, order, dropout, and the dev split")
+    max_steps: int | None = Field(None, ge=1, le=_MOST, description="steps; unset: from max_epochs")
+    max_epochs: int = Field(
+        30, ge=1, le=_MOST, description="passes over the data, when max_steps is unset (at least 1500 steps)"
+    )
+    batch_tokens: int = Field(
+        4096, ge=8, le=_LARGEST_BATCH, description="source and target positions in a batch, padding counted"
+    )
+    max_batch_pairs: int = Field(256, ge=1, le=_LARGEST_BATCH, description="most pairs in a batch")
+    accumulate: int = Field(1, ge=1, le=1_000_000, description="batches in a step")
     learning_rate: float = Field(1e-3, gt=0, description="highest learning rate of Adam")
     schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = Field(
         "cosine", description="learning rate after the warm-up"
     )
-    warmup_steps: int = Field(200, ge=0, description="steps of linear warm-up")
+    warmup_steps: int = Field(200, ge=0, le=_MOST, description="steps of linear warm-up")
     plateau_factor: float = Field(0.5, gt=0, lt=1, description="plateau: the rate is multiplied by this")
-    plateau_patience: int = Field(2, ge=0, description="plateau: validations without gain before that")
+    plateau_patience: int = Field(2, ge=0, le=_MOST, description="plateau: validations without gain before that")
     min_learning_rate: float = Field(1e-5, ge=0, description="cosine and plateau: the rate never falls below this")
-    adam_betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's decay rates")
+    adam_betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's decay rates, each at least 0 and below 1")
     adam_epsilon: float = Field(1e-8, gt=0, description="Adam's epsilon")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
     clip_norm: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no clipping")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of probability spread over the vocabulary")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the moving average of the weights; 0: none")
     average_checkpoints: int = Field(
-        1, ge=1, description="checkpoints averaged at the end, kept if better on dev; 1: none"
+        1, ge=1, le=10_000, description="checkpoints averaged at the end, kept if better on dev; 1: none"
     )
     metric: Metric | None = Field(
         None,
         description="what selects the best weights on dev, of greedy outputs; unset: token_error_rate for short vocabularies, else bleu",
     )
-    validate_every: int | None = Field(None, ge=1, description="steps between validations; unset: about 20 in a run")
-    checkpoint_every: int | None = Field(None, ge=1, description="steps between checkpoints; unset: validate_every")
-    keep_checkpoints: int = Field(2, ge=1, description="checkpoints kept while training")
-    patience: int = Field(0, ge=0, description="validations without gain before stopping early; 0: never")
-    max_dev_pairs: int = Field(1000, ge=1, description="dev pairs decoded at a validation")
+    validate_every: int | None = Field(
+        None, ge=1, le=_MOST, description="steps between validations; unset: about 20 in a run"
+    )
+    checkpoint_every: int | None = Field(
+        None, ge=1, le=_MOST, description="steps between checkpoints; unset: validate_every"
+    )
+    keep_checkpoints: int = Field(2, ge=1, le=_MOST, description="checkpoints kept while training")
+    patience: int = Field(0, ge=0, le=_MOST, description="validations without gain before stopping early; 0: never")
+    max_dev_pairs: int = Field(1000, ge=1, le=_MOST, description="dev pairs decoded at a validation")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="bf16 autocast, or fp32; auto: bf16 where the processor has it"
     )
+
+    @field_validator("adam_betas")
+    @classmethod
+    def _decays(cls, betas: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 <= beta < 1 for beta in betas):
+            raise PydanticCustomError("decays", "both should be at least 0 and less than 1")
+        return betas
 
 
 class SearchConfig(_Group):
     """How a trained model decodes."""
 
-    beam_size: int = Field(5, ge=1, description="hypotheses kept a sentence (K); 1: greedy")
+    beam_size: int = Field(5, ge=1, le=1000, description="hypotheses kept a sentence (K); 1: greedy")
     length_penalty: float = Field(
-        1.0, ge=0, description="exponent alpha of the length normalisation (Wu et al. 2016, eq. 14); 0: none"
+        1.0, ge=0, le=10, description="exponent alpha of the length normalisation (Wu et al. 2016, eq. 14); 0: none"
     )
     max_length_ratio: float | None = Field(
-        None, gt=0, description="most target items for a source item; unset: from the training data"
+        None, gt=0, le=1_000_000, description="most target items for a source item; unset: from the training data"
     )
-    max_length: int | None = Field(None, ge=1, description="most target items; unset: from the training data")
-    batch_tokens: int = Field(8192, ge=8, description="source positions times beam in a batch")
+    max_length: int | None = Field(None, ge=1, le=_MOST, description="most target items; unset: from the training data")
+    batch_tokens: int = Field(8192, ge=8, le=_LARGEST_BATCH, description="source positions times beam in a batch")
     stop: Literal["enough", "proven"] = Field("enough", description="when a sentence is done: K have finished and none alive scores better as it stands, or none alive can still win")
 
 
@@ -278,7 +330,7 @@ def load_toml(path: Path) -> dict[str, Any]:
         ConfigError: when the file is missing or is not TOML.
     """
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"cannot read the config file {path}: {error.strerror}; check the path") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -354,6 +406,10 @@ def _literal(value: str) -> Any:
         return tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return value
+
+
+def _is_number(annotation: Any) -> bool:
+    return annotation in (int, float) or any(map(_is_number, get_args(annotation)))
 
 
 def _unknown_key(key: str, known: list[str]) -> str:
