@@ -20,7 +20,7 @@ from seqweave.errors import DataError
 BOM = b"\xef\xbb\xbf"
 _CHUNK_BYTES = 1 << 20
 # What a file begins with that is not text: nothing of it could be used, so it is refused as a whole.
-_FOREIGN = {
+FOREIGN = {  # how files begin that are no UTF-8 text
     b"\xff\xfe\0\0": "UTF-32 text",
     b"\0\0\xfe\xff": "UTF-32 text",
     b"\xff\xfe": "UTF-16 text",
@@ -56,8 +56,8 @@ def check_file(path: Path) -> None:
         raise DataError("must be a regular file, because it is read more than once; save it as a file first", path)
     with _reading(path) as file:
         # Only the name says gzip, and an empty .gz file of 0 bytes is read as no lines.
-        head = b"" if is_gzip(path) else file.read(max(map(len, _FOREIGN)))
-    for begin, what in _FOREIGN.items():
+        head = b"" if is_gzip(path) else file.read(max(map(len, FOREIGN)))
+    for begin, what in FOREIGN.items():
         if head.startswith(begin):
             raise DataError(f"must be UTF-8 text, plain or in a .gz file, but it is {what}; convert or rename it", path)
 
