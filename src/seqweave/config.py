@@ -40,6 +40,7 @@ _MOST = 1_000_000_000
 _LARGEST_BATCH = 100_000_000
 _WIDEST = 65_536
 _DEEPEST = 64
+LARGEST_BEAM = 1000
 
 
 class _Group(BaseModel):
@@ -220,7 +221,7 @@ class TrainConfig(_Group):
 class SearchConfig(_Group):
     """How a trained model decodes."""
 
-    beam_size: int = Field(5, ge=1, le=1000, description="hypotheses kept a sentence (K); 1: greedy")
+    beam_size: int = Field(5, ge=1, le=LARGEST_BEAM, description="hypotheses kept a sentence (K); 1: greedy")
     length_penalty: float = Field(
         1.0, ge=0, le=10, description="exponent alpha of the length normalisation (Wu et al. 2016, eq. 14); 0: none"
     )

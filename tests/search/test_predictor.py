@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,6 +120,59 @@ def test_n_best(model: Model) -> None:
 def test_one_text_instead_of_a_list(model: Model) -> None:
     with pytest.raises(ConfigError, match="texts must be a list of texts"):
         model.predict("abc")
+
+
+def test_an_iterator_is_read_like_a_list(model: Model) -> None:
+    for one, other in zip(model.predict(iter(TEXTS)), model.predict(TEXTS), strict=True):
+        _check_same(one, other)
+    pairs = [("abc", "xy"), ("b", "v")]
+    for one, other in zip(model.score(iter(pairs)), model.score(pairs), strict=True):
+        _check_same(one, other)
+    assert model.predict(["abc"], beam_size=np.int64(2))[0] == model.predict(["abc"], beam_size=2)[0]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("texts", "options", "message"),
+    [
+        (None, {}, "texts must be a list of texts, but it is None: give a list"),
+        (7, {}, "texts must be a list of texts, but it is a value of type int: give a list"),
+        (["a", None], {}, "texts must be a list of texts, but number 2 is None: give it as text"),
+        ([b"a"], {}, "texts must be a list of texts, but number 1 is a value of type bytes: give it as text"),
+        (["a"], {"beam_size": 2.5}, "beam_size must be a whole number, but it is 2.5: give one from 1 to 1,000"),
+        (["a"], {"beam_size": "3"}, "beam_size must be a whole number, but it is '3': give one from 1 to 1,000"),
+        (["a"], {"beam_size": True}, "beam_size must be a whole number, but it is True: give one from 1 to 1,000"),
+        (["a"], {"beam_size": 10**9}, "beam_size must be at most 1,000, but it is 1000000000: choose a smaller one"),
+        (["a"], {"n_best": None}, "n_best must be a whole number, but it is None: give one from 1 to 1,000"),
+    ],
+)
+def test_what_is_no_list_of_texts_or_no_size(model: Model, texts: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        model.predict_n_best(texts, **{"n_best": 1, **options})
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        (None, "but it is None: give a list, [(source, target)]"),
+        ("ab", "but it is one text: give a list, [(source, target)]"),
+        (["ab", "ba"], "but number 1 is one text: give it as (source, target)"),
+        ([("a", "x"), ("a", "x", "y")], "but number 2 has 3 parts: give it as (source, target)"),
+        ([("a", None)], "but number 1 holds None: give both as text"),
+        ([(1, "x")], "but number 1 holds a value of type int: give both as text"),
+    ],
+)
+def test_what_is_no_list_of_pairs(model: Model, pairs: Any, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        model.score(pairs)
+    assert str(caught.value) == f"pairs must be a list of (source, target) texts, {message}"
+
+
+def test_trace_refuses_what_is_no_text(model: Model) -> None:
+    with pytest.raises(ConfigError, match="source must be a text, but it is None: give one text"):
+        model.trace(None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="beam_size must be a whole number, but it is 'many'"):
+        model.trace("abc", beam_size="many")  # type: ignore[arg-type]
 
 
 def test_a_long_source_is_cut_and_counted(model: Model, caplog: pytest.LogCaptureFixture) -> None:

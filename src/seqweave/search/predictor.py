@@ -7,7 +7,8 @@ the order of the texts. A result does not depend on what else is in the call.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seqweave.config import Config
+from seqweave.config import LARGEST_BEAM, Config
 from seqweave.data.batching import sequential_batches
 from seqweave.data.dataset import make_batch, pad_sources
 from seqweave.errors import ConfigError, DataError
@@ -94,34 +95,34 @@ class Model:
         self.config = config
 
     def predict(
-        self, texts: Sequence[str], *, beam_size: int | None = None, return_attention: bool = False
+        self, texts: Iterable[str], *, beam_size: int | None = None, return_attention: bool = False
     ) -> list[Hypothesis]:
         """The best output of each text, in order; an empty text gives an empty output.
 
         Args:
-            texts: sources.
-            beam_size: hypotheses kept a sentence; 1 is greedy; None takes `config.search.beam_size`.
+            texts: sources; an iterator is read to its end first.
+            beam_size: hypotheses kept a sentence, at most 1000; 1 is greedy; None takes `config.search.beam_size`.
             return_attention: also give attention weights.
 
         Raises:
-            ConfigError: when beam_size is below 1, or texts is a single text.
+            ConfigError: when beam_size is out of its range, or texts is no list of texts.
             SeqweaveError: when the network gives NaN.
         """
         results = self.predict_n_best(texts, n_best=1, beam_size=beam_size, return_attention=return_attention)
         return [hypotheses[0] for hypotheses in results]
 
     def predict_n_best(
-        self, texts: Sequence[str], *, n_best: int, beam_size: int | None = None, return_attention: bool = False
+        self, texts: Iterable[str], *, n_best: int, beam_size: int | None = None, return_attention: bool = False
     ) -> list[list[Hypothesis]]:
         """The `n_best` outputs of each text, best first; fewer where there are no more.
 
         Raises:
-            ConfigError: when n_best is not between 1 and beam_size, or texts is a single text.
+            ConfigError: when n_best is not between 1 and beam_size, or texts is no list of texts.
             SeqweaveError: when the network gives NaN.
         """
-        _check_texts(texts)
-        size = self.config.search.beam_size if beam_size is None else beam_size
-        check_sizes(n_best, size)
+        texts = _list_of_texts(texts)
+        size = self.config.search.beam_size if beam_size is None else _whole("beam_size", beam_size)
+        check_sizes(_whole("n_best", n_best), size)
         sources = self._encode_sources(texts)
         found: list[list[Found]] = [[] for _ in texts]
         real = [index for index, ids in enumerate(sources) if ids]
@@ -139,13 +140,15 @@ class Model:
             for each, tokens in zip(found, names, strict=True)
         ]
 
-    def score(self, pairs: Sequence[tuple[str, str]], *, return_attention: bool = False) -> list[Hypothesis]:
+    def score(self, pairs: Iterable[tuple[str, str]], *, return_attention: bool = False) -> list[Hypothesis]:
         """Score known targets by forced decoding, in order; `text` is the target as the model sees it.
 
         Raises:
+            ConfigError: when pairs is no list of pairs of texts.
             DataError: when a source is empty.
             SeqweaveError: when the network gives NaN.
         """
+        pairs = _list_of_pairs(pairs)
         sources = self._encode_sources([source for source, _ in pairs])
         targets = self.target_tokenizer.encode_batch([target for _, target in pairs])
         for number, ids in enumerate(sources, 1):
@@ -178,10 +181,14 @@ class Model:
             beam_size: hypotheses kept; 1 is greedy.
 
         Raises:
-            ConfigError: when beam_size is below 1.
+            ConfigError: when beam_size is out of its range, or source is no text.
             DataError: when the source is empty.
             SeqweaveError: when the network gives NaN.
         """
+        for name, text in (("source", source), ("target", target)):
+            if not isinstance(text, str) and not (name == "target" and text is None):
+                raise ConfigError(f"{name} must be a text, but it is {_kind(text)}: give one text")
+        beam_size = _whole("beam_size", beam_size)
         from seqweave.inspection.tracing import trace_model
 
         return trace_model(self, source, target, beam_size=beam_size)
@@ -297,9 +304,65 @@ def _inference(network: torch.nn.Module) -> Iterator[None]:
             network.train()
 
 
-def _check_texts(texts: Any) -> None:
+def _list_of_texts(texts: Any) -> list[str]:
+    """What a caller gave, as a list of texts.
+
+    Raises:
+        ConfigError: when it is something else.
+    """
     if isinstance(texts, str):
         raise ConfigError("texts must be a list of texts, but it is one text: put it into a list, [text]")
+    if not isinstance(texts, Iterable):
+        raise ConfigError(f"texts must be a list of texts, but it is {_kind(texts)}: give a list")
+    found = list(texts)
+    for number, text in enumerate(found, 1):
+        if not isinstance(text, str):
+            raise ConfigError(f"texts must be a list of texts, but number {number} is {_kind(text)}: give it as text")
+    return found
+
+
+def _list_of_pairs(pairs: Any) -> list[tuple[str, str]]:
+    """What a caller gave, as a list of pairs.
+
+    Raises:
+        ConfigError: when it is something else.
+    """
+    rule = "pairs must be a list of (source, target) texts"
+    if isinstance(pairs, str) or not isinstance(pairs, Iterable):
+        raise ConfigError(f"{rule}, but it is {_kind(pairs)}: give a list, [(source, target)]")
+    found = []
+    for number, pair in enumerate(pairs, 1):
+        # A text of two letters could be unpacked, too.
+        if not isinstance(pair, tuple | list):
+            raise ConfigError(f"{rule}, but number {number} is {_kind(pair)}: give it as (source, target)")
+        if len(pair) != 2:
+            raise ConfigError(f"{rule}, but number {number} has {len(pair)} parts: give it as (source, target)")
+        source, target = pair
+        if not isinstance(source, str) or not isinstance(target, str):
+            wrong = target if isinstance(source, str) else source
+            raise ConfigError(f"{rule}, but number {number} holds {_kind(wrong)}: give both as text")
+        found.append((source, target))
+    return found
+
+
+def _whole(name: str, value: Any) -> int:
+    """A size as an int; numpy's whole numbers are taken, too.
+
+    Raises:
+        ConfigError: when it is none, or absurdly large.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise ConfigError(f"{name} must be a whole number, but it is {value!r}: give one from 1 to {LARGEST_BEAM:,}")
+    if (number := operator.index(value)) > LARGEST_BEAM:
+        raise ConfigError(f"{name} must be at most {LARGEST_BEAM:,}, but it is {number}: choose a smaller one")
+    return number
+
+
+def _kind(value: Any) -> str:
+    """What a value is, in an error."""
+    return (
+        "None" if value is None else "one text" if isinstance(value, str) else f"a value of type {type(value).__name__}"
+    )
 
 
 def _nothing(return_attention: bool) -> Hypothesis:
