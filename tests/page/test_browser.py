@@ -14,15 +14,13 @@ CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 
 @pytest.fixture(scope="module")
 def page(root: Path) -> Path:
-    """The folder of the page's sources, with its packages installed."""
+    """The folder of the page's sources, when its packages are installed."""
     folder = root / "page"
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("the page's tests need Node.js with npm, and there is none on the PATH")
     if not (folder / "node_modules" / "vitest").is_dir():
-        done = run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
-        if done.returncode:
-            pytest.skip(f"the page's tests need its npm packages, and `npm ci` failed: {done.stderr[-300:]}")
+        pytest.skip("the page's tests need its npm packages: run `npm ci --prefix page` first (tests use no network)")
     return folder
 
 
