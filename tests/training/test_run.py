@@ -105,13 +105,59 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "photos" / "cat.jpg").read_text() == "meow"
 
 
-@pytest.mark.parametrize("content", [b"", b"no tab\n", b"\t\n"])
-def test_unusable_data_leave_nothing_behind(tmp_path: Path, content: bytes) -> None:
+UNUSABLE = [
+    (b"", "it is empty"),
+    (b"no tab\n", r"none of 1 line is usable: missing_tab \(1\); see `seqweave check`"),
+    (b"no tab\n\t\nno\n", r"none of 3 lines is usable: missing_tab \(2\), empty_source \(1\); see"),
+]
+
+
+@pytest.mark.parametrize(("content", "why"), UNUSABLE)
+def test_unusable_data_leave_nothing_behind(tmp_path: Path, content: bytes, why: str) -> None:
     data = tmp_path / "pairs.tsv"
     data.write_bytes(content)
-    with pytest.raises(DataError, match="no pair is usable"):
-        train(data, tmp_path / "model", settings=quick())
+    with pytest.raises(DataError, match=f"pairs.tsv: there must be a usable pair, but {why}"):
+        train(data, tmp_path / "new" / "deep" / "model", settings=quick())
+    assert {path.name for path in tmp_path.iterdir()} == {"pairs.tsv"}
+
+
+@pytest.mark.parametrize(("content", "why"), UNUSABLE)
+def test_unusable_dev_pairs_are_named(tmp_path: Path, content: bytes, why: str) -> None:
+    data, dev = write_pairs(tmp_path / "pairs.tsv"), tmp_path / "dev.tsv"
+    dev.write_bytes(content)
+    with pytest.raises(DataError, match=f"dev.tsv: there must be a usable pair, but {why}"):
+        train(data, tmp_path / "model", dev=dev, settings=quick())
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("ab\tba\n", "needs at least 2 distinct sources, but there is only 1: give more data, or .* --dev"),
+        ("ab\tba\nab\tb\n", "needs at least 2 distinct sources, but there is only 1: give more data, or .* --dev"),
+        ("ab\tba\nb\tb\n", "no dev pair could be held out, because 2 pairs are too few: give more data, or .* --dev"),
+    ],
+)
+def test_too_few_pairs_to_hold_some_out(tmp_path: Path, content: str, why: str) -> None:
+    data = tmp_path / "pairs.tsv"
+    data.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=why):
+        train(data, tmp_path / "model", settings=quick())
+    dev = write_pairs(tmp_path / "dev.tsv", 5)
+    assert train(data, tmp_path / "model", dev=dev, settings=quick()).status == "finished"
+
+
+@pytest.mark.parametrize(("rows", "count"), [(5, 4), (0, 0)])
+def test_sources_shared_with_dev_are_a_warning(tmp_path: Path, rows: int, count: int) -> None:
+    data, dev = write_pairs(tmp_path / "pairs.tsv"), tmp_path / "dev.tsv"
+    lines = data.read_text(encoding="utf-8").split("\n")[: max(0, rows - 1)]  # the last of them twice
+    dev.write_text("".join(f"{line}\n" for line in [*lines, *lines[-1:], "zzz\tzz"]), encoding="utf-8")
+    events: list[TrainEvent] = []
+    train(data, tmp_path / "model", dev=dev, settings=quick(), listen=events.append)
+    warnings = [event.values for event in events if event.kind == "warning"]
+    assert [values["count"] for values in warnings] == ([count] if count else [])
+    if count:
+        assert f"shares {count} distinct sources with the training data" in warnings[0]["text"]
 
 
 def test_restart_with_unusable_data_keeps_the_old_model(tmp_path: Path) -> None:
@@ -119,7 +165,7 @@ def test_restart_with_unusable_data_keeps_the_old_model(tmp_path: Path) -> None:
     train(data, tmp_path / "model", settings=quick())
     weights = (tmp_path / "model" / "model.safetensors").read_bytes()
     data.write_text("no tab\n")
-    with pytest.raises(DataError, match="no pair is usable"):
+    with pytest.raises(DataError, match="there must be a usable pair, but none of 1 line"):
         train(data, tmp_path / "model", settings=quick(), restart=True)
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == weights
 
@@ -235,3 +281,80 @@ def test_schedules() -> None:
     assert learning_rate(root, 40, 100) == pytest.approx(0.5)
     plateau = config.model_copy(update={"schedule": "plateau"})
     assert [learning_rate(plateau, 50, 100, drops) for drops in (0, 1, 9)] == pytest.approx([1.0, 0.5, 0.1])
+
+
+def test_the_folder_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = write_pairs(tmp_path / "pairs.tsv")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "bad.tsv").write_text("no tab\n")
+    before = (tmp_path / "here").stat().st_ino
+    with pytest.raises(DataError):
+        train("../bad.tsv", ".", settings=quick())
+    assert (tmp_path / "here").stat().st_ino == before  # the shell is still in it
+    assert train(data, ".", settings=quick()).status == "finished"
+    assert train(data, ".", settings=quick()).status == "already_finished"
+    weights = (tmp_path / "here" / "model.safetensors").read_bytes()
+    with pytest.raises(ModelFolderError, match="is to be replaced, but it is the folder you are in: leave it first"):
+        train(data, ".", settings=quick(), restart=True)
+    assert (tmp_path / "here" / "model.safetensors").read_bytes() == weights
+    assert {path.name for path in tmp_path.iterdir()} == {"pairs.tsv", "bad.tsv", "here"}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_linked_folder(tmp_path: Path, there: bool) -> None:
+    data = write_pairs(tmp_path / "pairs.tsv")
+    if there:
+        (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    for _ in range(2):
+        assert train(data, tmp_path / "link", settings=quick(), restart=True).status == "finished"
+    assert (tmp_path / "link").is_symlink()
+    assert len(load(tmp_path / "real").predict(["abc"])) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"pairs.tsv", "link", "real"}
+
+
+def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("link")
+    with pytest.raises(ModelFolderError, match="link can be no model folder: choose another folder for -o"):
+        train(write_pairs(tmp_path / "pairs.tsv"), tmp_path / "link", settings=quick())
+
+
+def test_restart_throws_no_data_away(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "pairs.tsv")
+    train(data, tmp_path / "model", settings=quick())
+    inside = data.rename(tmp_path / "model" / "pairs.tsv")
+    with pytest.raises(ConfigError, match=r"pairs\.tsv lies in .*model, which --restart throws away: move it out"):
+        train(inside, tmp_path / "model", settings=quick(), restart=True)
+    assert inside.is_file()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"status": "finished", "requested": {}, "facts": []}'])
+def test_restart_mends_a_damaged_run(tmp_path: Path, content: str) -> None:
+    data, folder = write_pairs(tmp_path / "pairs.tsv"), tmp_path / "model"
+    train(data, folder, settings=quick())
+    (folder / "run.json").write_text(content)
+    with pytest.raises(ModelFolderError, match=r"run\.json"):
+        train(data, folder, settings=quick())
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ModelFolderError, match=r"run\.json"):
+        train(data, folder, settings=quick(), restart=True)
+    (folder / "notes.txt").unlink()
+    assert train(data, folder, settings=quick(), restart=True).status == "finished"
+
+
+def test_a_damaged_checkpoint_is_refused_before_anything_is_said(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "pairs.tsv")
+
+    def stop(event: TrainEvent) -> None:
+        if event.kind == "checkpoint":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(data, tmp_path / "model", settings=SETTINGS, listen=stop)
+    (weights,) = tmp_path.glob("model/checkpoints/*/model.safetensors")
+    weights.write_bytes(b"")
+    said: list[TrainEvent] = []
+    with pytest.raises(ModelFolderError, match=r"the checkpoint .* is damaged \(model\.safetensors was changed\)"):
+        train(data, tmp_path / "model", settings=SETTINGS, listen=said.append)
+    assert said == []

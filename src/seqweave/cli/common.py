@@ -53,15 +53,12 @@ def read_pairs(path: Path, target_path: Path | None, config: DataConfig) -> tupl
         DataError: when the file cannot be read, or no pair of it is usable.
     """
     from seqweave.data.readers import PairReader
-    from seqweave.errors import DataError
 
     reader = PairReader(path, target_path, config)
     pairs = list(reader)
     report = reader.report
-    reasons = ", ".join(f"{reason} ({len(lines):,})" for reason, lines in report.dropped.items())
     if not pairs:
-        found = f"none of {count(report.lines, 'line')} is usable: {reasons}" if reasons else "it is empty"
-        raise DataError(f"there must be a usable pair, but {found}; see `seqweave check`", path)
-    if reasons:
-        note(f"{path}: {report.dropped_lines:,} of {count(report.lines, 'line')} left out: {reasons}")
+        raise reader.nothing_usable()
+    if report.dropped:
+        note(f"{path}: {report.dropped_lines:,} of {count(report.lines, 'line')} left out: {report.reasons}")
     return [pair.source for pair in pairs], [pair.target for pair in pairs]

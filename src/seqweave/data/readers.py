@@ -61,6 +61,11 @@ class ReadReport:
         """How many lines were dropped, for any reason."""
         return sum(map(len, self.dropped.values()))
 
+    @property
+    def reasons(self) -> str:
+        """Why lines were dropped, with counts: `missing_tab (3), empty_source (1)`."""
+        return ", ".join(f"{reason} ({len(lines):,})" for reason, lines in self.dropped.items())
+
 
 class _Texts(NamedTuple):
     source: str
@@ -98,6 +103,12 @@ class PairReader:
     def __iter__(self) -> Iterator[Pair]:
         self.report = ReadReport()
         return self._pairs(self.report)
+
+    def nothing_usable(self) -> DataError:
+        """What to raise when a whole pass gave no pair."""
+        lines = f"{self.report.lines:,} line{'' if self.report.lines == 1 else 's'}"
+        found = f"none of {lines} is usable: {self.report.reasons}" if self.report.lines else "it is empty"
+        return DataError(f"there must be a usable pair, but {found}; see `seqweave check`", self.path)
 
     def _pairs(self, report: ReadReport) -> Iterator[Pair]:
         for found in self._parsed_lines():

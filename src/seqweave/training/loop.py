@@ -243,7 +243,8 @@ def _refuse_divergence(run: Run) -> None:
     if float(run.optimizer.skipped_in_a_row) >= _MOST_SKIPPED:
         raise SeqweaveError(
             f"training has diverged: the last {_MOST_SKIPPED} or more gradients up to step {run.state.step} were not "
-            "finite, and their updates were skipped; lower training.learning_rate, or use training.precision=fp32"
+            "finite, and their updates were skipped; lower training.learning_rate, or use training.precision=fp32, "
+            "and train again with --restart"
         )
 
 

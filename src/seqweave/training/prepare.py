@@ -83,13 +83,31 @@ class _Pairs:
         self.dev_reader = PairReader(files.dev, files.dev_target, config.data) if files.dev else None
         self.seed = config.training.seed
         self.fraction = 0.0
+        self.shared = 0  # distinct sources of the dev file that are in the training file, too
         self.config = config
 
     def count(self) -> int:
         """Read everything once, and split. Returns the pairs kept."""
-        kept = sum(1 for _ in self.reader)
+        dev = {_hash(pair.source) for pair in self.dev_reader or ()}
+        if self.dev_reader is not None and not dev:
+            raise self.dev_reader.nothing_usable()
+        shared: set[bytes] = set()
+        kept, first, several = 0, None, False
+        for pair in self.reader:
+            kept += 1
+            first = pair.source if first is None else first
+            several = several or pair.source != first
+            if dev and (key := _hash(pair.source)) in dev:
+                shared.add(key)
         if kept == 0:
-            raise DataError("no pair is usable: see `seqweave check` for the reason of each line", self.reader.path)
+            raise self.reader.nothing_usable()
+        if not dev and not several:
+            raise DataError(
+                "a dev set held out by distinct source needs at least 2 distinct sources, but there is only 1: "
+                "give more data, or dev pairs of their own with --dev",
+                self.reader.path,
+            )
+        self.shared = len(shared)
         self.split(kept)
         return kept
 
@@ -119,6 +137,10 @@ def prepare(
     pairs = _Pairs(files, config)
     listen(TrainEvent("reading", {"text": f"reading {files.train.name}"}))
     kept = pairs.count()
+    if pairs.shared:
+        sources = f"{pairs.shared:,} distinct source{'' if pairs.shared == 1 else 's'}"
+        text = f"{files.dev} shares {sources} with the training data, so the figures on dev will be too good"
+        listen(TrainEvent("warning", {"text": text, "count": pairs.shared}))
     config, reasons = _with_units(config, pairs)
     listen(TrainEvent("reading", {"text": "learning the vocabularies"}))
     source_tokenizer, target_tokenizer = _tokenizers(config, pairs)
@@ -130,7 +152,11 @@ def prepare(
         raise DataError("no pair is left to train on: all are held out or over-long; give more pairs", files.train)
     dev = dev_pairs(pairs.dev(), config.training.max_dev_pairs)
     if not dev.sources:
-        raise DataError("no dev pair is left: give a dev file, or more pairs", files.dev or files.train)
+        raise DataError(
+            f"no dev pair could be held out, because {kept:,} pairs are too few: "
+            "give more data, or dev pairs of their own with --dev",
+            files.train,
+        )
     facts = {
         "lines": pairs.reader.report.lines,
         "kept": kept,
@@ -139,6 +165,7 @@ def prepare(
         "over_long": too_long,
         "pairs": len(dataset),
         "dev_pairs": dev.total,
+        "dev_sources_shared": pairs.shared,
         "dev_pairs_used": len(dev.sources),
         "source_units": config.data.source.units,
         "target_units": config.data.target.units,

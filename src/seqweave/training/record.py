@@ -122,11 +122,21 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     if not (folder / files.RUN).is_file():
         return None
     content = files.read_json(folder / files.RUN)
-    if not isinstance(content, dict) or not {"status", "requested", "facts"} <= content.keys():
+    kinds = {"status": str, "requested": dict, "facts": dict}
+    if not isinstance(content, dict) or not all(isinstance(content.get(key), kind) for key, kind in kinds.items()):
         raise ModelFolderError(
             f"{folder / files.RUN} is not what seqweave wrote: train into another folder, or use --restart"
         )
     return content
+
+
+def is_run_folder(folder: Path) -> bool:
+    """Whether a folder with a run.json, which may be damaged, holds nothing but what a run writes."""
+    names = {path.name for path in folder.iterdir()}
+    ours = {*files.REQUIRED, files.MODEL_CARD, files.RUN, files.METRICS, files.SAMPLES, files.EVENTS, files.MANIFEST}
+    ours |= {files.CHECKPOINTS, CACHE}
+    strange = [name for name in names - ours if not (name.startswith(".") and name.endswith(".tmp"))]
+    return {files.RUN, files.CONFIG} <= names and not strange
 
 
 def requested_config(run: Mapping[str, Any], folder: Path) -> Config:

@@ -6,7 +6,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,9 +26,10 @@ from seqweave.training.checkpoint import newest_checkpoint, prune_checkpoints, r
 from seqweave.training.distributed import Ranks, joined_ranks
 from seqweave.training.estimate import estimate_seconds
 from seqweave.training.events import Listener, TrainEvent, ignore
+from seqweave.training.lock import only_training
 from seqweave.training.loop import Run, run_training
 from seqweave.training.prepare import DataFiles, Prepared, fingerprints, prepare, reopen
-from seqweave.training.record import Record, model_card, read_run, requested_config
+from seqweave.training.record import Record, is_run_folder, model_card, read_run, requested_config
 from seqweave.training.validation import sample_rows
 
 PathLike = Path | str
@@ -76,7 +77,7 @@ def train(
     Raises:
         ConfigError: settings are wrong, or `out` holds a run with other settings.
         DataError: the data cannot be used; `out` is left as it was.
-        ModelFolderError: `out` is something else than a run, or damaged.
+        ModelFolderError: `out` is something else than a run, or damaged, or trained by another process.
         LimitError: the disk is full; the last checkpoint is kept.
     """
     config = resolve_settings(preset, Path(config_file) if config_file else None, settings or ())
@@ -84,8 +85,9 @@ def train(
         config = build_config({"training.seed": seed}, config)
     given = _data_files(data, target_file, dev, dev_target)
     where = choose_device(device)
-    with joined_ranks(where) as ranks:
-        record = Record(Path(out), ranks.first)
+    folder = _real(Path(out))
+    with joined_ranks(where) as ranks, only_training(folder) if ranks.first else nullcontext():
+        record = Record(folder, ranks.first)
         found = ranks.share(_look(record.folder, config, given, restart) if ranks.first else None)
         if found == "finished":
             return _already_finished(record)
@@ -104,15 +106,31 @@ def _data_files(
     return DataFiles(Path(train), _path(train_target), _path(dev), _path(dev_target))
 
 
+def _real(folder: Path) -> Path:
+    """The folder with a name of its own, where `.`, or a link that --restart would rename, was given."""
+    if folder.name not in ("", "..") and not folder.is_symlink():
+        return folder
+    try:
+        found = folder.resolve()
+    except (OSError, RuntimeError):
+        found = folder
+    if found.is_symlink() or not found.name:
+        raise ModelFolderError(f"{folder} can be no model folder: choose another folder for -o")
+    return found
+
+
 def _look(folder: Path, config: Config, given: DataFiles, restart: bool) -> Literal["new", "resume", "finished"]:
     """What is in the folder; refuses what must not be overwritten."""
-    _undo_killed_restart(folder)
+    _undo_killed_restart(folder, restart)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return "new"
-    run = read_run(folder) if folder.is_dir() else None
+    run = _run_of(folder, restart)
     if run is None:
         raise ModelFolderError(f"{folder} exists and is not a seqweave run: choose another folder for -o")
     if restart:
+        for path in given.paths().values():
+            if path.resolve().is_relative_to(folder.resolve()):
+                raise ConfigError(f"{path} lies in {folder}, which --restart throws away: move it out of there first")
         return "new"
     changes = differing_keys(requested_config(run, folder), config)
     if changes:
@@ -130,17 +148,27 @@ def _look(folder: Path, config: Config, given: DataFiles, restart: bool) -> Lite
     return "resume" if run["status"] == "training" else "new"
 
 
+def _run_of(folder: Path, restart: bool) -> dict[str, Any] | None:
+    """run.json, or None when there is none; a damaged one does not keep --restart from what is a run all the same."""
+    try:
+        return read_run(folder) if folder.is_dir() else None
+    except ModelFolderError:
+        if restart and is_run_folder(folder):
+            return {"status": "damaged"}
+        raise
+
+
 def _aside(folder: Path) -> Path:
     """Where --restart keeps the old run until the new one has something to show."""
     return folder.with_name(f".{folder.name}.replaced")
 
 
-def _undo_killed_restart(folder: Path) -> None:
+def _undo_killed_restart(folder: Path, restart: bool) -> None:
     """After a kill in the middle of --restart: the old run comes back, unless the new one had begun to train."""
     aside = _aside(folder)
     if not aside.exists():
         return
-    run = read_run(folder) if folder.is_dir() else None
+    run = _run_of(folder, restart)
     if run is not None and run["status"] != "preparing":
         shutil.rmtree(aside)
         return
@@ -157,6 +185,10 @@ def _prepare_folder(
     old = record.folder.exists()
     aside = _aside(record.folder)
     if old and any(record.folder.iterdir()):
+        if Path.cwd().is_relative_to(record.folder.resolve()):
+            raise ModelFolderError(
+                f"{record.folder} is to be replaced, but it is the folder you are in: leave it first"
+            )
         record.folder.rename(aside)
     try:
         record.folder.mkdir(parents=True, exist_ok=True)
@@ -167,14 +199,24 @@ def _prepare_folder(
         build_model(prepared.config.model, prepared.source_tokenizer.size, prepared.target_tokenizer.size)
         record.run("training", config, prepared.facts)
     except BaseException:
-        shutil.rmtree(record.folder, ignore_errors=True)
+        if old and not aside.exists():  # it was empty, and may be where the user is
+            _clear(record.folder)
+        else:
+            shutil.rmtree(record.folder, ignore_errors=True)
         if aside.exists():
             aside.rename(record.folder)
-        elif old:
-            record.folder.mkdir(exist_ok=True)
         raise
     shutil.rmtree(aside, ignore_errors=True)
     return prepared
+
+
+def _clear(folder: Path) -> None:
+    """Remove what is in a folder."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _continue(
@@ -204,8 +246,10 @@ def _continue(
     parameters = parameter_count(model)
     shown = {"device": str(device), "precision": config.training.precision, "parameters": parameters}
     shown |= {"max_steps": run.max_steps, "metric": config.training.metric}
+    resumed = _resume(run)  # first, for a damaged checkpoint ends it
     listen(TrainEvent("found", {**facts, **shown}))
-    _resume(run)
+    if resumed:
+        listen(TrainEvent("resumed", {"step": run.state.step}))
     seconds = estimate_seconds(run)
     listen(TrainEvent("estimate", {"seconds": seconds, "steps": run.max_steps - run.state.step}))
     with _stop_signals() as wants_stop:
@@ -218,15 +262,16 @@ def _continue(
     return TrainResult(folder, "finished", run.state.step, run.max_steps, metrics)
 
 
-def _resume(run: Run) -> None:
+def _resume(run: Run) -> bool:
+    """Take over the newest checkpoint; returns whether there is one."""
     if run.ranks.first:
         remove_leftovers(run.checkpoints)
     run.ranks.wait()
     newest = newest_checkpoint(run.checkpoints)
     if newest is not None:
         run.resume(newest)
-        run.listen(TrainEvent("resumed", {"step": run.state.step}))
     run.record.forget_after(run.state.step)
+    return newest is not None
 
 
 def _finish(run: Run, requested: Config, facts: Mapping[str, Any], parameters: int) -> dict[str, Any]:
