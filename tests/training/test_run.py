@@ -22,6 +22,8 @@ from seqweave.training.run import train
 from seqweave.training.schedules import learning_rate
 from tiny_run import SETTINGS, write_pairs
 
+RESTART = "train again with --restart; .*model holds no model yet"
+
 
 def quick(**settings: object) -> dict[str, object]:
     return {**SETTINGS, "training.max_steps": 4, **settings}
@@ -220,7 +222,9 @@ def test_divergence_is_an_error_and_reaches_no_checkpoint(tmp_path: Path) -> Non
         poison.real(loss * float("nan"))  # type: ignore[attr-defined]
 
     try:
-        with pytest.raises(SeqweaveError, match=r"training has diverged: .* lower training.learning_rate"):
+        with pytest.raises(
+            SeqweaveError, match=rf"training has diverged: .* lower training.learning_rate.* {RESTART}"
+        ):
             train(data, tmp_path / "model", settings=settings, listen=poison)
     finally:
         torch.Tensor.backward = poison.real  # type: ignore[attr-defined, method-assign]

@@ -241,10 +241,11 @@ def _average_last(run: Run) -> None:
 
 def _refuse_divergence(run: Run) -> None:
     if float(run.optimizer.skipped_in_a_row) >= _MOST_SKIPPED:
+        best = "no model yet" if run.state.best is None else f"the best model so far, of step {run.state.best_step:,}"
         raise SeqweaveError(
             f"training has diverged: the last {_MOST_SKIPPED} or more gradients up to step {run.state.step} were not "
             "finite, and their updates were skipped; lower training.learning_rate, or use training.precision=fp32, "
-            "and train again with --restart"
+            f"and train again with --restart; {run.record.folder} holds {best}"
         )
 
 
