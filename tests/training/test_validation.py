@@ -15,6 +15,7 @@ from seqweave.data.dataset import write_dataset
 from seqweave.data.readers import Pair
 from seqweave.evaluation.evaluate import text_batches
 from seqweave.evaluation.perplexity import perplexities
+from seqweave.inspection.timelapse import read_timelapse
 from seqweave.model.build import build_model
 from seqweave.search.predictor import Model
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
@@ -24,7 +25,7 @@ from seqweave.training.prepare import DevPairs, decided, dev_pairs
 from seqweave.training.record import Record
 from seqweave.training.run import train
 from seqweave.training.state import batch_seed
-from seqweave.training.validation import Validation, sample_rows
+from seqweave.training.validation import Validation, sample_attention, sample_rows
 from tiny_run import SETTINGS, write_pairs
 
 SMALL = {"model.embedding_size": 4, "model.encoder_hidden_size": 3, "model.decoder_hidden_size": 6}
@@ -97,6 +98,38 @@ def test_samples_show_a_reference_that_the_output_equals() -> None:
         {"source": "ab", "target": "ab", "output": "ab"},
         {"source": "cd", "target": "dc", "output": "ff"},
     ]
+
+
+def test_samples_keep_the_attention_to_their_first_target() -> None:
+    model = small_model()
+    looks = sample_attention(model, DevPairs(["ab", "ab", "cd", " "], ["ba", "ab", "d", "a"], 4))
+    assert [look.get("target_tokens") for look in looks] == [["b", "a", "<eos>"], ["d", "<eos>"], None]
+    assert looks[0]["source_tokens"] == ["a", "b"]
+    scored = model.score([("ab", "ba"), ("cd", "d")], return_attention=True)
+    for look, found in zip(looks, scored, strict=False):
+        assert found.attention is not None
+        assert look["attention"] == [[round(float(weight), 3) for weight in row] for row in found.attention]
+        assert look["loss"] == pytest.approx(-found.log_prob / len(found.token_log_probs), abs=1e-4)
+
+
+def test_samples_have_no_attention_where_the_model_has_none() -> None:
+    assert sample_attention(small_model(**{"model.attention": "none"}), DevPairs(["ab"], ["ba"], 1)) == [{}]
+
+
+def test_a_run_fills_the_time_lapse(tmp_path: Path) -> None:
+    settings = {**SETTINGS, "training.average_checkpoints": 1}
+    train(write_pairs(tmp_path / "pairs.tsv"), tmp_path / "model", settings=settings)
+    timelapse = read_timelapse(tmp_path / "model")
+    assert timelapse is not None
+    assert len(timelapse["samples"]) == 5
+    for sample in timelapse["samples"]:
+        assert [frame["step"] for frame in sample["frames"]] == [4, 8, 12]
+        assert sample["target"] == [*reversed(sample["source"]), "<eos>"]
+        for frame in sample["frames"]:
+            assert [len(row) for row in frame["weights"]] == [len(sample["source"])] * len(sample["target"])
+            assert all(sum(row) == pytest.approx(1, abs=0.01) for row in frame["weights"])
+            assert frame["loss"] > 0
+    assert sample["frames"][0]["loss"] != sample["frames"][-1]["loss"]
 
 
 def test_all_references_of_a_dev_source_stay_together() -> None:

@@ -15,10 +15,11 @@ from seqweave.config import Metric
 from seqweave.evaluation.evaluate import text_batches
 from seqweave.evaluation.metrics import higher_is_better, quick_metric
 from seqweave.evaluation.perplexity import perplexities
-from seqweave.search.predictor import Model
+from seqweave.search.predictor import Hypothesis, Model
 from seqweave.training.prepare import DevPairs
 
 SAMPLES = 5
+_MOST_WEIGHTS = 10_000  # of a sample's attention, about 60 kB of JSON; what is larger is left out
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ def validate(model: Model, dev: DevPairs, metric: Metric) -> Validation:
     else:
         outputs = [texts[source] for source in dev.sources]
         value = quick_metric(metric, dev.sources, outputs, dev.targets, model.target_tokenizer)
-    return Validation(metric, value, forced, free, sample_rows(model, dev, [texts[text] for text in shown]))
+    rows = sample_rows(model, dev, [texts[text] for text in shown])
+    looks = sample_attention(model, dev)
+    return Validation(metric, value, forced, free, [{**row, **look} for row, look in zip(rows, looks, strict=True)])
 
 
 def sample_rows(model: Model, dev: DevPairs, outputs: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -82,6 +85,36 @@ def sample_rows(model: Model, dev: DevPairs, outputs: Sequence[str] | None = Non
         targets = [model.target_tokenizer.normalized(target) for one, target in pairs if one == source]
         rows.append({"source": source, "target": output if output in targets else targets[0], "output": output})
     return rows
+
+
+def sample_attention(model: Model, dev: DevPairs) -> list[dict[str, Any]]:
+    """What the page's time-lapse shows of each fixed sample; nothing where there is no attention.
+
+    Decoded by force along the sample's first target, so that the rows mean the same at every validation:
+    `source_tokens`, `target_tokens` (with `<eos>`), `attention` (T, S) to three decimals, and `loss`, the
+    mean over the target's items in nats.
+    """
+    targets = dict(zip(reversed(dev.sources), reversed(dev.targets), strict=True))  # the first of each source
+    sources = list(dict.fromkeys(dev.sources))[:SAMPLES]
+    settings = model.config.model
+    if settings.decoder != "transformer" and settings.attention == "none":
+        return [{} for _ in sources]
+    read = [source for source in sources if source.strip() and model.source_tokenizer.encode(source)]
+    scored = model.score([(source, targets[source]) for source in read], return_attention=True)
+    found = dict(zip(read, scored, strict=True))
+    return [_look(found[source]) if source in found else {} for source in sources]
+
+
+def _look(found: Hypothesis) -> dict[str, Any]:
+    if found.attention is None or found.attention.size > _MOST_WEIGHTS:
+        return {}
+    loss = -found.log_prob / len(found.token_log_probs)
+    return {
+        "source_tokens": found.source_tokens,
+        "target_tokens": [*found.tokens, "<eos>"],
+        "attention": [[round(float(weight), 3) for weight in row] for row in found.attention],
+        "loss": round(loss, 4) if math.isfinite(loss) else None,
+    }
 
 
 @contextmanager
