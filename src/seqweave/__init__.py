@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from seqweave.errors import ConfigError, DataError, ExportError, LimitError, ModelFolderError, SeqweaveError
     from seqweave.evaluation.metrics import Metrics
     from seqweave.inspection.trace import Trace
+    from seqweave.search.constraints import Constraints
     from seqweave.search.predictor import Hypothesis, Model, load
+    from seqweave.search.sampling import Sampling
     from seqweave.training.run import TrainResult, train
 
 __version__ = "0.1.0"
@@ -25,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Config",
     "ConfigError",
+    "Constraints",
     "DataError",
     "ExportError",
     "Hypothesis",
@@ -32,6 +35,7 @@ __all__ = [
     "Metrics",
     "Model",
     "ModelFolderError",
+    "Sampling",
     "SeqweaveError",
     "Trace",
     "TrainResult",
@@ -43,6 +47,7 @@ __all__ = [
 _HOMES = {
     "Config": "config",
     "ConfigError": "errors",
+    "Constraints": "search.constraints",
     "DataError": "errors",
     "ExportError": "errors",
     "Hypothesis": "search.predictor",
@@ -50,6 +55,7 @@ _HOMES = {
     "Metrics": "evaluation.metrics",
     "Model": "search.predictor",
     "ModelFolderError": "errors",
+    "Sampling": "search.sampling",
     "SeqweaveError": "errors",
     "Trace": "inspection.trace",
     "TrainResult": "training.run",

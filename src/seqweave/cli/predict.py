@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqweave.cli.common import BeamSize, Device, Folder, Json, one_line, print_json
+from seqweave.errors import ConfigError
 
 if TYPE_CHECKING:
     from seqweave.search.predictor import Hypothesis
+    from seqweave.search.sampling import Sampling
 
 CHUNK = 1000  # lines decoded and printed at once
 
@@ -27,6 +29,25 @@ def predict(
     n_best: Annotated[
         int, typer.Option(metavar="N", help="Outputs a line. Above 1: line number, rank, score, text, tab-separated.")
     ] = 1,
+    sample: Annotated[bool, typer.Option("--sample", help="Draw outputs instead of searching the best.")] = False,
+    temperature: Annotated[
+        float | None, typer.Option(metavar="X", help="With --sample: below 1 sharper, above 1 flatter. Default: 1.")
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option(metavar="N", help="With --sample: draw from the N most probable items only.")
+    ] = None,
+    top_p: Annotated[
+        float | None, typer.Option(metavar="P", help="With --sample: draw from the fewest items that reach P only.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="With --sample: other draws. Default: 1.")] = None,
+    min_length: Annotated[int, typer.Option(metavar="N", help="Fewest items of an output.")] = 0,
+    no_repeat_ngram: Annotated[
+        int, typer.Option(metavar="N", help="No run of N items twice in an output; 0: none is barred.")
+    ] = 0,
+    prefix: Annotated[str, typer.Option(metavar="TEXT", help="What every output begins with.")] = "",
+    forbid: Annotated[
+        list[str] | None, typer.Option(metavar="ITEM", help="An item outputs do without, also <unk>; repeatable.")
+    ] = None,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -35,18 +56,30 @@ def predict(
     Example: echo "3. März 2021" | seqweave predict model
     """
     from seqweave.data.readers import read_sources
+    from seqweave.search.constraints import Constraints
     from seqweave.search.predictor import load
 
     if file == Path("-") and not file.exists():
         file = None
+    sampling = _sampling(sample, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+    constraints: Constraints | None = Constraints(min_length, no_repeat_ngram, tuple(forbid or ()), prefix)
+    if constraints == Constraints():
+        constraints = None
     lines = read_sources(file)
     model = load(folder, device)
-    if beam_size is None:
+    if beam_size is None and sampling is None:
         beam_size = max(n_best, model.config.search.beam_size)
     at_once = 1 if file is None and sys.stdin.isatty() else CHUNK
     number = 0
     for texts in _chunks(lines, at_once):
-        results = model.predict_n_best(texts, n_best=n_best, beam_size=beam_size, return_attention=json)
+        results = model.predict_n_best(
+            texts,
+            n_best=n_best,
+            beam_size=beam_size,
+            sampling=sampling,
+            constraints=constraints,
+            return_attention=json,
+        )
         for text, hypotheses in zip(texts, results, strict=True):
             number += 1
             if json:
@@ -58,6 +91,21 @@ def predict(
                 for rank, hypothesis in enumerate(hypotheses, 1):
                     print(number, rank, f"{hypothesis.score:.4f}", one_line(hypothesis.text), sep="\t")
         sys.stdout.flush()
+
+
+def _sampling(sample: bool, **settings: float | None) -> Sampling | None:
+    """How to draw; None: not at all.
+
+    Raises:
+        ConfigError: when a setting is out of its range, or given without --sample.
+    """
+    from seqweave.search.sampling import Sampling
+
+    given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
+    if given and not sample:
+        option = next(iter(given)).replace("_", "-")
+        raise ConfigError(f"--{option} must come with --sample, but --sample is not given: add it, or leave it out")
+    return Sampling(**given) if sample else None
 
 
 def hypothesis_json(hypothesis: Hypothesis) -> dict[str, Any]:

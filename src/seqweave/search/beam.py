@@ -5,7 +5,9 @@ sentence. Of these, an `<eos>` among the first `K` finishes its hypothesis, and 
 live on. At most `K` of `2K` can be `<eos>`, so the beam stays as wide as it can be. What is kept of
 the past is back-pointers (`history.py`); hypotheses are only written out at the end.
 
-Left out: diversity, sampling, constraints.
+With `Rules` (`constraints.py`), the outputs so far are carried along as lists, and each step is masked.
+
+Left out: diversity; sampling is in `sampling.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ import torch
 from torch import Tensor
 
 from seqweave.errors import ConfigError
-from seqweave.search.beam_parts import AnyBeam, Chosen, Options, Stop
+from seqweave.search.beam_parts import AnyBeam, Chosen, Mask, Options, Outputs, Stop
+from seqweave.search.constraints import Rules
 from seqweave.search.contract import Found, Searchable, not_finite
 from seqweave.search.finished import Finished
 from seqweave.search.history import BeamHistory
@@ -41,6 +44,7 @@ def beam_search(
     length_penalty: float,
     n_best: int = 1,
     stop: Stop = "enough",
+    rules: Rules | None = None,
     return_attention: bool = False,
 ) -> list[list[Found]]:
     """Find the `n_best` hypotheses of each source, best first; fewer where the language has fewer.
@@ -49,7 +53,7 @@ def beam_search(
     hypothesis can still pass the `n_best`-th finished one (`stop="proven"`), or when it has `beam_size`
     finished hypotheses and no live one passes the `n_best`-th as it stands (`stop="enough"`: fewer
     steps, but a better one may be missed); then it leaves the batch. A beam of one is greedy search: it
-    stops at its first `<eos>` in any case.
+    stops at its first `<eos>` in any case. With `rules`, only outputs they allow are found.
 
     Shape: source (B, S), source_lengths (B,), max_lengths (B,): most positions, `<eos>` counted.
 
@@ -65,7 +69,7 @@ def beam_search(
     limits = checked_limits(max_lengths)
     beam = start_beam(max_lengths.to(source.device), options)
     state = model.start(model.encode(source, source_lengths))
-    return _run(model, state, beam, limits, options, return_attention)
+    return _run(model, state, beam, limits, options, rules, return_attention)
 
 
 def start_beam(limits: Tensor, options: Options) -> AnyBeam:
@@ -76,7 +80,13 @@ def start_beam(limits: Tensor, options: Options) -> AnyBeam:
 
 
 def _run(
-    model: Searchable, state: Any, beam: AnyBeam, limits: list[int], options: Options, return_attention: bool
+    model: Searchable,
+    state: Any,
+    beam: AnyBeam,
+    limits: list[int],
+    options: Options,
+    rules: Rules | None,
+    return_attention: bool,
 ) -> list[list[Found]]:
     """Step until every sentence is done."""
     size, ends = options.beam_size, set(limits)
@@ -84,10 +94,13 @@ def _run(
     everything = beam.empty_results()
     batch, history = BatchMap(len(limits), device), BeamHistory()
     ids = torch.full((len(limits),), BOS, device=device)
+    outputs = None if rules is None else Outputs(rules, len(limits), size)
     for step in range(max(limits)):
         output = model.step(ids, state, return_attention)
         state = output.state
-        chosen = beam.advance(output.logits, step, step + 1 in ends)
+        chosen = beam.advance(output.logits, step, step + 1 in ends, None if outputs is None else outputs.mask)
+        if outputs is not None:
+            outputs.extend(chosen)
         history.append(batch, *chosen.step, output.attention if return_attention else None)
         ids = chosen.ids
         if size > 1:
@@ -104,6 +117,8 @@ def _run(
             stay = batch.shrink(beam.done_rows())
             beam = beam.keep(stay)
             state, ids = state.keep(stay), ids.view(-1, size)[stay].flatten()
+            if outputs is not None:
+                outputs.keep(stay)
     everything.put(batch.sentences, beam.finished)
     return history.found(everything, options.n_best, options.length_penalty)
 
@@ -178,11 +193,14 @@ class Beam:
         """Places for the results of all sentences of the call."""
         return Finished.empty(len(self.limits), self.options.beam_size, self.totals)
 
-    def advance(self, logits: Tensor, step: int, someone_ends: bool) -> Chosen:
+    def advance(self, logits: Tensor, step: int, someone_ends: bool, mask: Mask | None = None) -> Chosen:
         """Take a step with the logits (R, V) of all hypotheses."""
         count, width = self.totals.shape
         size = self.options.beam_size
-        values, columns = top_k(next_log_probs(logits), min(size + 1, logits.shape[1]))  # (R, V) -> (R, k)
+        step_log_probs = next_log_probs(logits)  # (R, V)
+        if mask is not None:
+            mask(step_log_probs)
+        values, columns = top_k(step_log_probs, min(size + 1, logits.shape[1]))  # (R, V) -> (R, k)
         dead = torch.isneginf(self.totals)  # (B, W)
         self.bad |= ~(torch.isfinite(values[:, 0].view(count, width)) | dead).all()
         k = values.shape[1]

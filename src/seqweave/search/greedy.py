@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqweave.search.beam import beam_search
+from seqweave.search.constraints import Rules
 from seqweave.search.contract import Found, Searchable, not_finite
 from seqweave.search.lengths import length_normalised
 from seqweave.search.steps import BatchMap, checked_limits, checks_after, next_log_probs
@@ -24,11 +26,13 @@ def greedy_search(
     max_lengths: Tensor,
     *,
     length_penalty: float,
+    rules: Rules | None = None,
     return_attention: bool = False,
 ) -> list[Found]:
     """Decode each source with the most probable item at each step; ties go to the lowest id.
 
-    Equal to `beam_search` with `beam_size=1`. Finished sentences leave the batch.
+    Equal to `beam_search` with `beam_size=1`, which does the work when there are `rules`. Finished
+    sentences leave the batch.
 
     Shape: source (B, S), source_lengths (B,), max_lengths (B,): most positions, `<eos>` counted.
 
@@ -38,6 +42,18 @@ def greedy_search(
     rows = source.shape[0]
     if rows == 0:
         return []
+    if rules is not None:
+        found = beam_search(
+            model,
+            source,
+            source_lengths,
+            max_lengths,
+            beam_size=1,
+            length_penalty=length_penalty,
+            rules=rules,
+            return_attention=return_attention,
+        )
+        return [one for (one,) in found]
     limits = checked_limits(max_lengths)
     state = model.start(model.encode(source, source_lengths))
     if source.device.type == "cpu":

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqweave.search.beam_parts import Chosen, Options
+from seqweave.search.beam_parts import Chosen, Mask, Options
 from seqweave.search.lengths import length_normalised
 from seqweave.search.steps import next_log_probs
 from seqweave.search.topk import best_continuations
@@ -106,10 +106,12 @@ class HostBeam:
         """Which sentences are done, (B,) bool."""
         return torch.from_numpy(self.done)
 
-    def advance(self, logits: Tensor, step: int, someone_ends: bool) -> Chosen:
+    def advance(self, logits: Tensor, step: int, someone_ends: bool, mask: Mask | None = None) -> Chosen:
         """Take a step with the logits (R, V) of all hypotheses."""
         count, size = len(self.totals), self.options.beam_size
         log_probs = next_log_probs(logits)  # (R, V)
+        if mask is not None:
+            mask(log_probs)
         columns = log_probs.shape[1]
         most = min(2 * size, self.totals.shape[1] * columns)
         sums, places = best_continuations(log_probs, self.totals, most)  # (B, n), places in (W * V)

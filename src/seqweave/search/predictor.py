@@ -7,18 +7,17 @@ the order of the texts. A result does not depend on what else is in the call.
 from __future__ import annotations
 
 import logging
-import operator
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seqweave.config import LARGEST_BEAM, Config
+from seqweave.config import Config
 from seqweave.data.batching import sequential_batches
 from seqweave.data.dataset import make_batch, pad_sources
 from seqweave.errors import ConfigError, DataError
@@ -27,10 +26,13 @@ from seqweave.model.build import build_model
 from seqweave.model.device import choose_device
 from seqweave.model.inference import FastSeq2Seq, prepared
 from seqweave.model.seq2seq import Seq2Seq
+from seqweave.search.arguments import kind_of, list_of_pairs, list_of_texts, whole
 from seqweave.search.beam import beam_search, check_sizes
+from seqweave.search.constraints import Constraints, Rules
 from seqweave.search.contract import Found
 from seqweave.search.greedy import greedy_search
 from seqweave.search.lengths import max_lengths
+from seqweave.search.sampling import Sampling, sample_search
 from seqweave.search.score import force_score
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import UNK
@@ -95,34 +97,65 @@ class Model:
         self.config = config
 
     def predict(
-        self, texts: Iterable[str], *, beam_size: int | None = None, return_attention: bool = False
+        self,
+        texts: Iterable[str],
+        *,
+        beam_size: int | None = None,
+        sampling: Sampling | None = None,
+        constraints: Constraints | None = None,
+        return_attention: bool = False,
     ) -> list[Hypothesis]:
         """The best output of each text, in order; an empty text gives an empty output.
 
         Args:
             texts: sources; an iterator is read to its end first.
             beam_size: hypotheses kept a sentence, at most 1000; 1 is greedy; None takes `config.search.beam_size`.
+            sampling: draw the output instead of searching the best one; leave beam_size out then.
+            constraints: what outputs may be; an empty text gives an empty output all the same.
             return_attention: also give attention weights.
 
         Raises:
-            ConfigError: when beam_size is out of its range, or texts is no list of texts.
+            ConfigError: when beam_size is out of its range, texts is no list of texts, or the target
+                vocabulary lacks what a constraint names.
             SeqweaveError: when the network gives NaN.
         """
-        results = self.predict_n_best(texts, n_best=1, beam_size=beam_size, return_attention=return_attention)
+        results = self.predict_n_best(
+            texts,
+            n_best=1,
+            beam_size=beam_size,
+            sampling=sampling,
+            constraints=constraints,
+            return_attention=return_attention,
+        )
         return [hypotheses[0] for hypotheses in results]
 
     def predict_n_best(
-        self, texts: Iterable[str], *, n_best: int, beam_size: int | None = None, return_attention: bool = False
+        self,
+        texts: Iterable[str],
+        *,
+        n_best: int,
+        beam_size: int | None = None,
+        sampling: Sampling | None = None,
+        constraints: Constraints | None = None,
+        return_attention: bool = False,
     ) -> list[list[Hypothesis]]:
         """The `n_best` outputs of each text, best first; fewer where there are no more.
 
+        With `sampling`, `n_best` draws of each text as they come: the first is that of `predict`, and two may
+        be the same.
+
         Raises:
-            ConfigError: when n_best is not between 1 and beam_size, or texts is no list of texts.
+            ConfigError: as `predict`, and when n_best is not between 1 and beam_size.
             SeqweaveError: when the network gives NaN.
         """
-        texts = _list_of_texts(texts)
-        size = self.config.search.beam_size if beam_size is None else _whole("beam_size", beam_size)
-        check_sizes(_whole("n_best", n_best), size)
+        texts = list_of_texts(texts)
+        if sampling is not None and beam_size is not None:
+            raise ConfigError(f"beam_size must be left out with sampling, but it is {beam_size}: choose one of the two")
+        size = self.config.search.beam_size if beam_size is None else whole("beam_size", beam_size)
+        if sampling is not None:
+            size = 1
+        check_sizes(whole("n_best", n_best), size if sampling is None else max(1, n_best))
+        rules = None if constraints is None else constraints.rules(self.target_tokenizer)
         sources = self._encode_sources(texts)
         found: list[list[Found]] = [[] for _ in texts]
         real = [index for index, ids in enumerate(sources) if ids]
@@ -131,7 +164,11 @@ class Model:
         with _inference(self.network):
             for batch in sequential_batches(lengths, budget, self._most_pairs(size)):
                 where = [real[place] for place in batch.tolist()]
-                outputs = self._search([sources[index] for index in where], size, n_best, return_attention)
+                ids = [sources[index] for index in where]
+                if sampling is None:
+                    outputs = self._search(ids, size, n_best, rules, return_attention)
+                else:
+                    outputs = self._sample(ids, sampling, n_best, rules, return_attention)
                 for index, output in zip(where, outputs, strict=True):
                     found[index] = output
         names = [self._source_tokens(text, ids) for text, ids in zip(texts, sources, strict=True)]
@@ -148,7 +185,7 @@ class Model:
             DataError: when a source is empty.
             SeqweaveError: when the network gives NaN.
         """
-        pairs = _list_of_pairs(pairs)
+        pairs = list_of_pairs(pairs)
         sources = self._encode_sources([source for source, _ in pairs])
         targets = self.target_tokenizer.encode_batch([target for _, target in pairs])
         for number, ids in enumerate(sources, 1):
@@ -187,8 +224,8 @@ class Model:
         """
         for name, text in (("source", source), ("target", target)):
             if not isinstance(text, str) and not (name == "target" and text is None):
-                raise ConfigError(f"{name} must be a text, but it is {_kind(text)}: give one text")
-        beam_size = _whole("beam_size", beam_size)
+                raise ConfigError(f"{name} must be a text, but it is {kind_of(text)}: give one text")
+        beam_size = whole("beam_size", beam_size)
         from seqweave.inspection.tracing import trace_model
 
         return trace_model(self, source, target, beam_size=beam_size)
@@ -223,34 +260,54 @@ class Model:
         return self._prepared[1]
 
     def _search(
-        self, sources: list[list[int]], beam_size: int, n_best: int, return_attention: bool
+        self, sources: list[list[int]], beam_size: int, n_best: int, rules: Rules | None, return_attention: bool
     ) -> list[list[Found]]:
         """Search one batch of sources."""
         search, network = self.config.search, self._searched()
-        source, lengths = pad_sources(sources)
-        limits = max_lengths(lengths.tolist(), search.max_length_ratio, search.max_length)
-        source, lengths = source.to(self.device), lengths.to(self.device)
+        batch = self._batch(sources, rules)
+        penalty = search.length_penalty
         if beam_size == 1:
             found = greedy_search(
-                network,
-                source,
-                lengths,
-                torch.tensor(limits),
-                length_penalty=search.length_penalty,
-                return_attention=return_attention,
+                network, *batch, length_penalty=penalty, rules=rules, return_attention=return_attention
             )
             return [[one] for one in found]
         return beam_search(
             network,
-            source,
-            lengths,
-            torch.tensor(limits),
+            *batch,
             beam_size=beam_size,
-            length_penalty=search.length_penalty,
+            length_penalty=penalty,
             n_best=n_best,
             stop=search.stop,
+            rules=rules,
             return_attention=return_attention,
         )
+
+    def _sample(
+        self, sources: list[list[int]], sampling: Sampling, count: int, rules: Rules | None, return_attention: bool
+    ) -> list[list[Found]]:
+        """Draw `count` outputs for each of one batch of sources."""
+        batch = self._batch(sources, rules)
+        draws = [
+            sample_search(
+                self._searched(),
+                *batch,
+                sampling=sampling,
+                length_penalty=self.config.search.length_penalty,
+                draw=draw,
+                rules=rules,
+                return_attention=return_attention,
+            )
+            for draw in range(count)
+        ]
+        return [list(each) for each in zip(*draws, strict=True)]
+
+    def _batch(self, sources: list[list[int]], rules: Rules | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Sources (B, S), their lengths (B,), and the most positions of their outputs (B,) with room for `rules`."""
+        search = self.config.search
+        source, lengths = pad_sources(sources)
+        limits = max_lengths(lengths.tolist(), search.max_length_ratio, search.max_length)
+        least = 1 if rules is None else rules.least_positions
+        return source.to(self.device), lengths.to(self.device), torch.tensor(limits).clamp(min=least)
 
     def _hypothesis(self, found: Found, source_tokens: list[str]) -> Hypothesis:
         attention = found.attention
@@ -302,67 +359,6 @@ def _inference(network: torch.nn.Module) -> Iterator[None]:
     finally:
         if training:
             network.train()
-
-
-def _list_of_texts(texts: Any) -> list[str]:
-    """What a caller gave, as a list of texts.
-
-    Raises:
-        ConfigError: when it is something else.
-    """
-    if isinstance(texts, str):
-        raise ConfigError("texts must be a list of texts, but it is one text: put it into a list, [text]")
-    if not isinstance(texts, Iterable):
-        raise ConfigError(f"texts must be a list of texts, but it is {_kind(texts)}: give a list")
-    found = list(texts)
-    for number, text in enumerate(found, 1):
-        if not isinstance(text, str):
-            raise ConfigError(f"texts must be a list of texts, but number {number} is {_kind(text)}: give it as text")
-    return found
-
-
-def _list_of_pairs(pairs: Any) -> list[tuple[str, str]]:
-    """What a caller gave, as a list of pairs.
-
-    Raises:
-        ConfigError: when it is something else.
-    """
-    rule = "pairs must be a list of (source, target) texts"
-    if isinstance(pairs, str) or not isinstance(pairs, Iterable):
-        raise ConfigError(f"{rule}, but it is {_kind(pairs)}: give a list, [(source, target)]")
-    found = []
-    for number, pair in enumerate(pairs, 1):
-        # A text of two letters could be unpacked, too.
-        if not isinstance(pair, tuple | list):
-            raise ConfigError(f"{rule}, but number {number} is {_kind(pair)}: give it as (source, target)")
-        if len(pair) != 2:
-            raise ConfigError(f"{rule}, but number {number} has {len(pair)} parts: give it as (source, target)")
-        source, target = pair
-        if not isinstance(source, str) or not isinstance(target, str):
-            wrong = target if isinstance(source, str) else source
-            raise ConfigError(f"{rule}, but number {number} holds {_kind(wrong)}: give both as text")
-        found.append((source, target))
-    return found
-
-
-def _whole(name: str, value: Any) -> int:
-    """A size as an int; numpy's whole numbers are taken, too.
-
-    Raises:
-        ConfigError: when it is none, or absurdly large.
-    """
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise ConfigError(f"{name} must be a whole number, but it is {value!r}: give one from 1 to {LARGEST_BEAM:,}")
-    if (number := operator.index(value)) > LARGEST_BEAM:
-        raise ConfigError(f"{name} must be at most {LARGEST_BEAM:,}, but it is {number}: choose a smaller one")
-    return number
-
-
-def _kind(value: Any) -> str:
-    """What a value is, in an error."""
-    return (
-        "None" if value is None else "one text" if isinstance(value, str) else f"a value of type {type(value).__name__}"
-    )
 
 
 def _nothing(return_attention: bool) -> Hypothesis:

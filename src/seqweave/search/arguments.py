@@ -1,0 +1,71 @@
+"""What callers give to `seqweave.search.predictor`, checked: anything else is refused in one sentence."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+from seqweave.config import LARGEST_BEAM
+from seqweave.errors import ConfigError
+
+
+def list_of_texts(texts: Any) -> list[str]:
+    """What a caller gave, as a list of texts.
+
+    Raises:
+        ConfigError: when it is something else.
+    """
+    if isinstance(texts, str):
+        raise ConfigError("texts must be a list of texts, but it is one text: put it into a list, [text]")
+    if not isinstance(texts, Iterable):
+        raise ConfigError(f"texts must be a list of texts, but it is {kind_of(texts)}: give a list")
+    found = list(texts)
+    for number, text in enumerate(found, 1):
+        if not isinstance(text, str):
+            raise ConfigError(f"texts must be a list of texts, but number {number} is {kind_of(text)}: give it as text")
+    return found
+
+
+def list_of_pairs(pairs: Any) -> list[tuple[str, str]]:
+    """What a caller gave, as a list of pairs.
+
+    Raises:
+        ConfigError: when it is something else.
+    """
+    rule = "pairs must be a list of (source, target) texts"
+    if isinstance(pairs, str) or not isinstance(pairs, Iterable):
+        raise ConfigError(f"{rule}, but it is {kind_of(pairs)}: give a list, [(source, target)]")
+    found = []
+    for number, pair in enumerate(pairs, 1):
+        # A text of two letters could be unpacked, too.
+        if not isinstance(pair, tuple | list):
+            raise ConfigError(f"{rule}, but number {number} is {kind_of(pair)}: give it as (source, target)")
+        if len(pair) != 2:
+            raise ConfigError(f"{rule}, but number {number} has {len(pair)} parts: give it as (source, target)")
+        source, target = pair
+        if not isinstance(source, str) or not isinstance(target, str):
+            wrong = target if isinstance(source, str) else source
+            raise ConfigError(f"{rule}, but number {number} holds {kind_of(wrong)}: give both as text")
+        found.append((source, target))
+    return found
+
+
+def whole(name: str, value: Any) -> int:
+    """A size as an int; numpy's whole numbers are taken, too.
+
+    Raises:
+        ConfigError: when it is none, or absurdly large.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise ConfigError(f"{name} must be a whole number, but it is {value!r}: give one from 1 to {LARGEST_BEAM:,}")
+    if (number := operator.index(value)) > LARGEST_BEAM:
+        raise ConfigError(f"{name} must be at most {LARGEST_BEAM:,}, but it is {number}: choose a smaller one")
+    return number
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in an error."""
+    return (
+        "None" if value is None else "one text" if isinstance(value, str) else f"a value of type {type(value).__name__}"
+    )

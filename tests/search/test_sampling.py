@@ -1,0 +1,230 @@
+"""Sampling: its limits are greedy search, its draws have the stated frequencies, and company changes nothing."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from architectures import CASES, small_model
+from seqweave.cli.main import main
+from seqweave.config import ModelConfig
+from seqweave.data.dataset import make_batch, pad_sources
+from seqweave.errors import ConfigError, SeqweaveError
+from seqweave.search.contract import Found, Searchable
+from seqweave.search.greedy import greedy_search
+from seqweave.search.sampling import Sampling, draw_items, sample_search
+from seqweave.search.score import force_score
+from seqweave.text.vocabulary import BOS, EOS, PAD
+from tiny_model import tiny_folder, tiny_model
+from toy_search import ToyModel
+
+SOURCES = [[4, 5, 6, 7], [8], [9, 4, 4], [5, 10, 6, 6, 7, 8, 4], [10, 10], [4, 9]]
+LIMITS = [9, 3, 14, 6, 1, 11]
+PROBABILITIES = [0.4, 0.3, 0.15, 0.1, 0.05]
+
+
+def _model(name: str) -> Searchable:
+    return ToyModel(3) if name == "toy" else small_model(CASES[name])
+
+
+def _sample(
+    model: Searchable, sampling: Sampling, sources: list[list[int]] = SOURCES, limits: list[int] = LIMITS, **more: Any
+) -> list[Found]:
+    source, lengths = pad_sources(sources)
+    options: dict[str, Any] = {"length_penalty": 1.0, **more}
+    return sample_search(model, source, lengths, torch.tensor(limits), sampling=sampling, **options)
+
+
+@pytest.mark.parametrize("name", ["toy", "lstm-general-after"])
+@pytest.mark.parametrize(
+    "sampling", [Sampling(0.0), Sampling(1e-9), Sampling(1e-300), Sampling(top_k=1), Sampling(top_p=1e-9)]
+)
+def test_the_limits_are_greedy(name: str, sampling: Sampling) -> None:
+    model = _model(name)
+    source, lengths = pad_sources(SOURCES)
+    greedy = greedy_search(model, source, lengths, torch.tensor(LIMITS), length_penalty=1.0, return_attention=True)
+    for one, other in zip(_sample(model, sampling, return_attention=True), greedy, strict=True):
+        assert (one.ids, one.finished) == (other.ids, other.finished)
+        np.testing.assert_allclose(one.token_log_probs, other.token_log_probs, atol=1e-6)
+        assert one.attention is not None
+        assert other.attention is not None
+        np.testing.assert_allclose(one.attention, other.attention, atol=1e-6)
+
+
+def _head(probabilities: list[float]) -> list[float]:
+    return [one / sum(probabilities) for one in probabilities]
+
+
+@pytest.mark.parametrize(
+    ("sampling", "expected"),
+    [
+        (Sampling(), PROBABILITIES),
+        (Sampling(temperature=0.5), _head([p**2 for p in PROBABILITIES])),
+        (Sampling(temperature=2.0), _head([p**0.5 for p in PROBABILITIES])),
+        (Sampling(top_k=2), [4 / 7, 3 / 7, 0, 0, 0]),
+        (Sampling(top_p=0.6), [4 / 7, 3 / 7, 0, 0, 0]),
+        (Sampling(top_p=0.71), [*_head([0.4, 0.3, 0.15]), 0, 0]),
+        (Sampling(top_k=3, top_p=0.8), [4 / 7, 3 / 7, 0, 0, 0]),  # 0.7 / 0.85 reaches 0.8
+    ],
+)
+def test_frequencies(sampling: Sampling, expected: list[float]) -> None:
+    """Hoeffding: a frequency of n draws is off by more than e with probability at most 2 exp(-2 n e^2)."""
+    draws, failure = 40_000, 1e-9
+    bound = math.sqrt(math.log(2 / failure) / (2 * draws))  # 0.0164
+    row = torch.tensor([0.0, 0.3, 0.05, 0.4, 0.1, 0.15]).log()
+    items = [3, 1, 5, 4, 2]  # by falling probability
+    chance = torch.from_numpy(np.random.default_rng(7).random(draws))
+    counts = torch.bincount(draw_items(row.expand(draws, -1), chance, sampling), minlength=6)
+    for item, probability in zip(items, expected, strict=True):
+        assert abs(counts[item].item() / draws - probability) < bound
+        assert (counts[item] == 0) == (probability == 0)
+    assert counts[0] == 0
+
+
+def test_whole_outputs_have_the_frequencies_of_the_model() -> None:
+    """The draws of many seeds: the generators of a sentence's draws are right, not only `draw_items`."""
+    model = ToyModel(1, 6, spread=1.0)
+    sources = [[4, one] for one in range(4, 404)]
+    outputs: list[Found] = []
+    for draw in range(10):
+        outputs += _sample(model, Sampling(), sources, [2] * len(sources), draw=draw)
+    # A source's sum decides its table, so each output is compared through its own probability: what the
+    # model expects of a 0/1 event is its probability, and Hoeffding bounds the sum of independent events.
+    source, lengths = pad_sources(sources)
+    encoded = model.encode(source, lengths)
+    logits = model.step(torch.full((len(sources),), BOS), model.start(encoded)).logits.clone()
+    chances = logits.softmax(1)
+    wanted = chances / (1 - chances[:, [PAD, BOS]].sum(1, keepdim=True))
+    bound = math.sqrt(math.log(2 / 1e-9) / (2 * len(outputs)))
+    firsts = torch.tensor([one.ids[0] if one.ids else EOS for one in outputs])
+    for item in (1, EOS, 4, 5):
+        assert abs((firsts == item).double().mean().item() - wanted[:, item].mean().item()) < bound
+
+
+@pytest.mark.parametrize("name", ["toy", "lstm-general-after", "gru-additive-before"])
+def test_alone_batched_and_permuted_are_the_same(name: str) -> None:
+    model, sampling = _model(name), Sampling(1.3, top_k=5, top_p=0.95, seed=4)
+    together = _sample(model, sampling)
+    order = [3, 0, 5, 4, 1, 2]
+    permuted = _sample(model, sampling, [SOURCES[i] for i in order], [LIMITS[i] for i in order])
+    for place, index in enumerate(order):
+        (alone,) = _sample(model, sampling, [SOURCES[index]], [LIMITS[index]])
+        for other in (together[index], permuted[place]):
+            assert (alone.ids, alone.finished) == (other.ids, other.finished)
+            np.testing.assert_allclose(alone.token_log_probs, other.token_log_probs, atol=1e-5)
+
+
+def test_seed_and_draw_change_the_draws_and_nothing_else_does() -> None:
+    model = ToyModel(3, 9, spread=0.1, eos_bias=-3.0)
+    ids = [
+        [one.ids for one in _sample(model, Sampling(seed=seed), draw=draw)] for seed, draw in ((1, 0), (2, 0), (1, 1))
+    ]
+    again = [one.ids for one in _sample(model, Sampling(seed=1))]
+    assert again == ids[0]
+    assert ids[0] != ids[1] != ids[2] != ids[0]
+
+
+def test_the_score_is_the_models_own() -> None:
+    model = ToyModel(3)
+    compared = 0
+    for source, one in zip(SOURCES, _sample(model, Sampling(2.0, top_k=4, top_p=0.9), limits=[20] * 6), strict=True):
+        if one.finished:
+            (forced,) = force_score(model, make_batch([source], [one.ids]), length_penalty=1.0)
+            assert one.score == pytest.approx(forced.score, abs=1e-5)
+            np.testing.assert_allclose(one.token_log_probs, forced.token_log_probs, atol=1e-5)
+            compared += 1
+    assert compared > 2
+
+
+def test_finished_sentences_leave_the_batch() -> None:
+    model = ToyModel(3)
+    found = _sample(model, Sampling(), limits=[20] * 6)
+    assert sum(model.rows_seen) == sum(len(one.token_log_probs) for one in found)
+
+
+def test_nothing_in_nothing_out() -> None:
+    empty = torch.zeros((0, 3), dtype=torch.long)
+    none = torch.zeros(0, dtype=torch.long)
+    assert sample_search(ToyModel(), empty, none, none, sampling=Sampling(), length_penalty=1.0) == []
+
+
+def test_nan_is_refused() -> None:
+    model = ToyModel()
+    model.table[..., 5] = float("nan")
+    with pytest.raises(SeqweaveError, match="finite"):
+        _sample(model, Sampling())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"temperature": -0.1},
+        {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"temperature": "1"},
+        {"top_k": -1},
+        {"top_k": 1.5},
+        {"top_k": True},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"top_p": None},
+        {"seed": -1},
+        {"seed": "x"},
+    ],
+)
+def test_refusals(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(wrong))} must be .*, but it is .*: choose"):
+        Sampling(**wrong)
+
+
+TEXTS = ["abc", "", "gagagaga", "fed"]
+
+
+def test_predict_samples_and_company_does_not_matter() -> None:
+    model = tiny_model(ModelConfig())
+    sampling = Sampling(1.2, top_p=0.95, seed=3)
+    together = model.predict(TEXTS, sampling=sampling, return_attention=True)
+    assert [one.text for one in together] != [one.text for one in model.predict(TEXTS, beam_size=1)]
+    for text, one in zip(TEXTS, together, strict=True):
+        (alone,) = model.predict([text], sampling=sampling)
+        assert alone.text == one.text
+    assert together[1].text == ""
+    greedy = model.predict(TEXTS, beam_size=1)
+    assert [one.text for one in model.predict(TEXTS, sampling=Sampling(0))] == [one.text for one in greedy]
+
+
+def test_n_best_are_so_many_draws() -> None:
+    model = tiny_model(ModelConfig())
+    draws = model.predict_n_best(TEXTS, n_best=6, sampling=Sampling(seed=3))
+    assert [len(each) for each in draws] == [6, 1, 6, 6]
+    assert len({one.text for one in draws[2]}) > 3
+    assert [each[0].text for each in draws] == [one.text for one in model.predict(TEXTS, sampling=Sampling(seed=3))]
+
+
+def test_sampling_and_a_beam_are_refused() -> None:
+    with pytest.raises(ConfigError, match="beam_size must be left out with sampling, but it is 3"):
+        tiny_model(ModelConfig()).predict(TEXTS, beam_size=3, sampling=Sampling())
+
+
+def test_options_of_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    model = tiny_model(ModelConfig())
+    folder = str(tiny_folder(model, tmp_path / "model"))
+    path = tmp_path / "texts.txt"
+    path.write_text("".join(f"{text}\n" for text in TEXTS), encoding="utf-8")
+    command = ["predict", folder, str(path), "--device", "cpu"]
+    assert main([*command, "--sample", "--temperature", "1.5", "--top-k", "6", "--top-p", "0.9", "--seed", "8"]) == 0
+    expected = model.predict(TEXTS, sampling=Sampling(1.5, 6, 0.9, 8))
+    assert capsys.readouterr().out == "".join(f"{one.text}\n" for one in expected)
+    for words, said in (
+        (["--top-p", "0.9"], "--top-p must come with --sample"),
+        (["--sample", "--top-p", "1.9"], "top_p must be above 0"),
+        (["--sample", "--beam-size", "2"], "beam_size must be left out"),
+        (["--sample", "--n-best", "0"], "n_best must"),
+    ):
+        assert main([*command, *words]) == 2
+        assert said in capsys.readouterr().err
