@@ -154,9 +154,11 @@ _KOREAN = {
     "model.embedding_size": 128,
     "model.encoder_hidden_size": 128,
     "model.decoder_hidden_size": 256,
+    "model.encoder_layers": 2,
     "model.dropout": 0.4,
-    "training.max_epochs": 60,
+    "training.max_epochs": 110,
     "training.batch_tokens": 2048,
+    "training.average_checkpoints": 5,
     "training.metric": "exact_match",
 }
 
@@ -198,6 +200,7 @@ RECIPES: dict[str, Recipe] = {
             "model.attention_position": "between",
             "model.decoder_layers": 2,
             "training.max_epochs": 40,
+            "training.batch_tokens": 2048,
             "training.metric": "exact_match",
         },
     ),
