@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +16,7 @@ from architectures import CASES
 from seqweave.cli.main import main
 from seqweave.evaluation.corpus import edit_distance
 from seqweave.inspection import trace_page
+from seqweave.inspection.server import PageServer
 from seqweave.inspection.trace_json import trace_from_json
 from tiny_model import tiny_folder, tiny_model
 
@@ -87,9 +93,58 @@ def test_inspect_shows_what_training_kept(tmp_path: Path, capsys: Capture) -> No
     assert timelapse == {"samples": [{"source": ["a", "b"], "target": ["g", "<eos>"], "frames": frames}]}
 
 
+def test_inspect_serves_until_interrupted(folder: Path, tmp_path: Path) -> None:
+    start = (  # a shell's background job would be deaf to Ctrl-C
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from seqweave.cli.main import main; raise SystemExit(main())"
+    )
+    command = [sys.executable, "-c", start, "inspect", str(folder), "abcag", "--serve", "--port", "0"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, encoding="utf-8")
+    try:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        port = int(re.findall(r"http://127\.0\.0\.1:(\d+)/", said)[0])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("GET", "/")
+        page = connection.getresponse().read().decode("utf-8")
+        assert re.search(r'<script[^>]* id="trace"[^>]* data-server="/api/trace">\{"format"', page)
+        question = json.dumps({"source": "abcag", "forced": {"0": "g"}})
+        connection.request("POST", "/api/trace", question, {"Content-Type": "application/json"})
+        forced = trace_from_json(connection.getresponse().read().decode("utf-8"))
+        connection.close()
+        assert (forced.steps.tokens[0].text, forced.beam.beam_size) == ("g", 5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert process.stderr.read() == "seqweave: ended\n"
+    finally:
+        process.kill()
+        process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_inspect_without_a_text_serves_a_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny_folder(tiny_model(CASES["gru-additive-after"]), tmp_path / "model")
+    sample = {"step": 1, "source": "bag", "target": "g", "output": "g"}
+    (folder / "samples.jsonl").write_text(json.dumps(sample) + "\n", encoding="utf-8")
+    pages: list[str] = []
+
+    def look(server: PageServer) -> None:
+        pages.append(server.page.decode())
+        server.server_close()
+
+    monkeypatch.setattr(PageServer, "run", look)
+    assert main(["inspect", str(folder), "--serve", "--port", "0"]) == 0
+    assert '"text": "bag"' in pages[0]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        ([], "a text must be given to be inspected"),
+        (["--serve"], "a text must be given to be inspected"),
+        (["a", "--serve", "--port", "70000"], "a port must be free and from 0 to 65535"),
         (["a", "-o", "trace.png"], "ending with .html or .json, but the name is trace.png"),
         ([" ", "-o", "trace.json"], "a source must have an item to be traced"),
         (["a", "-o", "trace.json", "--beam-size", "0"], "beam_size must be 1 or more"),

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seqweave.cli.common import BeamSize, Device, Folder, count, note, read_pairs
+from seqweave.errors import ConfigError
+
+if TYPE_CHECKING:
+    from seqweave.search.predictor import Model
+
+PORT = 8765
 
 
 def inspect(
     folder: Folder,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="The source.")],
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="[TEXT]", help="The source. With --serve, by default a sample of the training."),
+    ] = None,
     target: Annotated[
         str | None, typer.Option(metavar="TEXT", help="A reference, to compare with the free run.")
     ] = None,
@@ -29,9 +39,15 @@ def inspect(
     full: Annotated[
         bool, typer.Option("--full", help="Also cell states, contexts and readouts: about twice the size.")
     ] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show the page to this machine's browser, with the model behind it.")
+    ] = False,
+    port: Annotated[int, typer.Option(metavar="N", help="With --serve: where; 0 for any free port.")] = PORT,
     device: Device = "auto",
 ) -> None:
     """Write what the model does with TEXT: attention, states, gates, probabilities, the beam's tree.
+
+    With --serve nothing is written: the page is at a local address until Ctrl-C, and can ask what if.
 
     Example: seqweave inspect model "cats" --target "K AE T S" -o trace.html
     """
@@ -43,8 +59,12 @@ def inspect(
     from seqweave.inspection.trace_page import check_name, page_html
     from seqweave.search.predictor import load
 
-    check_name(output)
+    if not serve:
+        check_name(output)
     model = load(folder, device)
+    timelapse = read_timelapse(folder)
+    if text is None:
+        text = _default_text(folder, serve)
     size = model.config.search.beam_size if beam_size is None else beam_size
     trace = model.trace(text, target, beam_size=size)
     if attributions:
@@ -52,8 +72,44 @@ def inspect(
     rows = None
     if corpus is not None:
         rows = {"rows": corpus_rows(model, *read_pairs(corpus, None, model.config.data), beam_size=beam_size)}
-    content = trace_to_json(trace, full=full, corpus=rows, timelapse=read_timelapse(folder))
+    content = trace_to_json(trace, full=full, corpus=rows, timelapse=timelapse)
+    if serve:
+        _serve(model, size, content, full, port)
+        return
     if output.suffix == ".html":
         content = page_html(content)
     write_atomic(output, content.encode("utf-8"))
     note(f"{trace.output.text!r}, {count(len(trace.steps.tokens), 'step')}; {output}, {len(content) / 1e6:.2f} MB")
+
+
+def _serve(model: Model, beam_size: int, trace: str, full: bool, port: int) -> None:
+    """Show the page with `trace` in it, and trace what it asks for, until Ctrl-C."""
+    from seqweave.inspection.question import Question
+    from seqweave.inspection.server import ADDRESS, PageServer
+    from seqweave.inspection.trace_json import trace_to_json
+    from seqweave.inspection.trace_page import page_html
+    from seqweave.inspection.tracing import trace_model
+
+    def answer(question: Question) -> str:
+        traced = trace_model(model, question.source, question.target, beam_size=beam_size, what_if=question.what_if)
+        return trace_to_json(traced, full=full)
+
+    server = PageServer(page_html(trace, ADDRESS), answer, port)
+    note(f"{server.url} (Ctrl-C ends it)")
+    server.run()
+    note("ended")
+
+
+def _default_text(folder: Path, serve: bool) -> str:
+    """The first sample of the training, to begin with."""
+    from seqweave.data.readers import read_sources
+    from seqweave.folder import SAMPLES
+
+    path = folder / SAMPLES
+    if serve and path.is_file():
+        for line in read_sources(path):
+            if line:
+                return str(json.loads(line)["source"])
+    raise ConfigError(
+        'a text must be given to be inspected, but there is none: add it, as in seqweave inspect DIR "text"'
+    )

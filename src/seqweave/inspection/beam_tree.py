@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from seqweave.inspection.changes import NO_CHANGES, Changes, Overwritten
+from seqweave.inspection.recorder import recording_copy
 from seqweave.inspection.trace import REASONS, STATUSES, Beam
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import Encoded
@@ -140,6 +143,7 @@ def grow_beam(
     length_penalty: float,
     stop: str,
     reference: Sequence[int] | None = None,
+    changes: Changes = NO_CHANGES,
 ) -> Beam:
     """Search one sentence as `beam_search` does with n_best=1.
 
@@ -149,17 +153,22 @@ def grow_beam(
         limit: most positions, `<eos>` counted.
         beam_size, length_penalty, stop: as in `config.search`.
         reference: target ids with `<eos>`, to see where the beam loses them.
+        changes: what to do otherwise; a hypothesis ends no earlier than the last forced step.
 
     Raises:
         SeqweaveError: when the network gives NaN.
     """
     search = _Search(beam_size, length_penalty, stop, limit)
-    state = network.start(encoded)
+    twin = recording_copy(network) if changes.attention else network
+    overwritten = Overwritten(twin, changes.attention)
+    state = changes.start(twin, encoded)
     live = [-1]
     ids = torch.tensor([BOS], device=encoded.outputs.device)
     for step in range(limit):
-        output = network.step(ids, state)
-        values, items = top_k(next_log_probs(output.logits), min(beam_size + 1, output.logits.shape[1]))  # (R, k)
+        overwritten.step = step
+        output = twin.step(ids, state)
+        log_probs = _allowed(next_log_probs(output.logits), changes, step)
+        values, items = top_k(log_probs, min(beam_size + 1, output.logits.shape[1]))  # (R, k)
         ranked = search.expand(step, _expansions(live, values.tolist(), items.tolist()))
         search.choose(ranked, step)
         if search.is_over(step):
@@ -174,6 +183,18 @@ def grow_beam(
         last = [search.nodes[node].id for node in live] + [EOS] * (beam_size - len(live))
         ids = torch.tensor(last, device=ids.device)  # (R,)
     return search.columns(reference)
+
+
+def _allowed(log_probs: Tensor, changes: Changes, step: int) -> Tensor:
+    """All but what a forced step takes becomes impossible, and an end before the last of them. Shape: (R, V)."""
+    if step in changes.forced:
+        allowed = torch.full_like(log_probs, float("-inf"))
+        id_ = changes.forced[step]
+        allowed[:, id_] = log_probs[:, id_]
+        return allowed
+    if step < max(changes.forced, default=0):
+        log_probs[:, EOS] = float("-inf")
+    return log_probs
 
 
 def path_of(beam: Beam, node: int) -> list[int]:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seqweave.inspection.changes import NO_CHANGES, Changes, Overwritten
 from seqweave.inspection.gates import before, cell_states, gate_values
 from seqweave.inspection.trace import Array, Attention, Encoder, Layer
 from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer
@@ -84,9 +85,13 @@ def record_encoder(network: Seq2Seq, source: Tensor) -> tuple[Encoded, Encoder]:
     )
 
 
-def record_steps(network: Seq2Seq, encoded: Encoded, ids: Sequence[int]) -> Recording:
-    """Feed `<bos>` and all but the last of `ids` (T of them), one a step, to the decoder of one sentence."""
+def record_steps(network: Seq2Seq, encoded: Encoded, ids: Sequence[int], changes: Changes = NO_CHANGES) -> Recording:
+    """Feed `<bos>` and all but the last of `ids` (T of them), one a step, to the decoder of one sentence.
+
+    With `changes`, from their start and with their attention; what is fed is `ids` all the same.
+    """
     twin = recording_copy(network)
+    overwritten = Overwritten(twin, changes.attention)  # before the hook on scores, which keeps what is used
     decoder: Any = twin.decoder
     layers = _kept_steps(decoder)
     scores: list[Tensor] = []
@@ -95,9 +100,10 @@ def record_steps(network: Seq2Seq, encoded: Encoded, ids: Sequence[int]) -> Reco
         scorer.register_forward_hook(lambda module, given, result: scores.append(result[0, 0]))  # (G, Q, S) -> (S,)
     fed = torch.tensor([BOS, *ids[:-1]], device=encoded.outputs.device)  # (T,)
     embedded = twin.target_embedding(fed[None])  # (1, T, M)
-    state = twin.start(encoded)
+    state = changes.start(twin, encoded)
     readouts, weights = [], []
-    for item in embedded[0].split(1):
+    for step, item in enumerate(embedded[0].split(1)):
+        overwritten.step = step
         readout, state, row = decoder.step(item, state, True)  # as in `Seq2Seq.step`, but for the generator
         readouts.append(readout[0])
         weights += [] if row is None else [row[0]]
@@ -105,6 +111,7 @@ def record_steps(network: Seq2Seq, encoded: Encoded, ids: Sequence[int]) -> Reco
     attention = _matrices(weights, scores)
     self_attention: list[Attention] = []
     if isinstance(decoder, TransformerDecoder):
+        overwritten.step = None
         own, cross = decoder.attention(embedded, twin.start(encoded))  # (1, L, N, T, T), (1, L, N, T, S)
         attention, self_attention = _by_head(cross[0]), _by_head(own[0])
     return Recording(

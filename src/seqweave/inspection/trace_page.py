@@ -19,8 +19,12 @@ PAGE = Path(__file__).parent / "page" / "index.html"
 _PLACE = re.compile(r'(<script\b(?=[^>]*\btype="application/json")(?=[^>]*\bid="trace")[^>]*>)[^<]*(</script>)')
 
 
-def page_html(trace_json: str) -> str:
+def page_html(trace_json: str, server: str | None = None) -> str:
     """The page with a trace in it; no text of the trace can leave its element.
+
+    Args:
+        trace_json: what `trace_to_json` wrote.
+        server: where the page is to ask for other runs, a path of the server that sends it; None: it asks nobody.
 
     Raises:
         DataError: when this installation has no page, or the page has no place for a trace.
@@ -35,7 +39,8 @@ def page_html(trace_json: str) -> str:
         ) from None
     # "<" occurs in JSON only inside texts; without it there is no "</script>" and no "<!--".
     content = trace_json.replace("<", "\\u003c")
-    filled, places = _PLACE.subn(lambda match: match[1] + content + match[2], page)
+    mark = "" if server is None else f' data-server="{html.escape(server)}"'
+    filled, places = _PLACE.subn(lambda match: f"{match[1][:-1]}{mark}>{content}{match[2]}", page)
     if places != 1:
         raise DataError(
             f'the page must have one <script type="application/json" id="trace">, but it has {places}: '

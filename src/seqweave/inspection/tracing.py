@@ -15,10 +15,11 @@ from torch import Tensor
 
 from seqweave.errors import DataError
 from seqweave.inspection.beam_tree import found_of, grow_beam
+from seqweave.inspection.changes import NO_CHANGES, Changes, WhatIf, changes_of
 from seqweave.inspection.recorder import Recording, record_encoder, record_steps, to_array
 from seqweave.inspection.trace import Beam, Bridge, Forced, Output, Sentence, Steps, Token, Trace
-from seqweave.model.seq2seq import Seq2Seq, parameter_count
-from seqweave.model.state import Encoded
+from seqweave.model.seq2seq import parameter_count
+from seqweave.model.state import DecoderState, Encoded
 from seqweave.search.beam import check_sizes
 from seqweave.search.lengths import length_normalised, max_lengths
 from seqweave.search.predictor import Model
@@ -28,7 +29,9 @@ from seqweave.text.vocabulary import EOS
 TOP = 10  # items of a step's distribution that are kept
 
 
-def trace_model(model: Model, source: str, target: str | None = None, *, beam_size: int = 5) -> Trace:
+def trace_model(
+    model: Model, source: str, target: str | None = None, *, beam_size: int = 5, what_if: WhatIf | None = None
+) -> Trace:
     """Everything the model does with a source.
 
     Args:
@@ -36,10 +39,11 @@ def trace_model(model: Model, source: str, target: str | None = None, *, beam_si
         source: a text; what is longer than `data.max_source_length` is cut off.
         target: a reference, for the teacher-forced twin.
         beam_size: hypotheses kept; 1: greedy.
+        what_if: what to do otherwise; attention and the start change the teacher-forced twin as well.
 
     Raises:
-        ConfigError: when beam_size is below 1.
-        DataError: when the source has no items.
+        ConfigError: when beam_size is below 1, or the architecture cannot be changed so.
+        DataError: when the source has no items, or what_if names what is not there.
         SeqweaveError: when the network gives NaN.
     """
     check_sizes(1, beam_size)
@@ -48,14 +52,15 @@ def trace_model(model: Model, source: str, target: str | None = None, *, beam_si
         raise DataError("a source must have an item to be traced, but it is empty: give a text")
     reference = None if target is None else _sentence(model.target_tokenizer, target, None)
     with torch.inference_mode():
-        return _traced(model, sentence, reference, beam_size)
+        return _traced(model, sentence, reference, beam_size, what_if)
 
 
-def _traced(model: Model, source: Sentence, target: Sentence | None, beam_size: int) -> Trace:
+def _traced(model: Model, source: Sentence, target: Sentence | None, beam_size: int, what_if: WhatIf | None) -> Trace:
     network, search = model.network.eval(), model.config.search
     ids = torch.tensor([[token.id for token in source.tokens]], device=model.device)  # (1, S)
     encoded, encoder = record_encoder(network, ids)
     limit = max_lengths([ids.shape[1]], search.max_length_ratio, search.max_length)[0]
+    changes = NO_CHANGES if what_if is None else changes_of(model, what_if, encoded, limit)
     reference = None if target is None else [*(token.id for token in target.tokens), EOS]
     beam = grow_beam(
         network,
@@ -65,6 +70,7 @@ def _traced(model: Model, source: Sentence, target: Sentence | None, beam_size: 
         length_penalty=search.length_penalty,
         stop=search.stop,
         reference=reference,
+        changes=changes,
     )
     best = found_of(beam)
     output = Output(
@@ -75,16 +81,16 @@ def _traced(model: Model, source: Sentence, target: Sentence | None, beam_size: 
         finished=best.finished,
     )
     given = [*best.ids, EOS] if best.finished else best.ids
-    recording = record_steps(network, encoded, given)
+    recording = record_steps(network, encoded, given, changes)
     steps = steps_of(recording, _with_end(output.tokens, best.finished))
-    forced = None if target is None else _forced(network, encoded, target, given, search.length_penalty)
+    forced = None if target is None else _forced(model, encoded, target, given, changes)
     return Trace(
         model=description(model),
         source=source,
         target=target,
         output=output,
         encoder=encoder,
-        bridge=_bridge(network, encoded, model.config.model.bridge),
+        bridge=_bridge(changes.start(network, encoded), model.config.model.bridge),
         steps=steps,
         forced=forced,
         beam=beam,
@@ -154,17 +160,16 @@ def _with_end(tokens: list[Token], finished: bool) -> list[Token]:
     return [*tokens, Token("<eos>", EOS, end, end)] if finished else tokens
 
 
-def _forced(network: Seq2Seq, encoded: Encoded, target: Sentence, free: Sequence[int], length_penalty: float) -> Forced:
+def _forced(model: Model, encoded: Encoded, target: Sentence, free: Sequence[int], changes: Changes) -> Forced:
     ids = [*(token.id for token in target.tokens), EOS]
-    steps = steps_of(record_steps(network, encoded, ids), _with_end(target.tokens, True))
+    steps = steps_of(record_steps(model.network, encoded, ids, changes), _with_end(target.tokens, True))
     log_prob = math.fsum(steps.log_probs.tolist())
     different = [at for at in range(max(len(ids), len(free))) if ids[at : at + 1] != list(free[at : at + 1])]
-    score = length_normalised(log_prob, len(ids), length_penalty)
+    score = length_normalised(log_prob, len(ids), model.config.search.length_penalty)
     return Forced(steps, score, log_prob, different[0] if different else None)
 
 
-def _bridge(network: Seq2Seq, encoded: Encoded, kind: str) -> Bridge:
-    state = network.start(encoded)
+def _bridge(state: DecoderState, kind: str) -> Bridge:
     context = state.memory.context
     return Bridge(
         kind=kind if state.recurrent else "none",

@@ -1,0 +1,213 @@
+"""What if: a run in which a step must take an item, attention looks where it is told, or the decoder starts elsewhere.
+
+`WhatIf` is the question, in steps, names and texts; `Changes` is what a recorded run follows. Attention is
+overwritten on a recording copy, never on the network itself, so that others may use it at the same time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seqweave.errors import ConfigError, DataError
+from seqweave.model.seq2seq import Seq2Seq
+from seqweave.model.state import DecoderState, Encoded
+from seqweave.model.transformer import TransformerDecoder
+from seqweave.model.transformer_layers import CrossAttention
+from seqweave.search.predictor import Model
+from seqweave.text.vocabulary import BOS, EOS, PAD
+
+_NEARLY_ONE = 1e-3  # what rounded weights may be off by in sum
+_NOTHING = 1e-30  # stands for a weight of 0, whose logarithm a score could not hold
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """What to change in a run; nothing by default. Steps count from 0.
+
+    Attributes:
+        forced: the item (its id or name) that a step takes; the run does not end before the last of them.
+        attention: the weights over the source that a step uses, in every layer and head. Shape: each (S,).
+        zero_start: the decoder's recurrent states start at zero.
+        start_source: the decoder starts from the states of this other source; what it looks up, attention's
+            memory or the context vector of every step, stays the source's own.
+    """
+
+    forced: Mapping[int, int | str] = field(default_factory=dict)
+    attention: Mapping[int, Sequence[float]] = field(default_factory=dict)
+    zero_start: bool = False
+    start_source: str | None = None
+
+
+@dataclass(frozen=True)
+class Changes:
+    """A `WhatIf` for one network and source: ids, weights (each (S,)), and the first recurrent states if others."""
+
+    forced: Mapping[int, int] = field(default_factory=dict)
+    attention: Mapping[int, Tensor] = field(default_factory=dict)
+    recurrent: tuple[Tensor, ...] | None = None
+
+    def start(self, network: Seq2Seq, encoded: Encoded) -> DecoderState:
+        """The decoder's state before the first step."""
+        state = network.start(encoded)
+        return state if self.recurrent is None else replace(state, recurrent=self.recurrent)
+
+
+NO_CHANGES = Changes()
+
+
+def changes_of(model: Model, what_if: WhatIf, encoded: Encoded, limit: int) -> Changes:
+    """Check a question and look up what it names.
+
+    Args:
+        model: what is traced.
+        what_if: the question.
+        encoded: the source.
+        limit: most positions of an output.
+
+    Raises:
+        ConfigError: when the architecture has nothing of the kind to change.
+        DataError: when a step, an item or a row cannot be.
+    """
+    forced = {step: _item(model, step, item, limit) for step, item in what_if.forced.items()}
+    last = max(forced, default=0)
+    for step, id_ in forced.items():
+        if id_ == EOS and step < last:
+            raise DataError(f"<eos> must be the last forced item, but step {step} has it and step {last} another one")
+    size = encoded.outputs.shape[1]
+    if what_if.attention and not _attends(model.network):
+        raise ConfigError(
+            "a model must have attention for a row of it to be overwritten, but this one has none "
+            "(model.attention=none): force an item instead"
+        )
+    rows = {step: _row(encoded, step, row, size, limit) for step, row in what_if.attention.items()}
+    return Changes(forced, rows, _first_states(model, what_if, encoded))
+
+
+class Overwritten:
+    """A recording copy whose attention at some steps is what it is told.
+
+    `step` says where the run is; a Transformer that runs over all positions at once has it at None. The
+    twin of a recurrent decoder is given scores whose softmax is the row; a Transformer's attention to the
+    source is given what it would have read with these weights.
+    """
+
+    def __init__(self, twin: Seq2Seq, rows: Mapping[int, Tensor]):
+        self.step: int | None = 0
+        self._rows = rows
+        if not rows:
+            return
+        decoder: Any = twin.decoder
+        if isinstance(decoder, TransformerDecoder):
+            for module in decoder.modules():
+                if isinstance(module, CrossAttention):
+                    module.register_forward_hook(self._seen)
+                    self._show_rows(module)
+        else:
+            decoder.scorer.register_forward_hook(self._scores)
+
+    def _now(self) -> Iterable[tuple[int | slice, Tensor]]:
+        """Which queries look how: all of a step, or each position its own."""
+        if self.step is None:
+            return self._rows.items()
+        return [(slice(None), self._rows[self.step])] if self.step in self._rows else []
+
+    def _scores(self, module: nn.Module, given: tuple[Any, ...], scores: Tensor) -> Tensor:
+        """Shape: scores (G, Q, S) -> (G, Q, S)."""
+        for _, row in self._now():
+            scores = row.clamp(min=_NOTHING).log().to(scores.dtype).expand_as(scores)
+        return scores
+
+    def _seen(self, module: nn.Module, given: tuple[Any, ...], joined: Tensor) -> Tensor:
+        """Shape: memory (G, 2, N, S, D), joined (G, Q, M) -> (G, Q, M)."""
+        assert isinstance(module, CrossAttention)
+        values = given[1][:, 1]  # (G, N, S, D)
+        changed = joined.clone()
+        for query, row in self._now():
+            if isinstance(query, slice) or query < joined.shape[1]:
+                seen = (row.to(values.dtype) @ values).flatten(1)  # (G, N, D) -> (G, N * D)
+                made = module.output(seen)  # (G, M)
+                changed[:, query] = made[:, None] if isinstance(query, slice) else made
+        return changed
+
+    def _show_rows(self, module: CrossAttention) -> None:
+        """Let the weights that are shown be those used as well."""
+        weights_of = module.weights
+
+        def weights(given: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
+            weights = weights_of(given, memory, mask).clone()  # (G, N, Q, S)
+            for query, row in self._now():
+                if isinstance(query, slice) or query < weights.shape[2]:
+                    weights[:, :, query] = row.to(weights.dtype)
+            return weights
+
+        module.weights = weights  # type: ignore[method-assign]
+
+
+def _attends(network: Seq2Seq) -> bool:
+    return isinstance(network.decoder, TransformerDecoder) or hasattr(network.decoder, "scorer")
+
+
+def _item(model: Model, step: int, item: int | str, limit: int) -> int:
+    _check_step(step, limit)
+    size = model.target_tokenizer.size
+    if isinstance(item, str):
+        names = model.target_tokenizer.names(range(size))
+        if item not in names:
+            raise DataError(f"a forced item must be one of the target's vocabulary, but step {step} has {item!r}")
+        item = names.index(item)
+    if not 0 <= item < size or item in (PAD, BOS):
+        raise DataError(
+            f"a forced item must have an id from 0 to {size - 1} and be neither <pad> nor <bos>, "
+            f"but step {step} has {item}"
+        )
+    return item
+
+
+def _row(encoded: Encoded, step: int, row: Sequence[float], size: int, limit: int) -> Tensor:
+    _check_step(step, limit)
+    if len(row) != size:
+        raise DataError(
+            f"a row of attention must have a weight for each of the source's {size} items, "
+            f"but that of step {step} has {len(row)}"
+        )
+    total = math.fsum(row)
+    if not all(math.isfinite(weight) and weight >= 0 for weight in row) or abs(total - 1) > _NEARLY_ONE:
+        raise DataError(
+            f"weights of attention must be 0 or more and sum to 1, but those of step {step} are "
+            f"{', '.join(f'{weight:g}' for weight in row[:5])}{', ...' if size > 5 else ''}"
+        )
+    weights = torch.tensor(row, dtype=torch.float64) / total
+    return weights.to(encoded.outputs.device, torch.float32)
+
+
+def _check_step(step: int, limit: int) -> None:
+    if not 0 <= step < limit:
+        raise DataError(
+            f"a step to change must lie between 0 and {limit - 1}, where outputs of this source end, but it is {step}"
+        )
+
+
+def _first_states(model: Model, what_if: WhatIf, encoded: Encoded) -> tuple[Tensor, ...] | None:
+    if not what_if.zero_start and what_if.start_source is None:
+        return None
+    network = model.network
+    own = network.start(encoded).recurrent
+    if not own:
+        raise ConfigError(
+            "a decoder must be recurrent for its start to be changed, but this one is a Transformer, which starts "
+            "from no state: overwrite its attention instead"
+        )
+    if what_if.start_source is None:
+        return tuple(torch.zeros_like(part) for part in own)
+    text = what_if.start_source
+    ids = model.source_tokenizer.encode(text)[: model.config.data.max_source_length] if text.strip() else []
+    if not ids:
+        raise DataError("the source whose state is the start must have an item, but it is empty: give a text")
+    source = torch.tensor([ids], device=model.device)  # (1, S')
+    return network.start(network.encode(source, torch.tensor([len(ids)], device=model.device))).recurrent
