@@ -253,3 +253,15 @@ def test_options_of_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert capsys.readouterr().out == expected
     assert main(["predict", folder, str(texts), "--device", "cpu", "--prefix", "z"]) == 2
     assert "'z' is not in it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["greedy", "beam", "sampling"])
+def test_outputs_are_followed_when_sentences_leave(kind: str) -> None:
+    rules, limits = Rules(no_repeat_ngram=1), [3, 2, 12, 4, 11, 12]
+    for seed in range(5):
+        model = ToyModel(seed, 12, eos_bias=-4.0)
+        together = _search(kind, model, SOURCES, limits, rules=rules)
+        for source, limit, one in zip(SOURCES, limits, together, strict=True):
+            (alone,) = _search(kind, model, [source], [limit], rules=rules)
+            assert one.ids == alone.ids
+            assert len(set(one.ids)) == len(one.ids)
