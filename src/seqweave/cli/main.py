@@ -1,7 +1,7 @@
 """`seqweave VERB ...`: the verbs, and how errors, interrupts and closed pipes end a command.
 
-Exit codes: 0 done; 1 `check` found lines that would be dropped; 2 a mistake of the user, told in one
-sentence; 130 interrupted. Nothing heavy is imported before a verb runs.
+Exit codes: 0 done; 1 `check` found lines that would be dropped, or a proof of `verify` failed; 2 a mistake of
+the user, told in one sentence; 130 interrupted. Nothing heavy is imported before a verb runs.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from seqweave.cli.inspect import inspect
 from seqweave.cli.predict import predict
 from seqweave.cli.score import score
 from seqweave.cli.train import settings_help, train
+from seqweave.cli.verify import verify
 from seqweave.errors import SeqweaveError
 
 INTERRUPTED = 130
@@ -104,6 +105,7 @@ app.command("info")(info)
 app.command("check")(check)
 app.command("align")(align)
 app.command("inspect")(inspect)
+app.command("verify")(verify)
 app.command("demo")(demo)
 
 
