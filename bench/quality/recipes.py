@@ -200,7 +200,6 @@ RECIPES: dict[str, Recipe] = {
             "model.attention_position": "between",
             "model.decoder_layers": 2,
             "training.max_epochs": 40,
-            "training.batch_tokens": 2048,
             "training.metric": "exact_match",
         },
     ),
