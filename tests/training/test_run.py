@@ -222,9 +222,7 @@ def test_divergence_is_an_error_and_reaches_no_checkpoint(tmp_path: Path) -> Non
         poison.real(loss * float("nan"))  # type: ignore[attr-defined]
 
     try:
-        with pytest.raises(
-            SeqweaveError, match=rf"training has diverged: .* lower training.learning_rate.* {RESTART}"
-        ):
+        with pytest.raises(SeqweaveError, match=rf"training has diverged: .* lower training.learning_rate.* {RESTART}"):
             train(data, tmp_path / "model", settings=settings, listen=poison)
     finally:
         torch.Tensor.backward = poison.real  # type: ignore[attr-defined, method-assign]
