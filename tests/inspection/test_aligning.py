@@ -81,12 +81,12 @@ def test_a_planted_alignment_comes_back(tmp_path: Path) -> None:
         "model.attention": "additive",
         "model.attention_position": "before",
         "model.dropout": 0.0,
-        "training.max_steps": 500,
+        "training.max_steps": 1200,
         "training.batch_tokens": 1024,
-        "training.learning_rate": 5e-3,
+        "training.learning_rate": 3e-3,
         "training.warmup_steps": 50,
         "training.label_smoothing": 0.0,
-        "training.validate_every": 500,
+        "training.validate_every": 1200,
         "training.precision": "fp32",
     }
     seqweave.train(data, tmp_path / "model", settings=settings, device="cpu")
