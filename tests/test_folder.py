@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from seqweave import folder as folders
@@ -173,6 +174,9 @@ def test_weights_come_back(tmp_path: Path) -> None:
 def test_tensors_which_share_memory_can_be_saved(tmp_path: Path) -> None:
     shared = torch.ones(3)
     save_weights({"a": shared, "b": shared}, tmp_path / "weights")
+    saved = load_file(tmp_path / "weights")
+    assert torch.equal(saved["a"], shared)
+    assert torch.equal(saved["b"], shared)
 
 
 def test_weights_that_do_not_fit(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_lock_of_nobody_holds_nothing(tmp_path: Path, written: str) -> None:
 def test_a_number_that_was_given_out_again_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / ".model.lock").write_text(f"{os.getpid()} 0\n")
     with only_training(tmp_path / "model"):
-        pass
+        assert (tmp_path / ".model.lock").read_text() != f"{os.getpid()} 0\n"
 
 
 def test_a_process_that_was_killed_holds_nothing(tmp_path: Path) -> None:

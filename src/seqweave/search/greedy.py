@@ -39,8 +39,7 @@ def greedy_search(
     Raises:
         SeqweaveError: when the model gives NaN, or no possible item.
     """
-    rows = source.shape[0]
-    if rows == 0:
+    if source.shape[0] == 0:
         return []
     if rules is not None:
         found = beam_search(
@@ -56,13 +55,24 @@ def greedy_search(
         return [one for (one,) in found]
     limits = checked_limits(max_lengths)
     state = model.start(model.encode(source, source_lengths))
-    if source.device.type == "cpu":
-        return _on_host(model, state, limits, length_penalty, return_attention)
-    batch = BatchMap(rows, source.device)
-    ids = torch.full((rows,), BOS, device=source.device)
-    remaining = max_lengths.to(source.device)  # (rows of the batch,)
-    done = torch.zeros(rows, dtype=torch.bool, device=source.device)
-    bad = torch.zeros((), dtype=torch.bool, device=source.device)
+    run = _on_host if source.device.type == "cpu" else _on_device
+    return run(model, state, limits, length_penalty, return_attention, source.device)
+
+
+def _on_device(
+    model: Searchable,
+    state: Any,
+    limits: list[int],
+    length_penalty: float,
+    return_attention: bool,
+    device: torch.device,
+) -> list[Found]:
+    """The loop of `greedy_search` without a wait for the device at each step."""
+    batch = BatchMap(len(limits), device)
+    ids = torch.full((len(limits),), BOS, device=device)
+    remaining = torch.tensor(limits, device=device)  # (rows of the batch,)
+    done = torch.zeros(len(limits), dtype=torch.bool, device=device)
+    bad = torch.zeros((), dtype=torch.bool, device=device)
     history = History()
     for step in range(max(limits)):
         output = model.step(ids, state, return_attention)
@@ -73,7 +83,7 @@ def greedy_search(
         ids = choice[:, 0]
         history.append(batch, ids, best[:, 0], output.attention if return_attention else None)
         done = done | (ids == EOS) | (remaining <= step + 1)
-        if not checks_after(step, limits, source.device):
+        if not checks_after(step, limits, device):
             continue
         failed, gone = torch.stack([bad.long(), done.sum()]).tolist()
         if failed:
@@ -88,10 +98,15 @@ def greedy_search(
 
 
 def _on_host(
-    model: Searchable, state: Any, limits: list[int], length_penalty: float, return_attention: bool
+    model: Searchable,
+    state: Any,
+    limits: list[int],
+    length_penalty: float,
+    return_attention: bool,
+    device: torch.device,
 ) -> list[Found]:
     """The loop of `greedy_search` for a processor: its bookkeeping in numpy, whose calls cost half of torch's."""
-    batch = BatchMap(len(limits), torch.device("cpu"))
+    batch = BatchMap(len(limits), device)
     remaining = np.array(limits)  # (rows of the batch,)
     done = np.zeros(len(limits), dtype=bool)
     ids = torch.full((len(limits),), BOS)
