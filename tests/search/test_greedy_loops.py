@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers.toy_search import ToyModel
 
 from seqweave.data.dataset import pad_sources
 from seqweave.search.greedy import _on_device, _on_host
+from toy_search import ToyModel
 
 
 @pytest.mark.parametrize("seed", range(20))
