@@ -53,7 +53,7 @@ def test_a_forced_step_holds_its_item_and_what_follows_is_the_models(name: str, 
     assert ids_of(forced)[1] == other
     if beam_size == 1:
         assert ids_of(forced)[0] == free[0]
-    network = model_of(config).network
+    network = model_of(config).single
     source = torch.tensor([[token.id for token in forced.source.tokens]])
     with torch.inference_mode():
         encoded = network.encode(source, torch.tensor([source.shape[1]]))

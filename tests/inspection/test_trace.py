@@ -74,13 +74,13 @@ def test_the_twin_is_that_of_score(config: ModelConfig) -> None:
 def test_encoder_and_bridge_are_the_models_tensors(config: ModelConfig) -> None:
     trace, model = trace_of(config), model_of(config)
     source = torch.tensor([[token.id for token in trace.source.tokens]])
-    encoded = model.network.encode(source, torch.tensor([source.shape[1]]))
+    encoded = model.single.encode(source, torch.tensor([source.shape[1]]))
     assert trace.encoder.outputs == pytest.approx(encoded.outputs[0].numpy(), abs=EXACT)
     for ours, theirs in zip(trace.encoder.final, encoded.final, strict=True):
         assert ours == pytest.approx(theirs[0].numpy(), abs=EXACT)
-    for ours, theirs in zip(trace.bridge.states, model.network.start(encoded).recurrent, strict=True):
+    for ours, theirs in zip(trace.bridge.states, model.single.start(encoded).recurrent, strict=True):
         assert ours == pytest.approx(theirs[0].numpy(), abs=EXACT)
-    norms = model.network.source_embedding(source)[0].norm(dim=-1).numpy()
+    norms = model.single.source_embedding(source)[0].norm(dim=-1).numpy()
     assert trace.encoder.embedding_norms == pytest.approx(norms, abs=EXACT)
 
 
@@ -102,7 +102,7 @@ def test_the_encoders_last_states_are_its_final_ones(config: ModelConfig) -> Non
 @architectures
 @torch.inference_mode()
 def test_decoder_states_are_those_of_stepping(config: ModelConfig) -> None:
-    trace, network = trace_of(config), model_of(config).network
+    trace, network = trace_of(config), model_of(config).single
     source = torch.tensor([[token.id for token in trace.source.tokens]])
     state = network.start(network.encode(source, torch.tensor([source.shape[1]])))
     ids = [BOS, *(token.id for token in trace.steps.tokens)]
@@ -157,7 +157,7 @@ def test_gates_make_the_states(config: ModelConfig) -> None:
 @torch.inference_mode()
 def test_encoder_gates_are_those_of_stepping(config: ModelConfig) -> None:
     """The reset gate does not show in the test above; here the layer steps, and the states must come out."""
-    trace, network = trace_of(config), model_of(config).network
+    trace, network = trace_of(config), model_of(config).single
     assert isinstance(network.encoder, RecurrentEncoder)
     layer = network.encoder.forwards[0]
     assert isinstance(layer, RecurrentLayer)
@@ -198,7 +198,7 @@ def test_attention_rows_sum_to_one_and_come_from_the_scores(config: ModelConfig)
 @torch.inference_mode()
 def test_a_transformers_layers_end_in_its_outputs(name: str) -> None:
     """The last layer, normalised, is what the encoder gives; the same for the decoder's readout."""
-    trace, network = trace_of(CASES[name]), model_of(CASES[name]).network
+    trace, network = trace_of(CASES[name]), model_of(CASES[name]).single
     assert isinstance(network.encoder, TransformerEncoder)
     assert isinstance(network.decoder, TransformerDecoder)
     outputs = network.encoder.norm(torch.from_numpy(trace.encoder.layers[-1].hidden)).numpy()
@@ -212,7 +212,7 @@ def test_a_transformers_layers_end_in_its_outputs(name: str) -> None:
 @torch.inference_mode()
 def test_replaying_the_tokens_gives_the_scores(config: ModelConfig) -> None:
     """The generator over the readouts of the trace gives the log-probabilities of the trace."""
-    trace, network = trace_of(config), model_of(config).network
+    trace, network = trace_of(config), model_of(config).single
     assert trace.steps.readout is not None
     log_probs = network._logits(torch.from_numpy(trace.steps.readout)).log_softmax(1)
     ids = torch.tensor([token.id for token in trace.steps.tokens])
@@ -223,17 +223,17 @@ def test_replaying_the_tokens_gives_the_scores(config: ModelConfig) -> None:
 @architectures
 def test_tracing_leaves_no_mark_on_the_network(config: ModelConfig) -> None:
     model = tiny_model(config)
-    weights = {name: id(part) for name, part in model.network.named_parameters()}
+    weights = {name: id(part) for name, part in model.single.named_parameters()}
     trace_model(model, SOURCE, TARGET)
-    assert {name: id(part) for name, part in model.network.named_parameters()} == weights
-    for module in model.network.modules():
+    assert {name: id(part) for name, part in model.single.named_parameters()} == weights
+    for module in model.single.modules():
         assert "step" not in vars(module)
         assert not module._forward_hooks
         assert not module._forward_pre_hooks
 
 
 def test_the_copy_shares_every_parameter() -> None:
-    network = model_of(CASES["lstm-additive-before"]).network
+    network = model_of(CASES["lstm-additive-before"]).single
     twin = recording_copy(network)
     assert twin is not network
     assert all(a is b for a, b in zip(twin.parameters(), network.parameters(), strict=True))
@@ -241,7 +241,7 @@ def test_the_copy_shares_every_parameter() -> None:
 
 def test_a_network_in_double_precision_is_traced_in_it() -> None:
     model = tiny_model(CASES["lstm-general-after"])
-    model.network.double()
+    model.single.double()
     trace = model.trace(SOURCE)
     assert trace.steps.layers[0].hidden.dtype == np.float64
     assert trace.steps.log_probs.dtype == np.float64
@@ -330,7 +330,7 @@ def test_offsets_cut_the_text(units: str) -> None:
 
 @torch.inference_mode()
 def test_recording_takes_one_step_an_item() -> None:
-    network = model_of(CASES["gru-additive-between"]).network
+    network = model_of(CASES["gru-additive-between"]).single
     encoded = network.encode(torch.tensor([[4, 5, 6]]), torch.tensor([3]))
     recording = record_steps(network, encoded, [4, 5, 6, 7, EOS])
     assert recording.logits.shape[0] == 5

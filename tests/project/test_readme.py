@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 import typer
 
-from seqweave.cli.main import app
+from seqweave.cli.main import app, each_ensemble_folder
 from seqweave.config import resolve_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,7 +97,7 @@ def parse_command(words: list[str]) -> None:
     if arguments == ["--help"]:
         return
     context = known[verb].context_class(known[verb], info_name=verb)
-    values, extra, _ = known[verb].make_parser(context).parse_args(arguments.copy())
+    values, extra, _ = known[verb].make_parser(context).parse_args(each_ensemble_folder(arguments))
     assert len(extra) <= ("--dev" in arguments), f"too many arguments: {extra}"  # --dev takes one file or two
     missing = [param.name for param in known[verb].params if param.required and values.get(str(param.name)) is None]
     assert not missing, f"`seqweave {verb}` also needs {', '.join(map(str, missing))}"

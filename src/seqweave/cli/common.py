@@ -23,7 +23,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 BeamSize = Annotated[
     int | None, typer.Option(metavar="K", help="Hypotheses kept a sentence; 1: greedy. Default: the model's setting.")
 ]
+Ensemble = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--ensemble",
+        metavar="DIR2 DIR3 ...",
+        help="Average the probabilities of these model folders with those of DIR; put it behind the arguments.",
+    ),
+]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]
+
+
+def all_folders(folder: Path, ensemble: list[Path] | None) -> Path | list[Path]:
+    """What `seqweave.load` takes for DIR and `--ensemble`."""
+    return [folder, *ensemble] if ensemble else folder
 
 
 def print_json(value: Any, indent: int | None = 2) -> None:

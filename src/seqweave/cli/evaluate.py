@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from seqweave.cli.common import BeamSize, Data, Device, Folder, Json, TargetFile, print_json, read_pairs
+from seqweave.cli.common import (
+    BeamSize,
+    Data,
+    Device,
+    Ensemble,
+    Folder,
+    Json,
+    TargetFile,
+    all_folders,
+    print_json,
+    read_pairs,
+)
 
 
 def evaluate(
@@ -10,6 +21,7 @@ def evaluate(
     data: Data,
     target_file: TargetFile = None,
     beam_size: BeamSize = None,
+    ensemble: Ensemble = None,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -23,7 +35,7 @@ def evaluate(
     from seqweave.evaluation.report import metrics_table
     from seqweave.search.predictor import load
 
-    model = load(folder, device)
+    model = load(all_folders(folder, ensemble), device)
     sources, targets = read_pairs(data, target_file, model.config.data)
     metrics = evaluate_model(model, sources, targets, beam_size=beam_size)
     if json:

@@ -118,7 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     _open_closed_streams()
     try:
-        code = app(args=two_dev_files(words) or ["--help"], prog_name="seqweave", standalone_mode=False)
+        code = app(
+            args=each_ensemble_folder(two_dev_files(words)) or ["--help"], prog_name="seqweave", standalone_mode=False
+        )
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except _UsageError as error:
@@ -138,6 +140,18 @@ def two_dev_files(words: Sequence[str]) -> list[str]:
     second = result.index("--dev") + 2
     if second < len(result) and not result[second].startswith("-"):
         result.insert(second, "--dev-target")
+    return result
+
+
+def each_ensemble_folder(words: Sequence[str]) -> list[str]:
+    """`--ensemble A B` as `--ensemble A --ensemble B`; so the arguments of a verb stand before `--ensemble`."""
+    result: list[str] = []
+    inside = False
+    for word in words:
+        if inside and not word.startswith("-") and result[-1] != "--ensemble":
+            result.append("--ensemble")
+        inside = word == "--ensemble" or (inside and not word.startswith("-"))
+        result.append(word)
     return result
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqweave.cli.common import BeamSize, Device, Folder, Json, one_line, print_json
+from seqweave.cli.common import BeamSize, Device, Ensemble, Folder, Json, all_folders, one_line, print_json
 from seqweave.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def predict(
     forbid: Annotated[
         list[str] | None, typer.Option(metavar="ITEM", help="An item outputs do without, also <unk>; repeatable.")
     ] = None,
+    ensemble: Ensemble = None,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -66,7 +67,7 @@ def predict(
     if constraints == Constraints():
         constraints = None
     lines = read_sources(file)
-    model = load(folder, device)
+    model = load(all_folders(folder, ensemble), device)
     if beam_size is None and sampling is None:
         beam_size = max(n_best, model.config.search.beam_size)
     at_once = 1 if file is None and sys.stdin.isatty() else CHUNK

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from seqweave.cli.common import Data, Device, Folder, Json, TargetFile, one_line, print_json, read_pairs
+from seqweave.cli.common import (
+    Data,
+    Device,
+    Ensemble,
+    Folder,
+    Json,
+    TargetFile,
+    all_folders,
+    one_line,
+    print_json,
+    read_pairs,
+)
 
 
 def score(
-    folder: Folder, data: Data, target_file: TargetFile = None, json: Json = False, device: Device = "auto"
+    folder: Folder,
+    data: Data,
+    target_file: TargetFile = None,
+    ensemble: Ensemble = None,
+    json: Json = False,
+    device: Device = "auto",
 ) -> None:
     """Print score, log-probability, source and target of each pair, by forced decoding.
 
@@ -14,7 +30,7 @@ def score(
     """
     from seqweave.search.predictor import load
 
-    model = load(folder, device)
+    model = load(all_folders(folder, ensemble), device)
     sources, targets = read_pairs(data, target_file, model.config.data)
     pairs = list(zip(sources, targets, strict=True))
     for (source, target), found in zip(pairs, model.score(pairs), strict=True):

@@ -8,19 +8,19 @@ teacher forcing ratio of 0 print it). The gap between them is exposure bias (Ran
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from seqweave.data.dataset import Batch
 from seqweave.evaluation.metrics import perplexity
-from seqweave.model.seq2seq import Seq2Seq
-from seqweave.model.state import Encoded
+from seqweave.search.contract import Searchable
 from seqweave.text.vocabulary import PAD
 
 
 @torch.inference_mode()
-def perplexities(model: Seq2Seq, batches: Iterable[Batch]) -> tuple[float, float]:
+def perplexities(model: Searchable, batches: Iterable[Batch]) -> tuple[float, float]:
     """Teacher-forced and free-running perplexity over all batches, `<eos>` counted."""
     forced, free, items = 0.0, 0.0, 0
     for batch in batches:
@@ -32,7 +32,7 @@ def perplexities(model: Seq2Seq, batches: Iterable[Batch]) -> tuple[float, float
 
 
 @torch.inference_mode()
-def free_running_logits(model: Seq2Seq, batch: Batch, encoded: Encoded) -> Tensor:
+def free_running_logits(model: Searchable, batch: Batch, encoded: Any) -> Tensor:
     """Logits at each target position when the model reads its own greedy choices. Shape: (B, T, V)."""
     state = model.start(encoded)
     ids = batch.target_in[:, 0]  # (B,)

@@ -58,7 +58,7 @@ def with_attributions(
     weights = None if attention is None else attention.weights
     found = []
     for method in methods:
-        values = attribute(model.network, source, ids, method, way_points=way_points)
+        values = attribute(model.single, source, ids, method, way_points=way_points)
         found.append(Attribution(method, values, None if weights is None else rank_correlation(values, weights)))
     return replace(trace, attributions=[*trace.attributions, *found])
 

@@ -80,7 +80,7 @@ def changes_of(model: Model, what_if: WhatIf, encoded: Encoded, limit: int) -> C
         if id_ == EOS and step < last:
             raise DataError(f"<eos> must be the last forced item, but step {step} has it and step {last} another one")
     size = encoded.outputs.shape[1]
-    if what_if.attention and not _attends(model.network):
+    if what_if.attention and not _attends(model.single):
         raise ConfigError(
             "a model must have attention for a row of it to be overwritten, but this one has none "
             "(model.attention=none): force an item instead"
@@ -196,7 +196,7 @@ def _check_step(step: int, limit: int) -> None:
 def _first_states(model: Model, what_if: WhatIf, encoded: Encoded) -> tuple[Tensor, ...] | None:
     if not what_if.zero_start and what_if.start_source is None:
         return None
-    network = model.network
+    network = model.single
     own = network.start(encoded).recurrent
     if not own:
         raise ConfigError(

@@ -56,7 +56,7 @@ def trace_model(
 
 
 def _traced(model: Model, source: Sentence, target: Sentence | None, beam_size: int, what_if: WhatIf | None) -> Trace:
-    network, search = model.network.eval(), model.config.search
+    network, search = model.single.eval(), model.config.search
     ids = torch.tensor([[token.id for token in source.tokens]], device=model.device)  # (1, S)
     encoded, encoder = record_encoder(network, ids)
     limit = max_lengths([ids.shape[1]], search.max_length_ratio, search.max_length)[0]
@@ -108,7 +108,7 @@ def description(model: Model) -> dict[str, Any]:
         "target_units": model.target_tokenizer.units,
         "source_size": model.source_tokenizer.size,
         "target_size": model.target_tokenizer.size,
-        "parameters": parameter_count(model.network),
+        "parameters": parameter_count(model.single),
     }
 
 
@@ -162,7 +162,7 @@ def _with_end(tokens: list[Token], finished: bool) -> list[Token]:
 
 def _forced(model: Model, encoded: Encoded, target: Sentence, free: Sequence[int], changes: Changes) -> Forced:
     ids = [*(token.id for token in target.tokens), EOS]
-    steps = steps_of(record_steps(model.network, encoded, ids, changes), _with_end(target.tokens, True))
+    steps = steps_of(record_steps(model.single, encoded, ids, changes), _with_end(target.tokens, True))
     log_prob = math.fsum(steps.log_probs.tolist())
     different = [at for at in range(max(len(ids), len(free))) if ids[at : at + 1] != list(free[at : at + 1])]
     score = length_normalised(log_prob, len(ids), model.config.search.length_penalty)

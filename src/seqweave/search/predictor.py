@@ -24,12 +24,14 @@ from seqweave.errors import ConfigError, DataError
 from seqweave.folder import SOURCE_TOKENIZER, TARGET_TOKENIZER, WEIGHTS, check_manifest, load_weights, read_config
 from seqweave.model.build import build_model
 from seqweave.model.device import choose_device
+from seqweave.model.ensemble import Averaged, Ensemble
 from seqweave.model.inference import FastSeq2Seq, prepared
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.arguments import kind_of, list_of_pairs, list_of_texts, whole
 from seqweave.search.beam import beam_search, check_sizes
 from seqweave.search.constraints import Constraints, Rules
 from seqweave.search.contract import Found
+from seqweave.search.ensembles import check_vocabularies, combined_config
 from seqweave.search.greedy import greedy_search
 from seqweave.search.lengths import max_lengths
 from seqweave.search.sampling import Sampling, sample_search
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger("seqweave")
 _MOST_LOGITS = 1 << 26  # numbers in one tensor of logits: 256 MiB
 _MOST_PAIRS = 512
+_Searched = Seq2Seq | FastSeq2Seq | Ensemble | Averaged
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Model:
     """A network with its tokenizers and its config.
 
     Args:
-        network: the trained network; it is moved to `device`.
+        network: the trained network, or an ensemble of some; it is moved to `device`.
         source_tokenizer, target_tokenizer: text to ids and back.
         config: `config.search` has the defaults of decoding.
         device: where to compute.
@@ -83,18 +86,32 @@ class Model:
 
     def __init__(
         self,
-        network: Seq2Seq,
+        network: Seq2Seq | Ensemble,
         source_tokenizer: Tokenizer,
         target_tokenizer: Tokenizer,
         config: Config,
         device: torch.device | str = "cpu",
     ):
         self.device = torch.device(device)
-        self.network = network.to(self.device)
-        self._prepared: tuple[object, Seq2Seq | FastSeq2Seq] | None = None
+        self.network: Seq2Seq | Ensemble = network.to(self.device)
+        self._prepared: tuple[object, _Searched] | None = None
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.config = config
+
+    @property
+    def single(self) -> Seq2Seq:
+        """The one network, to look into.
+
+        Raises:
+            ConfigError: when this is an ensemble.
+        """
+        if isinstance(self.network, Ensemble):
+            raise ConfigError(
+                f"only one network can be looked into, but this model is an ensemble of {len(self.network.networks)}: "
+                "load one of the folders alone"
+            )
+        return self.network
 
     def predict(
         self,
@@ -252,7 +269,7 @@ class Model:
         """Sentences in a batch, so that the logits of a step stay below a fixed size."""
         return max(1, min(_MOST_PAIRS, _MOST_LOGITS // (beam_size * self.target_tokenizer.size)))
 
-    def _searched(self) -> Seq2Seq | FastSeq2Seq:
+    def _searched(self) -> _Searched:
         """The network with weights prepared for search, made again when the weights are others."""
         marks = [(part.data_ptr(), part._version) for part in self.network.parameters()]
         if self._prepared is None or self._prepared[0] != marks:
@@ -323,18 +340,36 @@ class Model:
         )
 
 
-def load(folder: Path | str, device: str = "auto") -> Model:
-    """Load a model folder, after checking every file against its manifest.
+def load(folder: Path | str | Sequence[Path | str], device: str = "auto") -> Model:
+    """Load a model folder, after checking every file against its manifest; or several as one, an ensemble.
+
+    An ensemble averages the probabilities of its members at every step (`seqweave.model.ensemble`), and decodes
+    with the settings of the first.
 
     Args:
-        folder: what `seqweave train -o` wrote.
+        folder: what `seqweave train -o` wrote, or a list of such folders.
         device: auto, cpu, cuda or mps.
 
     Raises:
         ModelFolderError: when it is not a model folder, or a file is missing, changed or damaged.
-        ConfigError: when the device is not there.
+        ConfigError: when the device is not there, the list is empty, or vocabularies of an ensemble differ.
     """
-    folder = Path(folder)
+    if isinstance(folder, Path | str):
+        return _load_one(Path(folder), device)
+    folders = [Path(one) for one in folder]
+    if not folders:
+        raise ConfigError("an ensemble must have at least one model folder, but the list is empty: name its folders")
+    models = [_load_one(one, device) for one in folders]
+    if len(models) == 1:
+        return models[0]
+    first = models[0]
+    check_vocabularies(folders, [(model.source_tokenizer, model.target_tokenizer) for model in models])
+    config = combined_config([model.config for model in models])
+    network = Ensemble([model.single for model in models]).eval()
+    return Model(network, first.source_tokenizer, first.target_tokenizer, config, first.device)
+
+
+def _load_one(folder: Path, device: str) -> Model:
     check_manifest(folder)
     where = choose_device(device)
     config = read_config(folder)

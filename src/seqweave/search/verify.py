@@ -22,6 +22,7 @@ from torch import Tensor
 from seqweave.config import LARGEST_BEAM
 from seqweave.data.dataset import make_batch, pad_sources
 from seqweave.errors import ConfigError, DataError
+from seqweave.model.ensemble import Ensemble
 from seqweave.model.inference import prepared
 from seqweave.search.beam import beam_search
 from seqweave.search.beam_parts import Stop
@@ -206,6 +207,8 @@ def _sources(model: Model, texts: Sequence[str]) -> tuple[list[str], Sources]:
     lengths = [len(one) for one in ids]
     # Learned positions end somewhere; padding must not pass them.
     room = config.model.max_positions - max(lengths) if config.model.encoder == "transformer" else _PADDING
+    if isinstance(model.network, Ensemble):  # its config has the fewest positions that a member can read
+        room = most - max(lengths)
     limits = max_lengths(lengths, search.max_length_ratio, search.max_length)
     padding = max(0, min(_PADDING, room))
     return [text for text, _ in kept], Sources(ids, limits, search.length_penalty, search.stop, model.device, padding)

@@ -6,13 +6,14 @@ some of them done once instead of at every step.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import torch
 from torch import Tensor
 
 from seqweave.model.decoder import BetweenDecoder
 from seqweave.model.embeddings import Embedding, OneHot
+from seqweave.model.ensemble import Averaged, Ensemble
 from seqweave.model.inference.cells import supported
 from seqweave.model.inference.decoders import FastDecoder, fast_decoder
 from seqweave.model.inference.encoder import fast_encoder
@@ -67,13 +68,24 @@ class FastSeq2Seq:
         return FastOutput(self._generator(readout), after, attention)
 
 
+@overload
+def prepared(network: Seq2Seq) -> Seq2Seq | FastSeq2Seq: ...
+
+
+@overload
+def prepared(network: Seq2Seq | Ensemble) -> Seq2Seq | FastSeq2Seq | Ensemble | Averaged: ...
+
+
 @torch.inference_mode()
-def prepared(network: Seq2Seq) -> Seq2Seq | FastSeq2Seq:
+def prepared(network: Seq2Seq | Ensemble) -> Seq2Seq | FastSeq2Seq | Ensemble | Averaged:
     """The network with prepared weights where that is possible, else the network as it is.
 
     Possible: recurrent decoders on a processor, in fp32, unless a residual connection reads the
-    input of the first layer.
+    input of the first layer. Of an ensemble each member is prepared for itself.
     """
+    if isinstance(network, Ensemble):
+        members = [prepared(member) for member in network.networks]
+        return network if members == list(network.networks) else Averaged(members)
     embedding = network.target_embedding
     if not isinstance(embedding, Embedding | OneHot) or not _is_plain(network) or not packing_works():
         return network

@@ -1,0 +1,46 @@
+"""What folders must have in common to decode as one, and which settings the whole has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqweave.config import Config, build_config
+from seqweave.errors import ConfigError
+from seqweave.text.tokenizers import Tokenizer
+
+Tokenizers = tuple[Tokenizer, Tokenizer]
+
+
+def check_vocabularies(folders: Sequence[Path], tokenizers: Sequence[Tokenizers]) -> None:
+    """Raise a `ConfigError` unless all folders turn text into the same ids, and back."""
+    first = folders[0]
+    for folder, others in zip(folders[1:], tokenizers[1:], strict=True):
+        for side, ours, theirs in zip(("source", "target"), tokenizers[0], others, strict=True):
+            if json.loads(ours.to_json()) == json.loads(theirs.to_json()):
+                continue
+            how = "differs"
+            if ours.units != theirs.units:
+                how = f"has {theirs.units} units where {first} has {ours.units}"
+            elif ours.size != theirs.size:
+                how = f"has {theirs.size:,} entries where {first} has {ours.size:,}"
+            raise ConfigError(
+                f"the {side} vocabulary of {folder} must equal that of {first} for an ensemble, but it {how}: "
+                "train all members on the same data with the same data.* settings"
+            )
+
+
+def combined_config(configs: Sequence[Config]) -> Config:
+    """The first config, within the lengths that every member can read and write."""
+    first = configs[0]
+    settings = {"data.max_source_length": min(config.data.max_source_length for config in configs)}
+    longest = [config.search.max_length for config in configs[:1]] + [
+        config.model.max_positions
+        for config in configs
+        if config.model.decoder == "transformer" and config.model.positions == "learned"
+    ]
+    known = [length for length in longest if length is not None]
+    if known:
+        settings["search.max_length"] = min(known)
+    return build_config(settings, first)
