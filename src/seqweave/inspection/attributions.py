@@ -109,6 +109,10 @@ class _Given(nn.Module):
         """Shape: ids (B, S) -> (B, S, M)."""
         return self.vectors.expand(ids.shape[0], -1, -1)
 
+    def items(self, ids: Tensor) -> Tensor:
+        """The same."""
+        return self.forward(ids)
+
 
 def _detached(network: Seq2Seq) -> Seq2Seq:
     """The same weights, of which no gradients are wanted."""

@@ -8,7 +8,7 @@ from seqweave.config import ModelConfig, check_model
 from seqweave.model.attention import build_scorer
 from seqweave.model.bridges import CopyBridge, DenseBridge, ZeroBridge
 from seqweave.model.decoder import AfterDecoder, BeforeDecoder, BetweenDecoder, ContextDecoder, Decoder
-from seqweave.model.embeddings import Embedding, OneHot
+from seqweave.model.embeddings import Embedding, OneHot, pays
 from seqweave.model.generator import Generator, MaxoutReadout, PlainReadout, TanhReadout
 from seqweave.model.positions import Positions, build_positions
 from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer, RecurrentStack, SequenceDropout
@@ -28,8 +28,8 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Seq2
         ConfigError: when settings contradict each other (all contradictions at once).
     """
     check_model(config)
-    source_embedding = _embedding(config, source_size)
-    target_embedding = _embedding(config, target_size)
+    source_embedding = _embedding(config, source_size, _encoder_takes_items(config))
+    target_embedding = _embedding(config, target_size, _decoder_takes_items(config))
     encoder = _encoder(config, source_embedding.size)
     size = _readout_size(config)
     generator_dropout = _dropout(config) if config.decoder == "recurrent" else SequenceDropout(0.0)
@@ -49,11 +49,22 @@ def _dropout(config: ModelConfig) -> SequenceDropout:
     return SequenceDropout(config.dropout, config.variational)
 
 
-def _embedding(config: ModelConfig, vocabulary_size: int) -> Embedding | OneHot:
+def _embedding(config: ModelConfig, vocabulary_size: int, takes_items: bool) -> Embedding | OneHot:
     dropout = SequenceDropout(config.embedding_dropout, config.variational)
     if config.input == "one_hot":
         return OneHot(vocabulary_size, dropout, config.word_dropout)
-    return Embedding(vocabulary_size, config.embedding_size, dropout, config.word_dropout)
+    by_table = takes_items and pays(vocabulary_size, config.embedding_size)
+    return Embedding(vocabulary_size, config.embedding_size, dropout, config.word_dropout, by_table)
+
+
+def _encoder_takes_items(config: ModelConfig) -> bool:
+    return config.encoder == "recurrent" and not config.residual
+
+
+def _decoder_takes_items(config: ModelConfig) -> bool:
+    if config.decoder != "recurrent" or config.residual:
+        return False
+    return config.attention != "none" or config.context == "first"
 
 
 def _encoder(config: ModelConfig, input_size: int) -> RecurrentEncoder | TransformerEncoder:

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from seqweave.model.attention import Scorer, attend
-from seqweave.model.generator import TanhReadout
+from seqweave.model.generator import MaxoutReadout, TanhReadout
+from seqweave.model.items import Items
 from seqweave.model.kernels.decoders import before_features, feeding_features, loop_applies
 from seqweave.model.recurrent import RecurrentStack
 from seqweave.model.state import DecoderState, Encoded, Memory
@@ -33,7 +34,11 @@ StepFeatures = tuple[Tensor, DecoderState, Tensor | None]  # readout (R, size), 
 
 
 class Decoder(Protocol):
-    """The role of a decoder; without `return_attention` it may leave the weights out."""
+    """The role of a decoder; without `return_attention` it may leave the weights out.
+
+    All but `ContextDecoder` with `every_step` and the Transformer's also take a whole sequence as `Items`
+    (`build_model` knows that).
+    """
 
     def memory(self, encoded: Encoded) -> Memory:
         """What the steps look up."""
@@ -47,13 +52,15 @@ class Decoder(Protocol):
         """Shape: embedded (R, M) -> readout (R, size), weights (R, S) or None."""
         ...
 
-    def __call__(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Features:
+    def __call__(self, embedded: Tensor | Items, state: DecoderState, return_attention: bool = True) -> Features:
         """Shape: embedded (B, T, M) -> readout (B, T, size), weights (B, T, S) or None."""
         ...
 
 
-def looped(decoder: Decoder, embedded: Tensor, state: DecoderState) -> Features:
+def looped(decoder: Decoder, embedded: Tensor | Items, state: DecoderState) -> Features:
     """Teacher forcing by repeating `step`. Shape: (B, T, M) -> (B, T, size), (B, T, S) or None."""
+    if isinstance(embedded, Items):
+        embedded = embedded.embedded()
     readouts: list[Tensor] = []
     rows: list[Tensor] = []
     for item in embedded.unbind(1):
@@ -89,12 +96,13 @@ class ContextDecoder(_Fed):
         """The context vector, where it is used at every step."""
         return Memory(context=encoded.final[self.final_index]) if self.every_step else Memory()
 
-    def forward(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Features:
+    def forward(self, embedded: Tensor | Items, state: DecoderState, return_attention: bool = True) -> Features:
         """Fused: the context is known before the first step."""
         context = state.memory.context
         if context is None:
             outputs, _ = self.stack(embedded, state.recurrent)
             return self.readout(outputs), None
+        assert isinstance(embedded, Tensor)
         repeated = context[:, None].expand(-1, embedded.shape[1], -1).to(embedded.dtype)  # (B, T, E)
         outputs, _ = self.stack(torch.cat([embedded, repeated], -1), state.recurrent)  # (B, T, H)
         return self.readout(torch.cat([outputs, embedded.to(outputs.dtype), repeated.to(outputs.dtype)], -1)), None
@@ -139,27 +147,25 @@ class _Attending(_Fed):
 class BeforeDecoder(_Attending):
     """The previous state queries, the context enters the cell (Bahdanau et al. 2014, A.2.2)."""
 
-    def __init__(self, stack: RecurrentStack, scorer: Scorer, readout: nn.Module, query_index: int):
+    def __init__(self, stack: RecurrentStack, scorer: Scorer, readout: MaxoutReadout, query_index: int):
         super().__init__(scorer)
         self.stack = stack
         self.readout = readout
         self.query_index = query_index  # where in the state the last layer's hidden state lies
 
-    def forward(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Features:
+    def forward(self, embedded: Tensor | Items, state: DecoderState, return_attention: bool = True) -> Features:
         """The context depends on the previous state, so the sequence must step: in one function where it can."""
         if not loop_applies(self.stack, self.scorer, embedded, state):
             return looped(self, embedded, state)
         output, context, weights = before_features(self.stack, self.scorer, embedded, state)
-        readout = self.readout(torch.cat([output, embedded.to(output.dtype), context.to(output.dtype)], -1))
-        return readout, weights
+        return self.readout.of(output, embedded, context), weights
 
     def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
         """One position."""
         context, weights = self.look_up_rows(state.recurrent[self.query_index], state)  # (R, E), (R, S)
         context = context.to(embedded.dtype)
         output, recurrent = self.stack.step(torch.cat([embedded, context], -1), state.recurrent)  # (R, H)
-        readout = self.readout(torch.cat([output, embedded.to(output.dtype), context.to(output.dtype)], -1))
-        return readout, replace(state, recurrent=recurrent), weights
+        return self.readout.of(output, embedded, context), replace(state, recurrent=recurrent), weights
 
 
 class AfterDecoder(_Attending):
@@ -179,7 +185,7 @@ class AfterDecoder(_Attending):
         """Zeros, with input feeding. Shape: like (B, ...) -> (B, size)."""
         return like.new_zeros(like.shape[0], self.size) if self.input_feeding else None
 
-    def forward(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Features:
+    def forward(self, embedded: Tensor | Items, state: DecoderState, return_attention: bool = True) -> Features:
         """Fused, unless the attentional state is fed back: then in one function where it can."""
         if self.input_feeding:
             if not isinstance(self.readout, TanhReadout) or not loop_applies(self.stack, self.scorer, embedded, state):
@@ -214,7 +220,7 @@ class BetweenDecoder(_Attending):
         self.above = above
         self.readout = readout
 
-    def forward(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Features:
+    def forward(self, embedded: Tensor | Items, state: DecoderState, return_attention: bool = True) -> Features:
         """Fused: bottom layer, attention, layers above."""
         lower, upper = self._split(state)
         queries, _ = self.bottom(embedded, lower)  # (B, T, H)

@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seqweave.model.items import Items
 from seqweave.model.recurrent import SequenceDropout
 from seqweave.text.vocabulary import BOS, PAD, UNK
+
+
+class Embedder(Protocol):
+    """The role of what makes vectors of ids."""
+
+    def __call__(self, ids: Tensor) -> Tensor:
+        """Shape: (B, T) -> (B, T, M)."""
+        ...
+
+    def items(self, ids: Tensor) -> Tensor | Items:
+        """The same for who takes `Items` as well. Shape: (B, T) -> (B, T, M)."""
+        ...
 
 
 class Embedding(nn.Module):
     """Ids (B, T) to vectors (B, T, M), learned; the generator may share `weight` (V, M).
 
     Word dropout replaces a share of the items by <unk> in training (never <pad> or <bos>).
+
+    Args:
+        by_table: what reads the embeddings also takes `Items`, and the vocabulary is small enough for them to
+            pay (`pays`).
     """
 
-    def __init__(self, vocabulary_size: int, size: int, dropout: SequenceDropout, word_dropout: float = 0.0):
+    def __init__(
+        self,
+        vocabulary_size: int,
+        size: int,
+        dropout: SequenceDropout,
+        word_dropout: float = 0.0,
+        by_table: bool = False,
+    ):
         super().__init__()
         self.size = size
+        self.by_table = by_table
         self.weight = nn.Parameter(torch.randn(vocabulary_size, size) * size**-0.5)
         self.dropout = dropout
         self.word_dropout = word_dropout
@@ -28,6 +55,12 @@ class Embedding(nn.Module):
         ids = dropped_words(ids, self.word_dropout if self.training else 0.0)
         vectors: Tensor = self.dropout(functional.embedding(ids, self.weight))
         return vectors
+
+    def items(self, ids: Tensor) -> Tensor | Items:
+        """`Items` where they pay, else vectors. Shape: (B, T) -> (B, T, M)."""
+        if not self.by_table or (self.training and self.dropout.probability > 0):
+            return self.forward(ids)
+        return Items.of(dropped_words(ids, self.word_dropout if self.training else 0.0), self.weight)
 
 
 class OneHot(nn.Module):
@@ -48,6 +81,15 @@ class OneHot(nn.Module):
         ids = dropped_words(ids, self.word_dropout if self.training else 0.0)
         vectors: Tensor = self.dropout(functional.one_hot(ids, self.size).to(self.unit.dtype))
         return vectors
+
+    def items(self, ids: Tensor) -> Tensor:
+        """The vectors. Shape: (B, T) -> (B, T, V)."""
+        return self.forward(ids)
+
+
+def pays(vocabulary_size: int, size: int) -> bool:
+    """Whether `Items` save operations: measured, from embeddings twice as wide as the vocabulary on."""
+    return 2 * vocabulary_size <= size
 
 
 def dropped_words(ids: Tensor, probability: float) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seqweave.model.items import Items
 from seqweave.model.kernels.activations import faster_tanh
 from seqweave.model.kernels.maxout import larger_of_pairs
 
@@ -55,6 +56,16 @@ class MaxoutReadout(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Shape: (..., X) -> (..., size)."""
         return larger_of_pairs(self.linear(features))  # (..., size)
+
+    def of(self, state: Tensor, embedded: Tensor | Items, context: Tensor) -> Tensor:
+        """Shape: state (..., H), embedded (..., M) or items (..., V), context (..., E) -> (..., size)."""
+        if isinstance(embedded, Tensor):
+            return self.forward(torch.cat([state, embedded.to(state.dtype), context.to(state.dtype)], -1))
+        sizes = [state.shape[-1], embedded.vectors.shape[1], context.shape[-1]]
+        read, word, looked_up = self.linear.weight.split(sizes, 1)
+        weight = torch.cat([read, embedded.weights(word).to(read.dtype), looked_up], 1)  # (2 * size, H + V + E)
+        features = torch.cat([state, embedded.one_hot.to(state.dtype), context.to(state.dtype)], -1)
+        return larger_of_pairs(functional.linear(features, weight, self.linear.bias))  # (..., size)
 
 
 class Generator(nn.Module):

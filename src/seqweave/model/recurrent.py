@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from seqweave.config import Cell
+from seqweave.model.items import Items
 from seqweave.model.kernels.dropout import dropout_factors
 from seqweave.model.state import Encoded
 
@@ -105,14 +106,17 @@ class RecurrentLayer(nn.Module):
         """A state of zeros. Shape: each (rows, H)."""
         return (like.new_zeros(rows, self.hidden_size),) * self.state_parts
 
-    def forward(self, inputs: Tensor, state: States, padding: Tensor | None = None) -> tuple[Tensor, States]:
+    def forward(self, inputs: Tensor | Items, state: States, padding: Tensor | None = None) -> tuple[Tensor, States]:
         """Run a whole sequence.
 
-        Shape: inputs (B, T, M), state each (B, H), padding (B, T) True at padding or None ->
+        Shape: inputs (B, T, M) or items (B, T, V), state each (B, H), padding (B, T) True at padding or None ->
         outputs (B, T, H), state after the last position each (B, H). With `padding`, an LSTM's cell
         state is the one at the sequence's own end.
         """
         weight_ih: Tensor = self.weight_ih
+        if isinstance(inputs, Items):
+            weight_ih = inputs.weights(weight_ih)  # (G, V)
+            inputs = inputs.one_hot
         if padding is not None and self.cell == "lstm":
             inputs, weight_ih = self._freezing(inputs, weight_ih, padding)
         weights: list[Tensor] = [weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
@@ -177,16 +181,21 @@ class RecurrentStack(nn.Module):
         """The layers, from the first to the last."""
         return [layer for layer in self.layers if isinstance(layer, RecurrentLayer)]
 
-    def forward(self, inputs: Tensor, state: States) -> tuple[Tensor, States]:
-        """Run a whole sequence. Shape: (B, T, M), each (B, H) -> (B, T, H), each (B, H)."""
+    def forward(self, inputs: Tensor | Items, state: States) -> tuple[Tensor, States]:
+        """Run a whole sequence; `Items` only without residual connections.
+
+        Shape: (B, T, M) or items (B, T, V), each (B, H) -> (B, T, H), each (B, H).
+        """
         after: list[Tensor] = []
+        values = inputs
         for index, layer in enumerate(self.stack_layers()):
-            given = self.dropout(inputs) if index else inputs
+            given = self.dropout(values) if index else values
             parts = state[len(after) : len(after) + layer.state_parts]
             outputs, new = layer(given, parts)
-            inputs = self.joined(index, inputs, outputs)
+            values = self.joined(index, values, outputs)
             after += new
-        return inputs, tuple(after)
+        assert isinstance(values, Tensor)
+        return values, tuple(after)
 
     def step(self, inputs: Tensor, state: States) -> tuple[Tensor, States]:
         """Run one position. Shape: (R, M), each (R, H) -> (R, H), each (R, H)."""
@@ -198,13 +207,10 @@ class RecurrentStack(nn.Module):
             after += new
         return inputs, tuple(after)
 
-    def joined(self, index: int, inputs: Tensor, outputs: Tensor) -> Tensor:
+    def joined(self, index: int, inputs: Tensor | Items, outputs: Tensor) -> Tensor:
         """A layer's output after normalisation and residual connection."""
-        if self.norms is not None:
-            outputs = self.norms[index](outputs)
-        if self.residual and inputs.shape[-1] == outputs.shape[-1]:
-            outputs = outputs + inputs
-        return outputs
+        norm = None if self.norms is None else self.norms[index]
+        return _joined(norm, self.residual, inputs, outputs)
 
 
 class RecurrentEncoder(nn.Module):
@@ -230,39 +236,56 @@ class RecurrentEncoder(nn.Module):
         self.output_size = directions * forwards[-1].hidden_size
         self.norms = nn.ModuleList(nn.LayerNorm(self.output_size) for _ in forwards) if layer_norm else None
 
-    def forward(self, embedded: Tensor, lengths: Tensor) -> Encoded:
-        """Encode. Shape: embedded (B, S, M), lengths (B,) -> outputs (B, S, E), final each (B, E), mask (B, S)."""
-        mask = mask_of(lengths, embedded.shape[1])  # (B, S)
+    def forward(self, embedded: Tensor | Items, lengths: Tensor) -> Encoded:
+        """Encode; `Items` only without residual connections.
+
+        Shape: embedded (B, S, M) or items (B, S, V), lengths (B,) ->
+        outputs (B, S, E), final each (B, E), mask (B, S).
+        """
+        mask = mask_of(lengths, _rows(embedded).shape[1])  # (B, S)
         last = (lengths - 1).clamp(min=0)  # (B,)
         final: list[Tensor] = []
         values = embedded
         for index in range(len(self.forwards)):
             given = self.dropout(values) if index else values
             outputs, ends = self._layer(index, given, lengths, ~mask, last)
-            if self.norms is not None:
-                outputs = self.norms[index](outputs)
-            if self.residual and values.shape[-1] == outputs.shape[-1]:
-                outputs = outputs + values
-            values = outputs
+            values = _joined(None if self.norms is None else self.norms[index], self.residual, values, outputs)
             final += ends
+        assert isinstance(values, Tensor)
         return Encoded(values, tuple(final), mask)
 
     def _layer(
-        self, index: int, inputs: Tensor, lengths: Tensor, padding: Tensor, last: Tensor
+        self, index: int, inputs: Tensor | Items, lengths: Tensor, padding: Tensor, last: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
         outputs, ends = _run_to_own_end(self.forwards[index], inputs, padding, last)
         if not len(self.backwards):
             return outputs, list(ends)
-        turned = reverse_by_length(inputs, lengths)  # (B, S, M)
-        back, back_ends = _run_to_own_end(self.backwards[index], turned, padding, last)
+        turned = reverse_by_length(_rows(inputs), lengths)  # (B, S, M) or (B, S, V)
+        turned_inputs = inputs.with_rows(turned) if isinstance(inputs, Items) else turned
+        back, back_ends = _run_to_own_end(self.backwards[index], turned_inputs, padding, last)
         outputs = torch.cat([outputs, reverse_by_length(back, lengths)], -1)  # (B, S, E)
         return outputs, [torch.cat(pair, -1) for pair in zip(ends, back_ends, strict=True)]  # (B, E)
 
 
-def _run_to_own_end(layer: nn.Module, inputs: Tensor, padding: Tensor, last: Tensor) -> tuple[Tensor, States]:
+def _rows(inputs: Tensor | Items) -> Tensor:
+    return inputs.one_hot if isinstance(inputs, Items) else inputs
+
+
+def _joined(norm: nn.Module | None, residual: bool, inputs: Tensor | Items, outputs: Tensor) -> Tensor:
+    """A layer's output after normalisation and residual connection."""
+    if norm is not None:
+        outputs = norm(outputs)
+    if not residual:
+        return outputs
+    assert isinstance(inputs, Tensor)
+    return outputs + inputs if inputs.shape[-1] == outputs.shape[-1] else outputs
+
+
+def _run_to_own_end(layer: nn.Module, inputs: Tensor | Items, padding: Tensor, last: Tensor) -> tuple[Tensor, States]:
     """Outputs (B, S, H), and the state at each sequence's own end (each (B, H)); zeros for an empty sequence."""
     assert isinstance(layer, RecurrentLayer)
-    outputs, state = layer(inputs, layer.zero_state(inputs.shape[0], inputs), padding)
+    rows = _rows(inputs)
+    outputs, state = layer(inputs, layer.zero_state(rows.shape[0], rows), padding)
     hidden = outputs.gather(1, last[:, None, None].expand(-1, 1, outputs.shape[-1]))[:, 0]  # (B, H)
     empty = padding[:, :1]  # (B, 1)
     return outputs, (hidden.masked_fill(empty, 0), *state[1:])

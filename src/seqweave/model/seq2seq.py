@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from seqweave.model.decoder import Decoder
-from seqweave.model.embeddings import Embedding
+from seqweave.model.embeddings import Embedder, Embedding
 from seqweave.model.generator import Generator
 from seqweave.model.recurrent import SequenceDropout, reverse_by_length
 from seqweave.model.state import DecoderOutput, DecoderState, Encoded, StepOutput
@@ -31,8 +31,8 @@ class Seq2Seq(nn.Module):
 
     def __init__(
         self,
-        source_embedding: nn.Module,
-        target_embedding: nn.Module,
+        source_embedding: Embedder,
+        target_embedding: Embedder,
         encoder: nn.Module,
         bridge: nn.Module,
         decoder: Decoder,
@@ -53,9 +53,9 @@ class Seq2Seq(nn.Module):
     def encode(self, source: Tensor, source_lengths: Tensor) -> Encoded:
         """Read the sources. Shape: source (B, S) ids, source_lengths (B,)."""
         if not self.reverse_source:
-            encoded: Encoded = self.encoder(self.source_embedding(source), source_lengths)
+            encoded: Encoded = self.encoder(self.source_embedding.items(source), source_lengths)
             return encoded
-        embedded = self.source_embedding(reverse_by_length(source, source_lengths))  # (B, S, M)
+        embedded = self.source_embedding.items(reverse_by_length(source, source_lengths))  # (B, S, M)
         turned: Encoded = self.encoder(embedded, source_lengths)
         return Encoded(reverse_by_length(turned.outputs, source_lengths), turned.final, turned.mask)
 
@@ -66,7 +66,7 @@ class Seq2Seq(nn.Module):
 
     def decode(self, target_in: Tensor, encoded: Encoded, return_attention: bool = False) -> DecoderOutput:
         """Teacher forcing. Shape: target_in (B, T) ids -> logits (B, T, V), attention (B, T, S)."""
-        readout, weights = self.decoder(self.target_embedding(target_in), self.start(encoded), return_attention)
+        readout, weights = self.decoder(self.target_embedding.items(target_in), self.start(encoded), return_attention)
         return DecoderOutput(self._logits(self.dropout(readout)), weights if return_attention else None)
 
     def step(self, ids: Tensor, state: DecoderState, return_attention: bool = False) -> StepOutput:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
+from seqweave.model.kernels.cross_entropy import summed_cross_entropy
 from seqweave.text.vocabulary import PAD
 
 
@@ -19,10 +20,9 @@ def summed_loss(logits: Tensor, target_out: Tensor, label_smoothing: float = 0.0
 
     Shape: logits (B, T, V), target_out (B, T) -> ().
     """
+    flat, wanted = logits.flatten(0, 1), target_out.flatten()  # (B * T, V), (B * T,)
+    if logits.device.type == "cpu":
+        return summed_cross_entropy(flat, wanted, PAD, label_smoothing)
     return functional.cross_entropy(
-        logits.flatten(0, 1).float(),  # (B * T, V)
-        target_out.flatten(),  # (B * T,)
-        ignore_index=PAD,
-        reduction="sum",
-        label_smoothing=label_smoothing,
+        flat.float(), wanted, ignore_index=PAD, reduction="sum", label_smoothing=label_smoothing
     )

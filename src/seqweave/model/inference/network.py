@@ -40,7 +40,7 @@ class FastSeq2Seq:
         self._decoder = decoder
         self._encoder = None if network.reverse_source else fast_encoder(network.encoder, network.source_embedding)
         generator, embedding = network.generator, network.target_embedding
-        weight = generator.weight if generator.weight is not None else embedding.weight
+        weight = generator.weight if generator.weight is not None else getattr(embedding, "weight", None)
         assert isinstance(weight, Tensor)
         bias = generator.bias.detach()
         if decoder.shift:

@@ -10,32 +10,34 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from seqweave.model.attention import AdditiveScorer, DotScorer, GeneralScorer, Scorer
+from seqweave.model.items import Items, linear
 from seqweave.model.kernels.loops import LoopInputs, Plan, run_loop
 from seqweave.model.kernels.stacks import LayerParts
 from seqweave.model.recurrent import RecurrentLayer, RecurrentStack
 from seqweave.model.state import DecoderState
 
 
-def loop_applies(stack: RecurrentStack, scorer: Scorer, embedded: Tensor, state: DecoderState) -> bool:
+def loop_applies(stack: RecurrentStack, scorer: Scorer, embedded: Tensor | Items, state: DecoderState) -> bool:
     """Whether `loops` can run these modules on this input (B, T, M)."""
+    rows = embedded.one_hot if isinstance(embedded, Items) else embedded
     known = isinstance(scorer, AdditiveScorer | DotScorer | GeneralScorer)
     plain = stack.norms is None and not stack.residual
-    return known and plain and state.width == 1 and embedded.shape[1] > 0 and _exact(embedded.dtype)
+    return known and plain and state.width == 1 and rows.shape[1] > 0 and _exact(rows.dtype)
 
 
 def before_features(
-    stack: RecurrentStack, scorer: Scorer, embedded: Tensor, state: DecoderState
+    stack: RecurrentStack, scorer: Scorer, embedded: Tensor | Items, state: DecoderState
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The previous state queries, the context enters the cell.
 
-    Shape: embedded (B, T, M) -> hidden states (B, T, H), contexts (B, T, E), weights (B, T, S).
+    Shape: embedded (B, T, M) or items (B, T, V) -> hidden states (B, T, H), contexts (B, T, E), weights (B, T, S).
     """
     values = _present(state.memory.values)
     bottom = stack.stack_layers()[0]
-    word, context = bottom.weight_ih.split([embedded.shape[2], values.shape[2]], 1)  # (G, M), (G, E)
+    size = values.shape[2]
+    word, context = bottom.weight_ih.split([bottom.input_size - size, size], 1)  # (G, M), (G, E)
     given = _first_sums(bottom, word, embedded)  # (T, B, G)
     plan = Plan(bottom.cell, len(stack.layers), _scale(scorer, state), feeding=False)
     hidden, contexts, weights = run_loop(plan, _inputs(stack, scorer, given, context, state))
@@ -43,15 +45,16 @@ def before_features(
 
 
 def feeding_features(
-    stack: RecurrentStack, scorer: Scorer, readout: Tensor, embedded: Tensor, state: DecoderState
+    stack: RecurrentStack, scorer: Scorer, readout: Tensor, embedded: Tensor | Items, state: DecoderState
 ) -> tuple[Tensor, Tensor]:
     """The new state queries, the readout is fed to the next step.
 
-    Shape: weight of a `TanhReadout` (size, E + H), embedded (B, T, M) -> readouts (B, T, size), weights (B, T, S).
+    Shape: weight of a `TanhReadout` (size, E + H), embedded (B, T, M) or items (B, T, V) ->
+    readouts (B, T, size), weights (B, T, S).
     """
     values, feed = _present(state.memory.values), _present(state.feed)
     bottom = stack.stack_layers()[0]
-    word, fed = bottom.weight_ih.split([embedded.shape[2], feed.shape[1]], 1)  # (G, M), (G, size)
+    word, fed = bottom.weight_ih.split([bottom.input_size - feed.shape[1], feed.shape[1]], 1)  # (G, M), (G, size)
     context, hidden = readout.split([values.shape[2], stack.output_size], 1)  # (size, E), (size, H)
     given = _first_sums(bottom, word, embedded)  # (T, B, G)
     plan = Plan(bottom.cell, len(stack.layers), _scale(scorer, state), feeding=True)
@@ -119,9 +122,11 @@ def _layers(
     return tuple(parts)
 
 
-def _first_sums(layer: RecurrentLayer, weight: Tensor, embedded: Tensor) -> Tensor:
-    """The embedding's part of the first layer's gates. Shape: (B, T, M) -> (T, B, G)."""
-    return functional.linear(embedded.transpose(0, 1).contiguous(), weight, layer.bias_ih)
+def _first_sums(layer: RecurrentLayer, weight: Tensor, embedded: Tensor | Items) -> Tensor:
+    """The embedding's part of the first layer's gates. Shape: (B, T, M) or items (B, T, V) -> (T, B, G)."""
+    if isinstance(embedded, Items):
+        return linear(embedded.with_rows(embedded.one_hot.transpose(0, 1).contiguous()), weight, layer.bias_ih)
+    return linear(embedded.transpose(0, 1).contiguous(), weight, layer.bias_ih)
 
 
 def _scale(scorer: Scorer, state: DecoderState) -> float | None:
