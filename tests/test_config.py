@@ -260,6 +260,60 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         "search.max_length=1025 needs 1025 positions, but model.positions=learned knows only model.max_positions=1024: "
         "raise it, lower search.max_length, or use model.positions=sinusoidal",
     ),
+    (
+        {"model.coverage": True},
+        "model.coverage=true adds earlier weights inside the tanh of additive scores and needs model.attention="
+        "additive, concat or location_aware, but it is general: change one of them",
+    ),
+    (
+        {"model.attention": "concat", "model.attention_normalized": True},
+        "model.attention_normalized=true normalises the vector of additive scores and needs model.attention="
+        "additive or location_aware, but it is concat (concat with a bias is additive): change one of them",
+    ),
+    (
+        {"model.attention": "location", "model.attention_normalized": True},
+        "model.attention_normalized=true normalises the vector of additive scores and needs model.attention="
+        "additive or location_aware, but it is location: change one of them",
+    ),
+    (
+        {"model.attention": "none", "model.coverage": True},
+        "model.coverage=true needs attention, but model.attention=none: leave it at false",
+    ),
+    (
+        {"model.attention": "none", "model.attention_window": "local_m"},
+        "model.attention_window=local_m needs attention, but model.attention=none: leave it at global",
+    ),
+    (
+        {"model.decoder": "transformer", "model.attention_window": "local_p"},
+        "model.attention_window=local_p is for a recurrent decoder, but model.decoder=transformer, which has its own "
+        "attention: leave it at global",
+    ),
+    (
+        {"model.window_size": 4},
+        "model.window_size=4 is for a local window, but model.attention_window=global: leave it at 10",
+    ),
+    (
+        {"model.location_positions": 600},
+        "model.location_positions=600 is for model.attention=location, but it is general: leave it at 512",
+    ),
+    (
+        {"model.location_width": 5},
+        "model.location_width=5 is for model.attention=location_aware, but it is general: leave it at 31",
+    ),
+    (
+        {"model.attention": "location_aware", "model.location_width": 4},
+        "model.location_width must be odd, so that a filter has a middle, but it is 4: set it to 5",
+    ),
+    (
+        {"model.attention": "location", "data.max_source_length": 600},
+        "data.max_source_length=600 needs as many positions, but model.attention=location knows only "
+        "model.location_positions=512: raise it, or lower data.max_source_length",
+    ),
+    (
+        {"training.coverage_weight": 2.5},
+        "training.coverage_weight=2.5 needs model.coverage=true, but it is false: set it, or leave "
+        "training.coverage_weight at 1",
+    ),
 ]
 
 

@@ -30,7 +30,10 @@ Cell = Literal["rnn", "gru", "lstm"]
 Layers = Literal["recurrent", "transformer"]
 Norm = Literal["pre", "post"]
 PositionKind = Literal["sinusoidal", "learned", "rotary"]
-AttentionKind = Literal["none", "additive", "dot", "scaled_dot", "general", "concat"]
+AttentionKind = Literal[
+    "none", "additive", "dot", "scaled_dot", "general", "concat", "location", "location_aware"
+]
+AttentionWindow = Literal["global", "local_m", "local_p"]
 AttentionPosition = Literal["before", "after", "between"]
 Metric = Literal["loss", "exact_match", "token_error_rate", "cer", "wer", "bleu", "chrf"]
 PresetName = Literal["tiny", "small", "base"]
@@ -127,7 +130,29 @@ class ModelConfig(_Group):
     attention: AttentionKind = Field("general", description="scorer of the attention, or none")
     attention_position: AttentionPosition = Field("after", description="where attention sits in the decoder")
     attention_size: int | None = Field(
-        None, ge=1, le=_WIDEST, description="width of additive and concat attention (A); unset: decoder_hidden_size"
+        None,
+        ge=1,
+        le=_WIDEST,
+        description="width of additive, concat and location_aware attention (A); unset: decoder_hidden_size",
+    )
+    attention_normalized: bool = Field(
+        False, description="weight-normalise v of additive and location_aware attention (Salimans & Kingma 2016)"
+    )
+    location_positions: int = Field(
+        512, ge=1, le=1_000_000, description="source positions that attention=location knows; it never sees later ones"
+    )
+    location_filters: int = Field(10, ge=1, le=_WIDEST, description="filters of attention=location_aware")
+    location_width: int = Field(
+        31, ge=1, le=_WIDEST, description="source positions that a filter of attention=location_aware spans, odd"
+    )
+    attention_window: AttentionWindow = Field(
+        "global", description="where attention may look: anywhere, around the step's own position, or a predicted one"
+    )
+    window_size: int = Field(
+        10, ge=1, le=_WIDEST, description="source positions to each side of the centre of a local window (D)"
+    )
+    coverage: bool = Field(
+        False, description="the sum of earlier weights enters additive, concat and location_aware attention"
     )
     input_feeding: bool = Field(False, description="feed the attentional state to the next step (position after)")
     context: Literal["first", "every_step"] = Field(
@@ -189,6 +214,9 @@ class TrainConfig(_Group):
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
     clip_norm: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no clipping")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of probability spread over the vocabulary")
+    coverage_weight: float = Field(
+        1.0, ge=0, le=1000, description="weight of the coverage loss, with model.coverage (See et al. 2017)"
+    )
     ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the moving average of the weights; 0: none")
     average_checkpoints: int = Field(
         1, ge=1, le=10_000, description="checkpoints averaged at the end, kept if better on dev; 1: none"

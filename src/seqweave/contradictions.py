@@ -16,15 +16,27 @@ if TYPE_CHECKING:
 # a preset must go with every architecture.
 RECURRENT = ("cell", "residual", "layer_norm")
 RECURRENT_ENCODER = ("bidirectional",)
+OF_ATTENTION = (
+    "attention_normalized",
+    "location_positions",
+    "location_filters",
+    "location_width",
+    "attention_window",
+    "window_size",
+    "coverage",
+)
 RECURRENT_DECODER = (
     "bridge",
     "attention",
     "attention_position",
     "attention_size",
+    *OF_ATTENTION,
     "input_feeding",
     "context",
     "readout_size",
 )
+ADDITIVE = ("additive", "concat", "location_aware")  # what coverage may enter
+NORMALIZED = ("additive", "location_aware")
 TRANSFORMER = ("heads", "feed_forward_size", "norm", "positions", "max_positions")
 
 
@@ -32,6 +44,12 @@ def contradictions(config: Config) -> Iterator[str]:
     """All contradictions of a whole config."""
     yield from model_contradictions(config.model)
     yield from _too_long(config)
+    weight, default = config.training.coverage_weight, type(config.training).model_fields["coverage_weight"].default
+    if weight != default and not config.model.coverage:
+        yield (
+            f"training.coverage_weight={weight:g} needs model.coverage=true, but it is false: "
+            f"set it, or leave training.coverage_weight at {default:g}"
+        )
 
 
 def model_contradictions(model: ModelConfig) -> Iterator[str]:
@@ -110,9 +128,11 @@ def _recurrent_decoder(model: ModelConfig) -> Iterator[str]:
         yield from _without_attention(model)
     else:
         yield from _with_attention(model)
+        yield from _kind_of_attention(model)
 
 
 def _without_attention(model: ModelConfig) -> Iterator[str]:
+    yield from _changed(model, OF_ATTENTION, "needs attention, but model.attention=none")
     if model.input_feeding:
         yield "model.input_feeding=true needs attention, but model.attention=none: choose an attention or switch it off"
     if model.bridge == "zero" and model.context == "first":
@@ -120,6 +140,38 @@ def _without_attention(model: ModelConfig) -> Iterator[str]:
             "model.bridge=zero with model.attention=none and model.context=first leaves the decoder blind to the source: "
             "set model.bridge=dense, choose an attention, or set model.context=every_step"
         )
+
+
+def _kind_of_attention(model: ModelConfig) -> Iterator[str]:
+    """What only some scorers and windows have."""
+    kind = model.attention
+    if model.coverage and kind not in ADDITIVE:
+        yield (
+            "model.coverage=true adds earlier weights inside the tanh of additive scores and needs model.attention="
+            f"{_either(ADDITIVE)}, but it is {kind}: change one of them"
+        )
+    if model.attention_normalized and kind not in NORMALIZED:
+        more = " (concat with a bias is additive)" if kind == "concat" else ""
+        yield (
+            "model.attention_normalized=true normalises the vector of additive scores and needs model.attention="
+            f"{_either(NORMALIZED)}, but it is {kind}{more}: change one of them"
+        )
+    if kind != "location":
+        yield from _changed(model, ("location_positions",), f"is for model.attention=location, but it is {kind}")
+    if kind != "location_aware":
+        names = ("location_filters", "location_width")
+        yield from _changed(model, names, f"is for model.attention=location_aware, but it is {kind}")
+    elif model.location_width % 2 == 0:
+        yield (
+            "model.location_width must be odd, so that a filter has a middle, but it is "
+            f"{model.location_width}: set it to {model.location_width + 1}"
+        )
+    if model.attention_window == "global":
+        yield from _changed(model, ("window_size",), "is for a local window, but model.attention_window=global")
+
+
+def _either(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _with_attention(model: ModelConfig) -> Iterator[str]:
@@ -157,8 +209,13 @@ def _transformer(model: ModelConfig) -> Iterator[str]:
 
 
 def _too_long(config: Config) -> Iterator[str]:
-    """What learned positions could not tell apart."""
+    """What learned positions could not tell apart, or attention never see."""
     model, data = config.model, config.data
+    if model.attention == "location" and data.max_source_length > model.location_positions:
+        yield (
+            f"data.max_source_length={data.max_source_length} needs as many positions, but model.attention=location "
+            f"knows only model.location_positions={model.location_positions}: raise it, or lower data.max_source_length"
+        )
     if model.positions != "learned":
         return
     sides = []

@@ -41,6 +41,25 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "attention_size": {"attention": "additive", "attention_size": 7},
     "variational": {"variational": True, "embedding_dropout": 0.2, "word_dropout": 0.1, "encoder_layers": 2},
 }
+# Scorers and windows beyond the plain ones, each in every place; small windows, so that they matter.
+KINDS: dict[str, dict[str, Any]] = {
+    "normalized": {"attention": "additive", "attention_normalized": True},
+    "location": {"attention": "location", "location_positions": 5},
+    "location_aware": {"attention": "location_aware", "location_filters": 2, "location_width": 3},
+    "coverage": {"attention": "concat", "coverage": True},
+    "local_m": {"attention": "dot", "attention_window": "local_m", "window_size": 1},
+    "local_p": {"attention": "general", "attention_window": "local_p", "window_size": 2},
+    "location-local_m": {"attention": "location", "attention_window": "local_m", "window_size": 2},
+    "everything": {
+        "attention": "location_aware",
+        "attention_normalized": True,
+        "coverage": True,
+        "attention_window": "local_p",
+        "window_size": 3,
+        "location_filters": 3,
+        "location_width": 5,
+    },
+}
 TRANSFORMER: dict[str, Any] = {"embedding_size": 8, "heads": 2, "feed_forward_size": 7}
 TRANSFORMER_SIDES: dict[str, dict[str, Any]] = {
     "transformer": {"encoder": "transformer", "decoder": "transformer"},
@@ -84,6 +103,8 @@ def _cases() -> dict[str, ModelConfig]:
     cases: dict[str, dict[str, Any]] = {}
     for cell, attention, (place, settings) in itertools.product(CELLS, ATTENTIONS, PLACES.items()):
         cases[f"{cell}-{attention}-{place}"] = {"cell": cell, "attention": attention, **settings}
+    for cell, (name, settings), (place, more) in itertools.product(("gru", "lstm"), KINDS.items(), PLACES.items()):
+        cases[f"{cell}-{name}-{place}"] = {"cell": cell, **settings, **more}
     for cell, context in itertools.product(CELLS, ("first", "every_step")):
         cases[f"{cell}-none-{context}"] = {"cell": cell, "attention": "none", "context": context}
     for cell, (name, settings) in itertools.product(("gru", "lstm"), OPTIONS.items()):

@@ -35,7 +35,11 @@ def test_decode_equals_repeated_step(config: ModelConfig) -> None:
     assert_close(stepped(model, model.start(encoded), target_in), output.logits)
     assert (output.attention is None) == (config.attention == "none")
     if output.attention is not None:
-        assert_close(output.attention.sum(-1), torch.ones(4, 6))
+        if config.attention_window == "local_p":  # the Gaussian takes some away
+            assert (output.attention.sum(-1) <= 1 + 1e-5).all()
+            assert (output.attention.sum(-1) > 0).all()
+        else:
+            assert_close(output.attention.sum(-1), torch.ones(4, 6))
         assert not output.attention.masked_select(~encoded.mask[:, None]).any()
 
 

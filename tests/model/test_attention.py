@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from functools import partial
 
@@ -12,13 +13,16 @@ from torch import Tensor
 from seqweave.model.attention import (
     ATTENTION_KINDS,
     AdditiveScorer,
+    AwareScorer,
     DotScorer,
     GeneralScorer,
+    LocationScorer,
     Scorer,
     attend,
     build_scorer,
     masked_softmax,
 )
+from seqweave.model.state import Past
 
 assert_close = partial(torch.testing.assert_close, atol=1e-6, rtol=1e-6)
 
@@ -119,10 +123,110 @@ def test_large_scores_do_not_overflow() -> None:
 @pytest.mark.parametrize("kind", ATTENTION_KINDS)
 def test_every_name_builds_its_scorer(kind: str) -> None:
     scorer = build_scorer(kind, 4, 4, 7)  # type: ignore[arg-type]
-    scores = scorer(torch.randn(2, 5, 4), scorer.keys(torch.randn(2, 3, 4)))
+    query, keys = torch.randn(2, 5, 4), scorer.keys(torch.randn(2, 3, 4))
+    if isinstance(scorer, AwareScorer):
+        assert scorer(query, keys, Past(weights=torch.zeros(2, 5, 3))).shape == (2, 5, 3)
+        scorer = scorer.additive
+    scores = scorer(query, keys)
     assert scores.shape == (2, 5, 3)
     biased = isinstance(scorer, AdditiveScorer) and scorer.key.bias is not None
-    assert biased == (kind == "additive")
+    assert biased == (kind in ("additive", "location_aware"))
+
+
+@pytest.mark.parametrize("kind", ["additive", "concat", "location_aware"])
+def test_coverage_joins_additive_scorers(kind: str) -> None:
+    scorer = build_scorer(kind, 4, 4, 7, coverage=True)  # type: ignore[arg-type]
+    assert isinstance(scorer, AwareScorer)
+    assert scorer.coverage is not None
+    assert (scorer.convolution is not None) == (kind == "location_aware")
+
+
+def test_normalised_scores_by_hand() -> None:
+    """The vector (1, -2) has the length sqrt(5), so with a gain of 3 sqrt(5) the scores are 3 times those without."""
+    plain, scorer = additive(bias=True), AdditiveScorer(2, 2, 2, bias=True, normalized=True)
+    assert isinstance(plain, AdditiveScorer)
+    scorer.load_state_dict({**plain.state_dict(), "gain": torch.tensor(3 * math.sqrt(5))})
+    expected = 3 * torch.tensor([ADDITIVE])
+    assert_close(scorer(QUERIES, scorer.keys(VALUES)), expected)
+    filled(scorer.direction.weight, [[10.0, -20.0]])  # only its direction counts
+    assert_close(scorer(QUERIES, scorer.keys(VALUES)), expected)
+
+
+def test_location_scores_by_hand() -> None:
+    scorer = LocationScorer(2, 2)
+    filled(scorer.project.weight, [[1.0, 2.0], [3.0, 0.0]])
+    # Query (2, 1): 4, 6. Query (0, -1): -2, 0. The third position is beyond what the scorer knows.
+    scores = scorer(QUERIES, scorer.keys(VALUES))
+    assert scores.tolist() == [[[4.0, 6.0, -math.inf], [-2.0, 0.0, -math.inf]]]
+    _, weights = attend(scorer, QUERIES, VALUES, VALUES, torch.ones(1, 3, dtype=torch.bool))
+    first = 1 / (1 + math.exp(2))
+    assert_close(weights, torch.tensor([[[first, 1 - first, 0.0]] * 2]))
+    # A source shorter than what it knows.
+    assert scorer(QUERIES, VALUES[:, :1]).tolist() == [[[4.0], [-2.0]]]
+
+
+def aware(coverage: bool) -> AwareScorer:
+    base = additive(bias=False)
+    assert isinstance(base, AdditiveScorer)
+    scorer = AwareScorer(base, 2, filters=1, width=3, coverage=coverage)
+    assert scorer.convolution is not None
+    assert scorer.features is not None
+    with torch.no_grad():
+        scorer.convolution.weight.copy_(torch.tensor([[[1.0, 10.0, 100.0]]]))
+        scorer.features.weight.copy_(torch.tensor([[0.01], [-0.01]]))
+        if scorer.coverage is not None:
+            scorer.coverage.weight.copy_(torch.tensor([[2.0], [0.0]]))
+    return scorer
+
+
+def test_location_aware_scores_by_hand() -> None:
+    # Weights 0.2, 0.3, 0.5 under the filter 1, 10, 100: 2 + 30 = 32; 0.2 + 3 + 50 = 53.2; 0.3 + 5 = 5.3.
+    # One filter, so its features 0.32, 0.532, 0.053 are added to the first sum and taken from the second.
+    scorer = aware(coverage=False)
+    past = Past(weights=torch.tensor([[[0.2, 0.3, 0.5]]]))
+    scores = scorer(QUERIES[:, :1], scorer.keys(VALUES), past)
+    expected = [tanh_score(2.32, 1.68), tanh_score(3.532, 0.468), tanh_score(3.053, 1.947)]
+    assert_close(scores, torch.tensor([[expected]]))
+
+
+def test_coverage_scores_by_hand() -> None:
+    # Nothing was looked at in the step before; the sums of all steps, twice, are added to the first sum.
+    scorer = aware(coverage=True)
+    past = Past(weights=torch.zeros(1, 1, 3), coverage=torch.tensor([[[0.5, 1.0, 0.25]]]))
+    scores = scorer(QUERIES[:, :1], scorer.keys(VALUES), past)
+    assert_close(scores, torch.tensor([[[tanh_score(3, 2), tanh_score(5, 1), tanh_score(3.5, 2)]]]))
+
+
+def naive_aware(scorer: AwareScorer, query: Tensor, keys: Tensor, past: Past) -> Tensor:
+    """One number after the other."""
+    assert scorer.convolution is not None
+    assert scorer.features is not None
+    assert scorer.coverage is not None
+    assert past.weights is not None
+    assert past.coverage is not None
+    groups, queries, length = past.weights.shape
+    kernel = scorer.convolution.weight[:, 0]  # (F, width)
+    scores = torch.zeros(groups, queries, length)
+    for g, q, s in itertools.product(range(groups), range(queries), range(length)):
+        features = torch.zeros(len(kernel))
+        for offset in range(kernel.shape[1]):
+            at = s + offset - kernel.shape[1] // 2
+            if 0 <= at < length:
+                features += kernel[:, offset] * past.weights[g, q, at]
+        total = scorer.additive.query.weight @ query[g, q] + keys[g, s] + scorer.features.weight @ features
+        total = total + scorer.coverage.weight[:, 0] * past.coverage[g, q, s]
+        scores[g, q, s] = scorer.additive.direction.weight[0] @ total.tanh()
+    return scores
+
+
+def test_aware_scores_are_those_of_the_naive_twin() -> None:
+    torch.manual_seed(1)
+    scorer = build_scorer("location_aware", 4, 3, 5, coverage=True, filters=2, width=5)
+    assert isinstance(scorer, AwareScorer)
+    past = Past(weights=torch.rand(2, 3, 6), coverage=torch.rand(2, 3, 6))
+    query, keys = torch.randn(2, 3, 4), scorer.keys(torch.randn(2, 6, 3))
+    with torch.no_grad():
+        assert_close(scorer(query, keys, past), naive_aware(scorer, query, keys, past))
 
 
 def test_an_unknown_name_is_refused() -> None:

@@ -90,7 +90,8 @@ class TrainingView:
 
 def step_text(values: Mapping[str, Any]) -> str:
     """Loss, speed and time left in one phrase."""
-    text = f"loss {values['loss']:.3f}, {values['tokens_per_second']:,.0f} tokens/s"
+    again = f", coverage {values['coverage_loss']:.3f}" if "coverage_loss" in values else ""
+    text = f"loss {values['loss']:.3f}{again}, {values['tokens_per_second']:,.0f} tokens/s"
     left = values.get("seconds_left")
     return text if left is None else f"{text}, {duration(left)} left"
 

@@ -110,6 +110,8 @@ class Overwritten:
                     self._show_rows(module)
         else:
             decoder.scorer.register_forward_hook(self._scores)
+            if decoder.window is not None:
+                decoder.window.register_forward_hook(self._everywhere)
 
     def _now(self) -> Iterable[tuple[int | slice, Tensor]]:
         """Which queries look how: all of a step, or each position its own."""
@@ -122,6 +124,12 @@ class Overwritten:
         for _, row in self._now():
             scores = row.clamp(min=_NOTHING).log().to(scores.dtype).expand_as(scores)
         return scores
+
+    def _everywhere(self, module: nn.Module, given: tuple[Any, ...], inside: Any) -> Any:
+        """A row holds whatever the window says. Shape: mask (G, S) -> inside (G, Q, S), and no factors."""
+        for _ in self._now():
+            return given[1][:, None].expand_as(inside[0]), None
+        return inside
 
     def _seen(self, module: nn.Module, given: tuple[Any, ...], joined: Tensor) -> Tensor:
         """Shape: memory (G, 2, N, S, D), joined (G, Q, M) -> (G, Q, M)."""

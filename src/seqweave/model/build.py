@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from seqweave.config import ModelConfig, check_model
-from seqweave.model.attention import build_scorer
+from seqweave.model.attention import Scorer, build_scorer
 from seqweave.model.bridges import CopyBridge, DenseBridge, ZeroBridge
 from seqweave.model.decoder import AfterDecoder, BeforeDecoder, BetweenDecoder, ContextDecoder, Decoder
 from seqweave.model.embeddings import Embedding, OneHot, pays
@@ -15,6 +15,7 @@ from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer, Recurrent
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.transformer import TransformerDecoder, TransformerEncoder
 from seqweave.model.transformer_layers import DecoderLayer, EncoderLayer
+from seqweave.model.windows import build_window
 
 
 def build_model(config: ModelConfig, source_size: int, target_size: int) -> Seq2Seq:
@@ -142,6 +143,20 @@ def _stack(config: ModelConfig, input_size: int, layers: int) -> RecurrentStack:
     return RecurrentStack(made, _dropout(config), config.residual, config.layer_norm)
 
 
+def _scorer(config: ModelConfig, encoder_size: int) -> Scorer:
+    return build_scorer(
+        config.attention,
+        config.decoder_hidden_size,
+        encoder_size,
+        config.attention_size or config.decoder_hidden_size,
+        normalized=config.attention_normalized,
+        coverage=config.coverage,
+        positions=config.location_positions,
+        filters=config.location_filters,
+        width=config.location_width,
+    )
+
+
 def _decoder(config: ModelConfig, embedded: int, encoder_size: int, size: int) -> Decoder:
     """The decoder of a config; `embedded` is M, `encoder_size` E, `size` the readout's width."""
     if config.decoder == "transformer":
@@ -154,13 +169,15 @@ def _decoder(config: ModelConfig, embedded: int, encoder_size: int, size: int) -
             return ContextDecoder(_stack(config, embedded, layers), PlainReadout(hidden, size), False, final_index)
         maxout = MaxoutReadout(hidden + embedded + encoder_size, size)
         return ContextDecoder(_stack(config, embedded + encoder_size, layers), maxout, True, final_index)
-    scorer = build_scorer(config.attention, hidden, encoder_size, config.attention_size or hidden)
+    scorer, window = _scorer(config, encoder_size), build_window(config.attention_window, hidden, config.window_size)
     if config.attention_position == "before":
         maxout = MaxoutReadout(hidden + embedded + encoder_size, size)
-        return BeforeDecoder(_stack(config, embedded + encoder_size, layers), scorer, maxout, parts * (layers - 1))
+        return BeforeDecoder(
+            _stack(config, embedded + encoder_size, layers), scorer, maxout, parts * (layers - 1), window
+        )
     tanh = TanhReadout(encoder_size + hidden, size)
     if config.attention_position == "between":
         bottom = _stack(config, embedded, 1)
-        return BetweenDecoder(bottom, _stack(config, hidden + encoder_size, layers - 1), scorer, tanh)
+        return BetweenDecoder(bottom, _stack(config, hidden + encoder_size, layers - 1), scorer, tanh, window)
     fed = size if config.input_feeding else 0
-    return AfterDecoder(_stack(config, embedded + fed, layers), scorer, tanh, size, config.input_feeding)
+    return AfterDecoder(_stack(config, embedded + fed, layers), scorer, tanh, size, config.input_feeding, window)

@@ -22,12 +22,13 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from seqweave.model.attention import Scorer, attend
+from seqweave.model.attention import AwareScorer, Scorer, attend
 from seqweave.model.generator import MaxoutReadout, TanhReadout
 from seqweave.model.items import Items
 from seqweave.model.kernels.decoders import before_features, feeding_features, loop_applies
 from seqweave.model.recurrent import RecurrentStack
-from seqweave.model.state import DecoderState, Encoded, Memory
+from seqweave.model.state import DecoderState, Encoded, Memory, Past
+from seqweave.model.windows import MonotonicWindow, Window
 
 Features = tuple[Tensor, Tensor | None]  # readout (B, T, size), weights (B, T, S) or None
 StepFeatures = tuple[Tensor, DecoderState, Tensor | None]  # readout (R, size), state, weights (R, S) or None
@@ -46,6 +47,10 @@ class Decoder(Protocol):
 
     def first_feed(self, like: Tensor) -> Tensor | None:
         """What input feeding feeds to the first step: zeros (B, size), or None."""
+        ...
+
+    def first_past(self, encoded: Encoded) -> Past | None:
+        """What attention remembers before the first step, where it remembers anything."""
         ...
 
     def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
@@ -75,6 +80,10 @@ class _Fed(nn.Module):
 
     def first_feed(self, like: Tensor) -> Tensor | None:
         """Nothing is fed."""
+        return None
+
+    def first_past(self, encoded: Encoded) -> Past | None:
+        """Nothing is remembered."""
         return None
 
 
@@ -122,50 +131,94 @@ class ContextDecoder(_Fed):
 class _Attending(_Fed):
     """What decoders with attention share: keys and values, and a query from each row."""
 
-    def __init__(self, scorer: Scorer):
+    def __init__(self, scorer: Scorer, window: Window | None = None):
         super().__init__()
         self.scorer = scorer
+        self.window = window
 
     def memory(self, encoded: Encoded) -> Memory:
         """Keys are projected once a sentence."""
         return Memory(values=encoded.outputs, keys=self.scorer.keys(encoded.outputs), mask=encoded.mask)
 
-    def look_up(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Shape: query (G, Q, H) -> context (G, Q, E), weights (G, Q, S)."""
+    def first_past(self, encoded: Encoded) -> Past | None:
+        """Zeros, of what scorer and window read."""
+        scorer, mask = self.scorer, encoded.mask
+        zeros = torch.zeros(mask.shape, dtype=_exact(encoded.outputs.dtype), device=mask.device)  # (B, S)
+        weights = zeros if isinstance(scorer, AwareScorer) and scorer.convolution is not None else None
+        coverage = zeros if isinstance(scorer, AwareScorer) and scorer.coverage is not None else None
+        steps = (
+            mask.new_zeros(len(mask), dtype=torch.long) if isinstance(self.window, MonotonicWindow) else None
+        )  # (B,)
+        nothing = weights is None and coverage is None and steps is None
+        return None if nothing else Past(weights, coverage, steps)
+
+    def look_up(self, query: Tensor, memory: Memory, past: Past | None) -> tuple[Tensor, Tensor]:
+        """Shape: query (G, Q, H), past (G, Q, ...) -> context (G, Q, E), weights (G, Q, S)."""
         assert memory.keys is not None
         assert memory.values is not None
         assert memory.mask is not None
-        return attend(self.scorer, query.to(memory.keys.dtype), memory.keys, memory.values, memory.mask)
+        query = query.to(memory.keys.dtype)
+        return attend(self.scorer, query, memory.keys, memory.values, memory.mask, self.window, past)
 
-    def look_up_rows(self, query: Tensor, state: DecoderState) -> tuple[Tensor, Tensor]:
-        """The rows of one sentence share its memory. Shape: query (R, H) -> context (R, E), weights (R, S)."""
+    def look_up_rows(self, query: Tensor, state: DecoderState) -> tuple[Tensor, Tensor, Past | None]:
+        """The rows of one sentence share its memory.
+
+        Shape: query (R, H) -> context (R, E), weights (R, S), and what attention remembers now.
+        """
         grouped = query.unflatten(0, (-1, state.width))  # (G, width, H)
-        context, weights = self.look_up(grouped, state.memory)
-        return context.flatten(0, 1), weights.flatten(0, 1)
+        past = None if state.past is None else state.past.each(lambda part: part.unflatten(0, (-1, state.width)))
+        context, weights = self.look_up(grouped, state.memory, past)
+        weights = weights.flatten(0, 1)  # (R, S)
+        return context.flatten(0, 1), weights, None if state.past is None else state.past.after(weights)
+
+    def look_up_all(self, queries: Tensor, state: DecoderState) -> tuple[Tensor, Tensor]:
+        """All positions of a target: at once, unless the scorer reads earlier weights.
+
+        Shape: queries (B, T, H) -> context (B, T, E), weights (B, T, S).
+        """
+        past = state.past
+        if past is not None and (past.weights is not None or past.coverage is not None):
+            contexts, rows = [], []
+            for query in queries.unbind(1):
+                context, weights, past = self.look_up_rows(query, replace(state, past=past))
+                contexts.append(context)
+                rows.append(weights)
+            return torch.stack(contexts, 1), torch.stack(rows, 1)
+        if past is not None and past.steps is not None:
+            steps = torch.arange(queries.shape[1], device=queries.device)
+            past = Past(steps=past.steps[:, None] + steps)  # (B, T)
+        return self.look_up(queries, state.memory, past)
 
 
 class BeforeDecoder(_Attending):
     """The previous state queries, the context enters the cell (Bahdanau et al. 2014, A.2.2)."""
 
-    def __init__(self, stack: RecurrentStack, scorer: Scorer, readout: MaxoutReadout, query_index: int):
-        super().__init__(scorer)
+    def __init__(
+        self,
+        stack: RecurrentStack,
+        scorer: Scorer,
+        readout: MaxoutReadout,
+        query_index: int,
+        window: Window | None = None,
+    ):
+        super().__init__(scorer, window)
         self.stack = stack
         self.readout = readout
         self.query_index = query_index  # where in the state the last layer's hidden state lies
 
     def forward(self, embedded: Tensor | Items, state: DecoderState, return_attention: bool = True) -> Features:
         """The context depends on the previous state, so the sequence must step: in one function where it can."""
-        if not loop_applies(self.stack, self.scorer, embedded, state):
+        if not loop_applies(self.stack, self.scorer, embedded, state, self.window):
             return looped(self, embedded, state)
         output, context, weights = before_features(self.stack, self.scorer, embedded, state)
         return self.readout.of(output, embedded, context), weights
 
     def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
         """One position."""
-        context, weights = self.look_up_rows(state.recurrent[self.query_index], state)  # (R, E), (R, S)
+        context, weights, past = self.look_up_rows(state.recurrent[self.query_index], state)  # (R, E), (R, S)
         context = context.to(embedded.dtype)
         output, recurrent = self.stack.step(torch.cat([embedded, context], -1), state.recurrent)  # (R, H)
-        return self.readout.of(output, embedded, context), replace(state, recurrent=recurrent), weights
+        return self.readout.of(output, embedded, context), replace(state, recurrent=recurrent, past=past), weights
 
 
 class AfterDecoder(_Attending):
@@ -174,8 +227,16 @@ class AfterDecoder(_Attending):
     With `input_feeding` the attentional state is also fed to the next step (section 3.3).
     """
 
-    def __init__(self, stack: RecurrentStack, scorer: Scorer, readout: nn.Module, size: int, input_feeding: bool):
-        super().__init__(scorer)
+    def __init__(
+        self,
+        stack: RecurrentStack,
+        scorer: Scorer,
+        readout: nn.Module,
+        size: int,
+        input_feeding: bool,
+        window: Window | None = None,
+    ):
+        super().__init__(scorer, window)
         self.stack = stack
         self.readout = readout
         self.size = size
@@ -188,11 +249,13 @@ class AfterDecoder(_Attending):
     def forward(self, embedded: Tensor | Items, state: DecoderState, return_attention: bool = True) -> Features:
         """Fused, unless the attentional state is fed back: then in one function where it can."""
         if self.input_feeding:
-            if not isinstance(self.readout, TanhReadout) or not loop_applies(self.stack, self.scorer, embedded, state):
+            if not isinstance(self.readout, TanhReadout) or not loop_applies(
+                self.stack, self.scorer, embedded, state, self.window
+            ):
                 return looped(self, embedded, state)
             return feeding_features(self.stack, self.scorer, self.readout.linear.weight, embedded, state)
         outputs, _ = self.stack(embedded, state.recurrent)  # (B, T, H)
-        context, weights = self.look_up(outputs, state.memory)  # (B, T, E), (B, T, S)
+        context, weights = self.look_up_all(outputs, state)  # (B, T, E), (B, T, S)
         return self.readout(torch.cat([context, outputs.to(context.dtype)], -1)), weights
 
     def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
@@ -200,10 +263,10 @@ class AfterDecoder(_Attending):
         if state.feed is not None:
             embedded = torch.cat([embedded, state.feed.to(embedded.dtype)], -1)  # (R, M + size)
         output, recurrent = self.stack.step(embedded, state.recurrent)  # (R, H)
-        context, weights = self.look_up_rows(output, state)  # (R, E), (R, S)
+        context, weights, past = self.look_up_rows(output, state)  # (R, E), (R, S)
         readout = self.readout(torch.cat([context, output.to(context.dtype)], -1))  # (R, size)
         feed = readout if self.input_feeding else None
-        return readout, replace(state, recurrent=recurrent, feed=feed), weights
+        return readout, replace(state, recurrent=recurrent, feed=feed, past=past), weights
 
 
 class BetweenDecoder(_Attending):
@@ -214,8 +277,15 @@ class BetweenDecoder(_Attending):
     none of it, which is what lets the whole sequence run fused.
     """
 
-    def __init__(self, bottom: RecurrentStack, above: RecurrentStack, scorer: Scorer, readout: nn.Module):
-        super().__init__(scorer)
+    def __init__(
+        self,
+        bottom: RecurrentStack,
+        above: RecurrentStack,
+        scorer: Scorer,
+        readout: nn.Module,
+        window: Window | None = None,
+    ):
+        super().__init__(scorer, window)
         self.bottom = bottom
         self.above = above
         self.readout = readout
@@ -224,7 +294,7 @@ class BetweenDecoder(_Attending):
         """Fused: bottom layer, attention, layers above."""
         lower, upper = self._split(state)
         queries, _ = self.bottom(embedded, lower)  # (B, T, H)
-        context, weights = self.look_up(queries, state.memory)  # (B, T, E), (B, T, S)
+        context, weights = self.look_up_all(queries, state)  # (B, T, E), (B, T, S)
         given = torch.cat([self.above.dropout(queries), context.to(queries.dtype)], -1)  # (B, T, H + E)
         outputs, _ = self.above(given, upper)  # (B, T, H)
         return self.readout(torch.cat([context, outputs.to(context.dtype)], -1)), weights
@@ -233,12 +303,16 @@ class BetweenDecoder(_Attending):
         """One position."""
         lower, upper = self._split(state)
         query, lower = self.bottom.step(embedded, lower)  # (R, H)
-        context, weights = self.look_up_rows(query, state)  # (R, E), (R, S)
+        context, weights, past = self.look_up_rows(query, state)  # (R, E), (R, S)
         given = torch.cat([self.above.dropout(query[:, None])[:, 0], context.to(query.dtype)], -1)  # (R, H + E)
         output, upper = self.above.step(given, upper)  # (R, H)
         readout = self.readout(torch.cat([context, output.to(context.dtype)], -1))  # (R, size)
-        return readout, replace(state, recurrent=lower + upper), weights
+        return readout, replace(state, recurrent=lower + upper, past=past), weights
 
     def _split(self, state: DecoderState) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         parts = self.bottom.state_parts
         return state.recurrent[:parts], state.recurrent[parts:]
+
+
+def _exact(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32

@@ -62,7 +62,8 @@ class Seq2Seq(nn.Module):
     def start(self, encoded: Encoded) -> DecoderState:
         """The decoder's state before the first step, one row a sentence."""
         feed = self.decoder.first_feed(encoded.outputs)
-        return DecoderState(self.bridge(encoded), self.decoder.memory(encoded), feed)
+        past = self.decoder.first_past(encoded)
+        return DecoderState(self.bridge(encoded), self.decoder.memory(encoded), feed, past=past)
 
     def decode(self, target_in: Tensor, encoded: Encoded, return_attention: bool = False) -> DecoderOutput:
         """Teacher forcing. Shape: target_in (B, T) ids -> logits (B, T, V), attention (B, T, S)."""

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from seqweave.model.decoder import Features, StepFeatures
 from seqweave.model.positions import Positions
 from seqweave.model.recurrent import SequenceDropout, mask_of
-from seqweave.model.state import DecoderState, Encoded, Memory
+from seqweave.model.state import DecoderState, Encoded, Memory, Past
 from seqweave.model.transformer_layers import DecoderLayer, EncoderLayer, Given, attendable
 
 
@@ -119,6 +119,10 @@ class TransformerDecoder(nn.Module):
         """Keys and values of each layer, projected once a sentence."""
         layers = tuple(layer.cross.memory(encoded.outputs, encoded.mask) for layer in self._layers())
         return Memory(mask=encoded.mask, layers=layers)
+
+    def first_past(self, encoded: Encoded) -> Past | None:
+        """Nothing is remembered but keys and values."""
+        return None
 
     def first_feed(self, like: Tensor) -> Tensor | None:
         """Nothing is fed."""

@@ -31,20 +31,20 @@ class Ranks:
         return self.rank == 0
 
     def sum_gradients(self, parameters: Sequence[Tensor], stop: bool, loss: Tensor) -> tuple[bool, Tensor]:
-        """Sum gradients over the processes, in place; returns whether any wants to stop, and the summed loss."""
+        """Sum gradients over the processes, in place; returns whether any wants to stop, and the summed losses."""
         if self.world == 1:
             return stop, loss
         gradients = [
             parameter.grad if parameter.grad is not None else torch.zeros_like(parameter) for parameter in parameters
         ]
         flag = torch.tensor([float(stop)], device=gradients[0].device)
-        flat = torch.cat([gradient.flatten() for gradient in gradients] + [loss.view(1), flag])
+        flat = torch.cat([gradient.flatten() for gradient in gradients] + [loss.flatten(), flag])
         torch.distributed.all_reduce(flat)
         at = 0
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = flat[at : at + gradient.numel()].view_as(gradient)
             at += gradient.numel()
-        return bool(flat[-1].item() > 0), flat[-2].clone()
+        return bool(flat[-1].item() > 0), flat[at:-1].view_as(loss).clone()
 
     def share(self, value: Any) -> Any:
         """The first process's value (plain data), for all."""

@@ -28,13 +28,22 @@ def estimate_seconds(run: Run) -> float:
 def _seconds_per_batch(run: Run) -> float:
     """The median of a few forward and backward passes, without an update."""
     run.model.train()
-    quiet = Stepper(run.model, run.optimizer, run.dataset, run.config.training, run.device, Ranks(), ignore)
+    quiet = Stepper(
+        run.model,
+        run.optimizer,
+        run.dataset,
+        run.config.training,
+        run.device,
+        Ranks(),
+        ignore,
+        run.config.model.coverage,
+    )
     steps = step_stream(run.dataset, run.config.training, 1, 0, 0)
     batches = islice((batch for data in steps for batch in data.batches), 1 + _BATCHES)
     times = []
     for batch in batches:
         began = time.perf_counter()
-        float(quiet.backward(1, [batch], 1))  # waits for the device
+        float(quiet.backward(1, [batch], 1)[0])  # waits for the device
         times.append(time.perf_counter() - began)
     run.model.zero_grad(set_to_none=True)
     return sorted(times[1:])[_BATCHES // 2]

@@ -62,7 +62,16 @@ class Run:
         training = self.config.training
         self.optimizer = Optimizer(self.model, training)
         self.average = MovingAverage(self.model, training.ema_decay) if training.ema_decay else None
-        self.stepper = Stepper(self.model, self.optimizer, self.dataset, training, self.device, self.ranks, self.listen)
+        self.stepper = Stepper(
+            self.model,
+            self.optimizer,
+            self.dataset,
+            training,
+            self.device,
+            self.ranks,
+            self.listen,
+            self.config.model.coverage,
+        )
         assert training.max_steps is not None
         assert training.validate_every is not None
         assert training.checkpoint_every is not None
@@ -109,9 +118,9 @@ def run_training(run: Run, wants_stop: Callable[[], bool]) -> Reason:
     while state.step < run.max_steps and not state.stopped:
         data = next(stream)
         rate = learning_rate(training, state.step + 1, run.max_steps, state.plateau_drops)
-        loss, tokens, stop = run.stepper.run(state.step + 1, data, rate, wants_stop())
+        losses, tokens, stop = run.stepper.run(state.step + 1, data, rate, wants_stop())
         _advance(run, data, tokens)
-        clock.report(run, loss, tokens, rate)
+        clock.report(run, losses, tokens, rate)
         if state.step % run.validate_every == 0 or state.step == run.max_steps:
             _share_validation(run)
             clock.skip()
@@ -266,7 +275,7 @@ class _Clock:
         self.last = time.perf_counter()
         self.steps = self.tokens = 0
 
-    def report(self, run: Run, loss: Tensor, tokens: int, rate: float) -> None:
+    def report(self, run: Run, losses: Tensor, tokens: int, rate: float) -> None:
         """Count a step; tell the listener when it is time."""
         self.steps += 1
         self.tokens += tokens
@@ -276,12 +285,14 @@ class _Clock:
         values = {
             "step": run.state.step,
             "max_steps": run.max_steps,
-            "loss": float(loss),
+            "loss": float(losses[0]),
             "tokens_per_second": self.tokens / passed,
             "seconds_left": (run.max_steps - run.state.step) * passed / self.steps
             + run.validations_left() * run.seconds_per_validation,
             "learning_rate": rate,
         }
+        if run.config.model.coverage:
+            values["coverage_loss"] = float(losses[1])
         _refuse_divergence(run)
         run.record.step(values)
         run.listen(TrainEvent("step", values))

@@ -1,4 +1,4 @@
-"""The loss: cross-entropy summed over real target positions, with label smoothing."""
+"""The losses: cross-entropy summed over real target positions, with label smoothing; coverage."""
 
 from __future__ import annotations
 
@@ -26,3 +26,17 @@ def summed_loss(logits: Tensor, target_out: Tensor, label_smoothing: float = 0.0
     return functional.cross_entropy(
         flat.float(), wanted, ignore_index=PAD, reduction="sum", label_smoothing=label_smoothing
     )
+
+
+def coverage_loss(weights: Tensor, target_out: Tensor) -> Tensor:
+    """What attention looks at again, summed over real target positions (See et al. 2017, eq. 12).
+
+    At each position the sum over the source of the smaller of its weight and the sum of its earlier weights,
+    from 0 to 1.
+
+    Shape: weights (B, T, S), target_out (B, T) -> ().
+    """
+    weights = weights.float()
+    before = weights.cumsum(1) - weights  # (B, T, S)
+    again = weights.minimum(before).sum(2)  # (B, T)
+    return again.masked_fill(target_out == PAD, 0).sum()

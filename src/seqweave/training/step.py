@@ -17,7 +17,7 @@ from seqweave.data.dataset import PairDataset, collate
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import Listener, TrainEvent
-from seqweave.training.losses import summed_loss
+from seqweave.training.losses import coverage_loss, summed_loss
 from seqweave.training.optimizer import Optimizer
 from seqweave.training.state import batch_seed
 
@@ -63,7 +63,7 @@ def _epoch(dataset: PairDataset, training: TrainConfig, epoch: int) -> Iterator[
 
 @dataclass
 class Stepper:
-    """Runs optimizer steps on this process's share of the batches."""
+    """Runs optimizer steps on this process's share of the batches; `coverage`: whether the coverage loss is added."""
 
     model: Seq2Seq
     optimizer: Optimizer
@@ -72,34 +72,43 @@ class Stepper:
     device: torch.device
     ranks: Ranks
     listen: Listener
+    coverage: bool = False
 
     def run(self, step: int, data: StepData, rate: float, stop: bool) -> tuple[Tensor, int, bool]:
         """One optimizer step.
 
         Returns:
-            The mean loss of a real target position of the whole step, with smoothing (a tensor, so that
-            the host need not wait), the real positions of the whole step, and whether any process
-            wants to stop.
+            The mean losses of a real target position of the whole step (2,), cross-entropy with smoothing and
+            coverage (a tensor, so that the host need not wait), the real positions of the whole step, and
+            whether any process wants to stop.
         """
         target_tokens, tokens = self._count(data.batches)
-        loss = self.backward(step, data.batches, target_tokens)
-        stop, loss = self.ranks.sum_gradients(self.optimizer.parameters, stop, loss)
+        losses = self.backward(step, data.batches, target_tokens)
+        stop, losses = self.ranks.sum_gradients(self.optimizer.parameters, stop, losses)
         self.optimizer.update(rate)
-        return loss, tokens, stop
+        return losses, tokens, stop
 
     def backward(self, step: int, batches: list[Indices], target_tokens: int) -> Tensor:
-        """Gradients of the loss divided by all the step's target positions; returns this process's part of it."""
-        total = torch.zeros((), device=self.device)
+        """Gradients of the loss divided by all the step's target positions.
+
+        Returns this process's part of cross-entropy and coverage loss, (2,).
+        """
+        totals = torch.zeros(2, device=self.device)
         for index in range(self.ranks.rank, len(batches), self.ranks.world):
             torch.manual_seed(batch_seed(self.training.seed, step, index))
             batch = collate(self.dataset, batches[index]).to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16"):
-                logits = self.model(batch.source, batch.source_lengths, batch.target_in)
-            loss = summed_loss(logits, batch.target_out, self.training.label_smoothing) / target_tokens
+                encoded = self.model.encode(batch.source, batch.source_lengths)
+                output = self.model.decode(batch.target_in, encoded, return_attention=self.coverage)
+            loss = summed_loss(output.logits, batch.target_out, self.training.label_smoothing) / target_tokens
+            totals[0] += loss.detach()
+            if self.coverage and output.attention is not None:
+                again = coverage_loss(output.attention, batch.target_out) / target_tokens
+                totals[1] += again.detach()
+                loss = loss + self.training.coverage_weight * again
             loss.backward()
-            total += loss.detach()
             self.listen(TrainEvent("batch", {"step": step, "batch": index}))
-        return total
+        return totals
 
     def _count(self, batches: list[Indices]) -> tuple[int, int]:
         """Target positions with `<eos>`, and source and target positions, of all batches of all processes."""

@@ -32,6 +32,9 @@ CASES = {
 }
 CASES["lstm-additive-before-3"] = case("lstm", "additive", "before", 3)
 CASES["gru-dot-feeding-3"] = case("gru", "dot", "feeding", 3)
+for stepped in STEPPING:
+    normalized = case("lstm", "additive", stepped, 1).model_copy(update={"attention_normalized": True})
+    CASES[f"lstm-normalized-{stepped}"] = normalized
 cases = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
 
 

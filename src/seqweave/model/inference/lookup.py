@@ -34,7 +34,7 @@ class FastScorer:
             bias = scorer.key.bias
             self._key = Linear(scorer.key.weight * 2, None if bias is None else bias * 2)
             self._query = Linear(scorer.query.weight * (2 * scale))
-            self._direction = scorer.direction.weight.detach()[0] * 2  # (A,)
+            self._direction = scorer.vector().detach() * 2  # (A,)
 
     def keys(self, outputs: Tensor) -> Tensor:
         """Shape: (G, S, E) -> (G, S, A)."""

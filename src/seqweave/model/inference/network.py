@@ -103,6 +103,6 @@ def _is_plain(network: Seq2Seq) -> bool:
         [decoder.bottom, decoder.above] if isinstance(decoder, BetweenDecoder) else [getattr(decoder, "stack", None)]
     )
     scorer = getattr(decoder, "scorer", None)
-    if scorer is not None and not isinstance(scorer, SCORERS):
+    if (scorer is not None and not isinstance(scorer, SCORERS)) or getattr(decoder, "window", None) is not None:
         return False
     return all(stack is not None and supported(stack, stack.stack_layers()[0].input_size) for stack in stacks)

@@ -1,6 +1,6 @@
 """From the modules of a stepping decoder to the tensors of `loops`.
 
-Where the loop does not apply (residual connections, layer normalisation, other scorers, other types than
+Where the loop does not apply (residual connections, layer normalisation, other scorers, windows, other types than
 fp32 and fp64), decoders fall back to `looped`.
 """
 
@@ -17,13 +17,16 @@ from seqweave.model.kernels.loops import LoopInputs, Plan, run_loop
 from seqweave.model.kernels.stacks import LayerParts
 from seqweave.model.recurrent import RecurrentLayer, RecurrentStack
 from seqweave.model.state import DecoderState
+from seqweave.model.windows import Window
 
 
-def loop_applies(stack: RecurrentStack, scorer: Scorer, embedded: Tensor | Items, state: DecoderState) -> bool:
+def loop_applies(
+    stack: RecurrentStack, scorer: Scorer, embedded: Tensor | Items, state: DecoderState, window: Window | None = None
+) -> bool:
     """Whether `loops` can run these modules on this input (B, T, M)."""
     rows = embedded.one_hot if isinstance(embedded, Items) else embedded
     known = isinstance(scorer, AdditiveScorer | DotScorer | GeneralScorer)
-    plain = stack.norms is None and not stack.residual
+    plain = stack.norms is None and not stack.residual and window is None
     return known and plain and state.width == 1 and rows.shape[1] > 0 and _exact(rows.dtype)
 
 
@@ -78,7 +81,7 @@ def _inputs(
     keys, direction = _present(state.memory.keys).to(exact), None
     beside = [] if readout is None else [readout]
     if isinstance(scorer, AdditiveScorer):
-        keys, direction = 2 * keys, 2 * scorer.direction.weight[0].to(exact)
+        keys, direction = 2 * keys, 2 * scorer.vector().to(exact)
         beside.append(2 * scorer.query.weight)
     return LoopInputs(
         given.to(exact),
