@@ -253,6 +253,12 @@ class SearchConfig(_Group):
     length_penalty: float = Field(
         1.0, ge=0, le=10, description="exponent alpha of the length normalisation (Wu et al. 2016, eq. 14); 0: none"
     )
+    coverage_penalty: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="weight beta of the coverage penalty (Wu et al. 2016, eq. 14), for models with attention; 0: none",
+    )
     max_length_ratio: float | None = Field(
         None, gt=0, le=1_000_000, description="most target items for a source item; unset: from the training data"
     )

@@ -44,12 +44,8 @@ def contradictions(config: Config) -> Iterator[str]:
     """All contradictions of a whole config."""
     yield from model_contradictions(config.model)
     yield from _too_long(config)
-    weight, default = config.training.coverage_weight, type(config.training).model_fields["coverage_weight"].default
-    if weight != default and not config.model.coverage:
-        yield (
-            f"training.coverage_weight={weight:g} needs model.coverage=true, but it is false: "
-            f"set it, or leave training.coverage_weight at {default:g}"
-        )
+    yield from _coverage_weight(config)
+    yield from _coverage_penalty(config)
 
 
 def model_contradictions(model: ModelConfig) -> Iterator[str]:
@@ -206,6 +202,21 @@ def _transformer(model: ModelConfig) -> Iterator[str]:
             f"{model.embedding_size} over model.heads={model.heads} gives {model.embedding_size // model.heads}: "
             "change one of them"
         )
+
+
+def _coverage_weight(config: Config) -> Iterator[str]:
+    weight, default = config.training.coverage_weight, type(config.training).model_fields["coverage_weight"].default
+    if weight != default and not config.model.coverage:
+        yield (
+            f"training.coverage_weight={weight:g} needs model.coverage=true, but it is false: "
+            f"set it, or leave training.coverage_weight at {default:g}"
+        )
+
+
+def _coverage_penalty(config: Config) -> Iterator[str]:
+    model, penalty = config.model, config.search.coverage_penalty
+    if penalty and model.decoder == "recurrent" and model.attention == "none":
+        yield f"search.coverage_penalty={penalty:g} needs attention, but model.attention=none: leave it at 0"
 
 
 def _too_long(config: Config) -> Iterator[str]:

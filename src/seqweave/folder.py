@@ -123,6 +123,25 @@ def check_manifest(folder: Path) -> list[str]:
     return sorted(files)
 
 
+def replace_config(folder: Path, config: Config) -> None:
+    """Write another config into a model folder, and its fingerprint into the manifest; other files stay as they are.
+
+    Raises:
+        ModelFolderError: when the folder is not as it was written.
+        OSError: when the disk refuses; then the config is put back.
+    """
+    from seqweave.config import config_to_json
+
+    names = check_manifest(folder)
+    before = (folder / CONFIG).read_bytes()
+    write_atomic(folder / CONFIG, config_to_json(config).encode())
+    try:
+        write_manifest(folder, names)
+    except BaseException:
+        write_atomic(folder / CONFIG, before)
+        raise
+
+
 def read_config(folder: Path) -> Config:
     """The config of a model folder.
 

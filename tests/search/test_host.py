@@ -36,9 +36,10 @@ def _same(one: Found, other: Found) -> bool:
     alpha=st.sampled_from([0.0, 1.0]),
     stop=st.sampled_from(["enough", "proven"]),
     ties=st.booleans(),
+    beta=st.sampled_from([0.0, 0.6]),
 )
 def test_both_beams_are_the_same(
-    seed: int, entries: int, size: int, bias: float, alpha: float, stop: Stop, ties: bool
+    seed: int, entries: int, size: int, bias: float, alpha: float, stop: Stop, ties: bool, beta: float
 ) -> None:
     model = ToyModel(seed, entries, eos_bias=bias)
     if ties:
@@ -46,6 +47,7 @@ def test_both_beams_are_the_same(
     source, lengths = pad_sources(SOURCES)
     limits = torch.tensor([7, 1, 4, 9, 2, 7])
     options: dict[str, Any] = {"beam_size": size, "length_penalty": alpha, "n_best": size, "stop": stop}
+    options["coverage_penalty"] = beta
     host = beam_search(model, source, lengths, limits, **options)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(beam, "start_beam", Beam.start)

@@ -29,6 +29,7 @@ from seqweave.cli.inspect import inspect
 from seqweave.cli.predict import predict
 from seqweave.cli.score import score
 from seqweave.cli.train import settings_help, train
+from seqweave.cli.tune import tune
 from seqweave.cli.verify import verify
 from seqweave.errors import SeqweaveError
 
@@ -106,6 +107,7 @@ app.command("check")(check)
 app.command("align")(align)
 app.command("inspect")(inspect)
 app.command("verify")(verify)
+app.command("tune")(tune)
 app.command("demo")(demo)
 
 

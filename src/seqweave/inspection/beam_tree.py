@@ -20,6 +20,7 @@ from seqweave.inspection.trace import REASONS, STATUSES, Beam
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import Encoded
 from seqweave.search.contract import Found, not_finite
+from seqweave.search.coverage import Coverage
 from seqweave.search.lengths import length_normalised
 from seqweave.search.steps import next_log_probs
 from seqweave.search.topk import top_k
@@ -46,6 +47,7 @@ class _Search:
     length_penalty: float
     stop: str
     limit: int
+    coverage: dict[int, float] = field(default_factory=dict)  # of live nodes, if they stopped at this step
     nodes: list[_Node] = field(default_factory=list)
     live: list[int] = field(default_factory=list)
     finished: list[int] = field(default_factory=list)  # best first, at most beam_size
@@ -56,7 +58,7 @@ class _Search:
         first = len(self.nodes)
         for parent, id_, log_prob in items:
             total = log_prob + (self.nodes[parent].total if parent >= 0 else 0.0)
-            score = length_normalised(total, step + 1, self.length_penalty)
+            score = length_normalised(total, step + 1, self.length_penalty) + self.coverage.get(parent, 0.0)
             self.nodes.append(_Node(step, parent, id_, log_prob, total, score))
         return sorted(range(first, len(self.nodes)), key=lambda node: -self.nodes[node].total)
 
@@ -142,6 +144,7 @@ def grow_beam(
     beam_size: int,
     length_penalty: float,
     stop: str,
+    coverage_penalty: float = 0.0,
     reference: Sequence[int] | None = None,
     changes: Changes = NO_CHANGES,
 ) -> Beam:
@@ -151,7 +154,7 @@ def grow_beam(
         network: what to search.
         encoded: one sentence.
         limit: most positions, `<eos>` counted.
-        beam_size, length_penalty, stop: as in `config.search`.
+        beam_size, length_penalty, stop, coverage_penalty: as in `config.search`.
         reference: target ids with `<eos>`, to see where the beam loses them.
         changes: what to do otherwise; a hypothesis ends no earlier than the last forced step.
 
@@ -162,11 +165,15 @@ def grow_beam(
     twin = recording_copy(network) if changes.attention else network
     overwritten = Overwritten(twin, changes.attention)
     state = changes.start(twin, encoded)
+    source_lengths = encoded.mask.sum(1)
+    coverage = Coverage(source_lengths, encoded.mask.shape[1], coverage_penalty) if coverage_penalty else None
     live = [-1]
     ids = torch.tensor([BOS], device=encoded.outputs.device)
     for step in range(limit):
         overwritten.step = step
-        output = twin.step(ids, state)
+        output = twin.step(ids, state, coverage is not None)
+        if coverage is not None:
+            search.coverage = dict(zip(live, coverage.add(output.attention)[0].tolist(), strict=False))
         log_probs = _allowed(next_log_probs(output.logits), changes, step)
         values, items = top_k(log_probs, min(beam_size + 1, output.logits.shape[1]))  # (R, k)
         ranked = search.expand(step, _expansions(live, values.tolist(), items.tolist()))
@@ -179,6 +186,8 @@ def grow_beam(
         state = output.state.expand(beam_size) if step == 0 and beam_size > 1 else output.state
         if step and beam_size > 1:
             state = state.reorder(torch.tensor(rows, device=ids.device))
+        if coverage is not None:
+            coverage.follow(torch.tensor(rows, device=ids.device), beam_size)
         live = list(search.live)
         last = [search.nodes[node].id for node in live] + [EOS] * (beam_size - len(live))
         ids = torch.tensor(last, device=ids.device)  # (R,)
@@ -213,7 +222,7 @@ def found_of(beam: Beam, rank: int = 0) -> Found:
     token_log_probs = beam.log_probs[path].tolist()
     finished = REASONS[beam.reasons[path[-1]]] == "ended"
     log_prob = math.fsum(token_log_probs)
-    score = length_normalised(log_prob, len(path), beam.length_penalty)
+    score = float(beam.scores[path[-1]])  # with the coverage penalty, if there is one
     return Found(ids[:-1] if finished else ids, score, log_prob, token_log_probs, finished)
 
 

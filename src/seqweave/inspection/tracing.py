@@ -21,10 +21,11 @@ from seqweave.inspection.trace import Beam, Bridge, Forced, Output, Sentence, St
 from seqweave.model.seq2seq import parameter_count
 from seqweave.model.state import DecoderState, Encoded
 from seqweave.search.beam import check_sizes
+from seqweave.search.coverage import coverage_term, no_attention
 from seqweave.search.lengths import length_normalised, max_lengths
 from seqweave.search.predictor import Model
 from seqweave.text.tokenizers import Tokenizer
-from seqweave.text.vocabulary import EOS
+from seqweave.text.vocabulary import BOS, EOS
 
 TOP = 10  # items of a step's distribution that are kept
 
@@ -69,6 +70,7 @@ def _traced(model: Model, source: Sentence, target: Sentence | None, beam_size: 
         beam_size=beam_size,
         length_penalty=search.length_penalty,
         stop=search.stop,
+        coverage_penalty=search.coverage_penalty,
         reference=reference,
         changes=changes,
     )
@@ -165,8 +167,20 @@ def _forced(model: Model, encoded: Encoded, target: Sentence, free: Sequence[int
     steps = steps_of(record_steps(model.single, encoded, ids, changes), _with_end(target.tokens, True))
     log_prob = math.fsum(steps.log_probs.tolist())
     different = [at for at in range(max(len(ids), len(free))) if ids[at : at + 1] != list(free[at : at + 1])]
-    score = length_normalised(log_prob, len(ids), model.config.search.length_penalty)
+    score = length_normalised(log_prob, len(ids), model.config.search.length_penalty) + _coverage(model, encoded, ids)
     return Forced(steps, score, log_prob, different[0] if different else None)
+
+
+def _coverage(model: Model, encoded: Encoded, ids: Sequence[int]) -> float:
+    """What the coverage penalty adds to the score of a target (with `<eos>`), by the network's own attention."""
+    beta = model.config.search.coverage_penalty
+    if not beta:
+        return 0.0
+    target_in = torch.tensor([[BOS, *ids[:-1]]], device=model.device)
+    attention = model.single.decode(target_in, encoded, return_attention=True).attention
+    if attention is None:
+        raise no_attention()
+    return coverage_term(to_array(attention[0]), beta)
 
 
 def _bridge(state: DecoderState, kind: str) -> Bridge:

@@ -22,6 +22,7 @@ from seqweave.errors import ConfigError
 from seqweave.search.beam_parts import AnyBeam, Chosen, Mask, Options, Outputs, Stop
 from seqweave.search.constraints import Rules
 from seqweave.search.contract import Found, Searchable, not_finite
+from seqweave.search.coverage import Coverage, with_coverage
 from seqweave.search.finished import Finished
 from seqweave.search.history import BeamHistory
 from seqweave.search.host import HostBeam
@@ -44,6 +45,7 @@ def beam_search(
     length_penalty: float,
     n_best: int = 1,
     stop: Stop = "enough",
+    coverage_penalty: float = 0.0,
     rules: Rules | None = None,
     return_attention: bool = False,
 ) -> list[list[Found]]:
@@ -54,6 +56,8 @@ def beam_search(
     finished hypotheses and no live one passes the `n_best`-th as it stands (`stop="enough"`: fewer
     steps, but a better one may be missed); then it leaves the batch. A beam of one is greedy search: it
     stops at its first `<eos>` in any case. With `rules`, only outputs they allow are found.
+    `coverage_penalty` (beta; `coverage.py`) enters the score where a hypothesis stops; it is never above 0,
+    and a live hypothesis counts in `stop` as if it had none to come.
 
     Shape: source (B, S), source_lengths (B,), max_lengths (B,): most positions, `<eos>` counted.
 
@@ -63,13 +67,22 @@ def beam_search(
     """
     check_sizes(n_best, beam_size)
     _check_penalty_and_stop(length_penalty, stop)
+    check_coverage_penalty(coverage_penalty)
     if source.shape[0] == 0:
         return []
-    options = Options(beam_size, n_best, length_penalty, stop if beam_size > 1 else "enough")
+    options = Options(beam_size, n_best, length_penalty, stop if beam_size > 1 else "enough", coverage_penalty)
     limits = checked_limits(max_lengths)
     beam = start_beam(max_lengths.to(source.device), options)
     state = model.start(model.encode(source, source_lengths))
-    return _run(model, state, beam, limits, options, rules, return_attention)
+    if not coverage_penalty:
+        return _run(model, state, beam, limits, options, rules, return_attention)
+    coverage = Coverage(source_lengths, source.shape[1], coverage_penalty)
+    found = _run(model, state, beam, limits, options, rules, True, coverage)
+    lengths = source_lengths.cpu()
+    return [
+        with_coverage(group, lengths[row].expand(len(group)), coverage_penalty, return_attention)
+        for row, group in enumerate(found)
+    ]
 
 
 def start_beam(limits: Tensor, options: Options) -> AnyBeam:
@@ -87,6 +100,7 @@ def _run(
     options: Options,
     rules: Rules | None,
     return_attention: bool,
+    coverage: Coverage | None = None,
 ) -> list[list[Found]]:
     """Step until every sentence is done."""
     size, ends = options.beam_size, set(limits)
@@ -98,7 +112,10 @@ def _run(
     for step in range(max(limits)):
         output = model.step(ids, state, return_attention)
         state = output.state
-        chosen = beam.advance(output.logits, step, step + 1 in ends, None if outputs is None else outputs.mask)
+        bonus = None if coverage is None else coverage.add(output.attention)
+        chosen = beam.advance(output.logits, step, step + 1 in ends, None if outputs is None else outputs.mask, bonus)
+        if coverage is not None:
+            coverage.follow(chosen.rows, size)
         if outputs is not None:
             outputs.extend(chosen)
         history.append(batch, *chosen.step, output.attention if return_attention else None)
@@ -119,6 +136,8 @@ def _run(
             state, ids = state.keep(stay), ids.view(-1, size)[stay].flatten()
             if outputs is not None:
                 outputs.keep(stay)
+            if coverage is not None:
+                coverage.keep(stay, size)
     everything.put(batch.sentences, beam.finished)
     return history.found(everything, options.n_best, options.length_penalty)
 
@@ -139,6 +158,12 @@ def _check_penalty_and_stop(length_penalty: float, stop: str) -> None:
         raise ConfigError(f"length_penalty must be 0 or more, but it is {length_penalty}: choose 0 for none")
     if stop not in ("enough", "proven"):
         raise ConfigError(f"stop must be enough or proven, but it is {stop!r}: choose one of them")
+
+
+def check_coverage_penalty(coverage_penalty: float) -> None:
+    """Raise a `ConfigError` unless it is 0 or more."""
+    if coverage_penalty < 0:
+        raise ConfigError(f"coverage_penalty must be 0 or more, but it is {coverage_penalty}: choose 0 for none")
 
 
 @dataclass
@@ -193,8 +218,10 @@ class Beam:
         """Places for the results of all sentences of the call."""
         return Finished.empty(len(self.limits), self.options.beam_size, self.totals)
 
-    def advance(self, logits: Tensor, step: int, someone_ends: bool, mask: Mask | None = None) -> Chosen:
-        """Take a step with the logits (R, V) of all hypotheses."""
+    def advance(
+        self, logits: Tensor, step: int, someone_ends: bool, mask: Mask | None = None, bonus: Tensor | None = None
+    ) -> Chosen:
+        """Take a step with the logits (R, V) of all hypotheses; see `AnyBeam`."""
         count, width = self.totals.shape
         size = self.options.beam_size
         step_log_probs = next_log_probs(logits)  # (R, V)
@@ -214,14 +241,16 @@ class Beam:
         log_probs, parents = log_probs.gather(1, order), order // k
         ends = items == EOS  # (B, n)
         alpha = self.options.length_penalty
-        self.finished.add_ended(ends[:, :size], sums[:, :size], log_probs[:, :size], parents[:, :size], step, alpha)
+        ended = (ends[:, :size], sums[:, :size], log_probs[:, :size], parents[:, :size])
+        self.finished.add_ended(*ended, step, alpha, None if bonus is None else bonus.gather(1, parents[:, :size]))
         live = ends.to(torch.uint8).sort(dim=1, stable=True).indices[:, :size]  # (B, <=K) those that go on first
         goes_on = ~ends.gather(1, live)
         totals = sums.gather(1, live).masked_fill(~goes_on | self.done.unsqueeze(1), _DEAD)
         self.totals = pad_columns(totals, size, _DEAD)
         parents = pad_columns(parents.gather(1, live), size, 0)
         if someone_ends:
-            self.finished.add_cut(self.totals, self.limits == step + 1, step, alpha)
+            more = None if bonus is None else bonus.gather(1, parents)
+            self.finished.add_cut(self.totals, self.limits == step + 1, step, alpha, more)
         self._close(step)
         rows = (parents + torch.arange(count, device=parents.device).unsqueeze(1) * size).flatten()
         items = pad_columns(items.gather(1, live), size, EOS)

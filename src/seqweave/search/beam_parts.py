@@ -21,6 +21,7 @@ class Options(NamedTuple):
     n_best: int
     length_penalty: float
     stop: Stop
+    coverage_penalty: float = 0.0
 
 
 class Chosen(NamedTuple):
@@ -60,8 +61,13 @@ class AnyBeam(Protocol):
 
     finished: Any  # the best finished hypotheses; see `seqweave.search.finished`
 
-    def advance(self, logits: Tensor, step: int, someone_ends: bool, mask: Mask | None = None) -> Chosen:
-        """Take a step with the logits (R, V) of all hypotheses, those items left out which `mask` does not allow."""
+    def advance(
+        self, logits: Tensor, step: int, someone_ends: bool, mask: Mask | None = None, bonus: Tensor | None = None
+    ) -> Chosen:
+        """Take a step with the logits (R, V) of all hypotheses, those items left out which `mask` does not allow.
+
+        `bonus` (B, W) is added to the score of what stops at this step.
+        """
         ...
 
     def status(self) -> tuple[bool, int]:

@@ -63,11 +63,24 @@ class Finished:
         """The score of the n-th best (from 1), (B,); -inf where there are fewer."""
         return self.scores[:, n - 1]
 
-    def add_ended(self, ends: Tensor, sums: Tensor, log_probs: Tensor, slots: Tensor, step: int, alpha: float) -> None:
-        """Add the candidates (B, <=K) which `ends` marks: they took `<eos>` at `step`, after `step` items."""
+    def add_ended(
+        self,
+        ends: Tensor,
+        sums: Tensor,
+        log_probs: Tensor,
+        slots: Tensor,
+        step: int,
+        alpha: float,
+        bonus: Tensor | None = None,
+    ) -> None:
+        """Add the candidates (B, <=K) which `ends` marks: they took `<eos>` at `step`, after `step` items.
+
+        `bonus` (B, <=K) is added to their scores.
+        """
         real = ends & ~torch.isneginf(sums)
         self.count = self.count + real.sum(1)
-        scores = length_normalised(sums, step + 1, alpha).masked_fill(~real, _NONE)
+        scores = length_normalised(sums, step + 1, alpha)
+        scores = (scores if bonus is None else scores + bonus).masked_fill(~real, _NONE)
         # Cut ones (of sentences that are done) stay behind all finished ones, in the order they have.
         cut = ~(self.ended | torch.isneginf(self.scores))
         ranks = self.scores.masked_fill(cut, torch.finfo(self.scores.dtype).min)
@@ -80,16 +93,21 @@ class Finished:
         self.items = torch.cat([self.items, torch.full_like(slots, step)], 1).gather(1, order)
         self.ended = torch.cat([self.ended, real], 1).gather(1, order)
 
-    def add_cut(self, totals: Tensor, cut: Tensor, step: int, alpha: float) -> None:
-        """Fill empty places of the sentences (B,) which `cut` marks with live hypotheses, totals (B, K), best first."""
+    def add_cut(self, totals: Tensor, cut: Tensor, step: int, alpha: float, bonus: Tensor | None = None) -> None:
+        """Fill empty places of the sentences (B,) which `cut` marks with live hypotheses, totals (B, K), best first.
+
+        `bonus` (B, K) is added to their scores, and decides with them who is best.
+        """
         size = totals.shape[1]
         scores = length_normalised(totals, step + 1, alpha).masked_fill(~cut.unsqueeze(1), _NONE)
+        own_slots = torch.arange(size, device=totals.device).expand_as(totals)
+        if bonus is not None:
+            scores, own_slots = (scores + bonus).sort(dim=1, descending=True, stable=True)
         scores = torch.cat([self.scores, scores], 1)  # (B, K) -> (B, 2K)
         # Both halves are in order and the finished come first: it is enough to close the gaps.
         order = torch.isneginf(scores).to(torch.uint8).sort(dim=1, stable=True).indices[:, :size]
-        slots = torch.arange(size, device=totals.device).expand_as(totals)
         self.scores = scores.gather(1, order)
         self.log_probs = torch.cat([self.log_probs, torch.zeros_like(totals)], 1).gather(1, order)
-        self.slots = torch.cat([self.slots, slots], 1).gather(1, order)
-        self.items = torch.cat([self.items, torch.full_like(slots, step + 1)], 1).gather(1, order)
+        self.slots = torch.cat([self.slots, own_slots], 1).gather(1, order)
+        self.items = torch.cat([self.items, torch.full_like(own_slots, step + 1)], 1).gather(1, order)
         self.ended = torch.cat([self.ended, torch.zeros_like(self.ended)], 1).gather(1, order)

@@ -26,13 +26,14 @@ def greedy_search(
     max_lengths: Tensor,
     *,
     length_penalty: float,
+    coverage_penalty: float = 0.0,
     rules: Rules | None = None,
     return_attention: bool = False,
 ) -> list[Found]:
     """Decode each source with the most probable item at each step; ties go to the lowest id.
 
-    Equal to `beam_search` with `beam_size=1`, which does the work when there are `rules`. Finished
-    sentences leave the batch.
+    Equal to `beam_search` with `beam_size=1`, which does the work when there are `rules` or a coverage penalty.
+    Finished sentences leave the batch.
 
     Shape: source (B, S), source_lengths (B,), max_lengths (B,): most positions, `<eos>` counted.
 
@@ -41,7 +42,7 @@ def greedy_search(
     """
     if source.shape[0] == 0:
         return []
-    if rules is not None:
+    if rules is not None or coverage_penalty:
         found = beam_search(
             model,
             source,
@@ -49,6 +50,7 @@ def greedy_search(
             max_lengths,
             beam_size=1,
             length_penalty=length_penalty,
+            coverage_penalty=coverage_penalty,
             rules=rules,
             return_attention=return_attention,
         )

@@ -106,8 +106,11 @@ class HostBeam:
         """Which sentences are done, (B,) bool."""
         return torch.from_numpy(self.done)
 
-    def advance(self, logits: Tensor, step: int, someone_ends: bool, mask: Mask | None = None) -> Chosen:
-        """Take a step with the logits (R, V) of all hypotheses."""
+    def advance(
+        self, logits: Tensor, step: int, someone_ends: bool, mask: Mask | None = None, bonus: Tensor | None = None
+    ) -> Chosen:
+        """Take a step with the logits (R, V) of all hypotheses; see `AnyBeam`."""
+        more = None if bonus is None else bonus.numpy()  # (B, W)
         count, size = len(self.totals), self.options.beam_size
         log_probs = next_log_probs(logits)  # (R, V)
         if mask is not None:
@@ -120,7 +123,7 @@ class HostBeam:
         values = np.take_along_axis(log_probs.numpy().reshape(count, -1), places, 1)  # (B, n)
         ends = items == EOS
         if ends.any():
-            self._add_ended(ends[:, :size], sums, values, parents, step)
+            self._add_ended(ends[:, :size], sums, values, parents, step, more)
             live = np.argsort(ends, axis=1, kind="stable")[:, :size]  # those that go on first
             sums = np.where(np.take_along_axis(ends, live, 1), _DEAD, np.take_along_axis(sums, live, 1))
             parents, items, values = (np.take_along_axis(part, live, 1) for part in (parents, items, values))
@@ -128,25 +131,33 @@ class HostBeam:
         parents, items, values = _padded(parents, size, 0), _padded(items, size, EOS), _padded(values, size, 0.0)
         self.totals[self.done] = _DEAD
         if someone_ends:
-            self._add_cut(step)
+            self._add_cut(step, None if more is None else np.take_along_axis(more, parents, 1))
         self._close(step)
         rows = (parents + np.arange(count)[:, None] * size).ravel()
         return Chosen(torch.from_numpy(items.ravel()), torch.from_numpy(rows), (parents, items, values))
 
-    def _add_ended(self, ends: Array, sums: Array, values: Array, parents: Array, step: int) -> None:
+    def _add_ended(
+        self, ends: Array, sums: Array, values: Array, parents: Array, step: int, bonus: Array | None
+    ) -> None:
         """Finish the hypotheses (B, <=K) which `ends` marks."""
         rows = np.flatnonzero(ends.any(1))
         width = ends.shape[1]
         scores = length_normalised(sums[rows, :width], step + 1, self.options.length_penalty)
+        if bonus is not None:
+            scores = scores + np.take_along_axis(bonus, parents[:, :width], 1)[rows]
         scores = np.where(ends[rows], scores, _DEAD)
         self.finished.add(rows, scores, values[rows, :width], parents[rows, :width], step, True)
 
-    def _add_cut(self, step: int) -> None:
+    def _add_cut(self, step: int, bonus: Array | None) -> None:
         """Give the live hypotheses of sentences at their limit the places that are left."""
         rows = np.flatnonzero(self.limits == step + 1)
         totals = self.totals[rows]
         slots = np.broadcast_to(np.arange(totals.shape[1]), totals.shape)
         scores = length_normalised(totals, step + 1, self.options.length_penalty)
+        if bonus is not None:  # decides with the rest who is best
+            scores = scores + bonus[rows]
+            slots = np.argsort(-scores, axis=1, kind="stable")
+            scores = np.take_along_axis(scores, slots, 1)
         self.finished.add(rows, scores, np.zeros_like(totals), slots, step, False)
 
     def _close(self, step: int) -> None:

@@ -31,6 +31,7 @@ from seqweave.search.arguments import kind_of, list_of_pairs, list_of_texts, who
 from seqweave.search.beam import beam_search, check_sizes
 from seqweave.search.constraints import Constraints, Rules
 from seqweave.search.contract import Found
+from seqweave.search.coverage import Penalties
 from seqweave.search.ensembles import check_vocabularies, combined_config
 from seqweave.search.greedy import greedy_search
 from seqweave.search.lengths import max_lengths
@@ -218,8 +219,7 @@ class Model:
             for indices in sequential_batches(lengths, budget, _MOST_PAIRS):
                 where = indices.tolist()
                 batch = make_batch([sources[i] for i in where], [targets[i] for i in where]).to(self.device)
-                penalty = self.config.search.length_penalty
-                outputs = force_score(self.network, batch, return_attention, length_penalty=penalty)
+                outputs = force_score(self.network, batch, return_attention, **self._penalties())
                 found.update(zip(where, outputs, strict=True))
         return [
             self._hypothesis(found[index], self._source_tokens(source, sources[index]))
@@ -265,6 +265,11 @@ class Model:
         """Display names of what the network reads; an unknown item as its text."""
         return self.source_tokenizer.tokens(text)[: len(ids)] if UNK in ids else self.source_tokenizer.names(ids)
 
+    def _penalties(self) -> Penalties:
+        """What enters a score besides the log-probability."""
+        search = self.config.search
+        return {"length_penalty": search.length_penalty, "coverage_penalty": search.coverage_penalty}
+
     def _most_pairs(self, beam_size: int) -> int:
         """Sentences in a batch, so that the logits of a step stay below a fixed size."""
         return max(1, min(_MOST_PAIRS, _MOST_LOGITS // (beam_size * self.target_tokenizer.size)))
@@ -282,17 +287,14 @@ class Model:
         """Search one batch of sources."""
         search, network = self.config.search, self._searched()
         batch = self._batch(sources, rules)
-        penalty = search.length_penalty
         if beam_size == 1:
-            found = greedy_search(
-                network, *batch, length_penalty=penalty, rules=rules, return_attention=return_attention
-            )
+            found = greedy_search(network, *batch, **self._penalties(), rules=rules, return_attention=return_attention)
             return [[one] for one in found]
         return beam_search(
             network,
             *batch,
             beam_size=beam_size,
-            length_penalty=penalty,
+            **self._penalties(),
             n_best=n_best,
             stop=search.stop,
             rules=rules,
@@ -309,7 +311,7 @@ class Model:
                 self._searched(),
                 *batch,
                 sampling=sampling,
-                length_penalty=self.config.search.length_penalty,
+                **self._penalties(),
                 draw=draw,
                 rules=rules,
                 return_attention=return_attention,

@@ -20,6 +20,7 @@ from torch import Tensor
 from seqweave.errors import ConfigError
 from seqweave.search.constraints import Rules
 from seqweave.search.contract import Found, Searchable, not_finite
+from seqweave.search.coverage import with_coverage
 from seqweave.search.greedy import History
 from seqweave.search.steps import BatchMap, checked_limits, next_log_probs, working_dtype
 from seqweave.text.vocabulary import BOS, EOS
@@ -62,6 +63,7 @@ def sample_search(
     *,
     sampling: Sampling,
     length_penalty: float,
+    coverage_penalty: float = 0.0,
     draw: int = 0,
     rules: Rules | None = None,
     return_attention: bool = False,
@@ -79,6 +81,7 @@ def sample_search(
     if source.shape[0] == 0:
         return []
     limits = checked_limits(max_lengths)
+    wanted = return_attention or coverage_penalty > 0
     chances = _chances(source, source_lengths, limits, sampling.seed, draw)  # (B, T)
     state = model.start(model.encode(source, source_lengths))
     batch, history = BatchMap(len(limits), source.device), History()
@@ -87,7 +90,7 @@ def sample_search(
     outputs: list[list[int]] = [[] for _ in limits]
     ids = torch.full((len(limits),), BOS, device=source.device)
     for step in range(max(limits)):
-        output = model.step(ids, state, return_attention)
+        output = model.step(ids, state, wanted)
         state = output.state
         log_probs = next_log_probs(output.logits)  # (R, V)
         if rules is not None:
@@ -96,7 +99,7 @@ def sample_search(
         chance = torch.from_numpy(chances[places, step]).to(source.device)
         ids = draw_items(log_probs, chance, sampling)
         best = log_probs.gather(1, ids.unsqueeze(1)).squeeze(1)  # (R, V) -> (R,)
-        history.append(batch, ids, best, output.attention if return_attention else None)
+        history.append(batch, ids, best, output.attention if wanted else None)
         if bool(torch.isnan(log_probs).any()) or not bool(torch.isfinite(best).all()):
             raise not_finite()
         for place, item in zip(places, ids.tolist(), strict=True):
@@ -107,7 +110,8 @@ def sample_search(
         if not stays.all():
             stay = batch.shrink(torch.from_numpy(~stays).to(source.device))
             state, ids, places = state.keep(stay), ids[stay], places[stays]
-    return history.found(limits, length_penalty)
+    found = history.found(limits, length_penalty)
+    return with_coverage(found, source_lengths, coverage_penalty, return_attention) if coverage_penalty else found
 
 
 def draw_items(log_probs: Tensor, chance: Tensor, sampling: Sampling) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from seqweave.search.contract import Found, Searchable, not_finite
+from seqweave.search.coverage import with_coverage
 from seqweave.search.lengths import length_normalised
 
 
@@ -43,7 +44,12 @@ class ForcedBatch(Protocol):
 
 @torch.inference_mode()
 def force_score(
-    model: Searchable, batch: ForcedBatch, return_attention: bool = False, *, length_penalty: float = 1.0
+    model: Searchable,
+    batch: ForcedBatch,
+    return_attention: bool = False,
+    *,
+    length_penalty: float = 1.0,
+    coverage_penalty: float = 0.0,
 ) -> list[Found]:
     """Score each pair of a batch through `model.decode`, in the order of the batch.
 
@@ -51,14 +57,15 @@ def force_score(
         SeqweaveError: when the model gives NaN.
     """
     encoded = model.encode(batch.source, batch.source_lengths)
-    output = model.decode(batch.target_in, encoded, return_attention=return_attention)
+    wanted = return_attention or coverage_penalty > 0
+    output = model.decode(batch.target_in, encoded, return_attention=wanted)
     wide = output.logits.dtype if output.logits.dtype == torch.float64 else torch.float32
     log_probs = torch.log_softmax(output.logits, 2, dtype=wide)  # (B, T, V)
     chosen = log_probs.gather(2, batch.target_out.unsqueeze(2)).squeeze(2)  # (B, T, V) -> (B, T)
     if bool(torch.isnan(chosen).any()):
         raise not_finite()
     attention = None
-    if return_attention and output.attention is not None:
+    if wanted and output.attention is not None:
         attention = output.attention.float().cpu().numpy()
     rows = zip(chosen.tolist(), batch.target_out.tolist(), batch.target_lengths.tolist(), strict=True)
     found = []
@@ -75,4 +82,6 @@ def force_score(
                 attention=None if attention is None else attention[row, :length].copy(),
             )
         )
+    if coverage_penalty:
+        return with_coverage(found, batch.source_lengths, coverage_penalty, return_attention)
     return found

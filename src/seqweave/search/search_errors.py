@@ -38,6 +38,11 @@ class SearchedSources(Protocol):
         ...
 
     @property
+    def coverage_penalty(self) -> float:
+        """As in `beam_search`."""
+        ...
+
+    @property
     def device(self) -> torch.device | str:
         """Where the network is."""
         ...
@@ -131,7 +136,9 @@ def count_search_errors(
 
 
 def _best(network: Searchable, sources: SearchedSources, row: int, known: float, most_prefixes: int) -> float | None:
-    """The best score there is; None when the space is too large, or nothing ends."""
+    """The best score there is; None when the space is too large, nothing ends, or attention enters the score."""
+    if sources.coverage_penalty:  # exact search knows of no attention
+        return None
     source, lengths = pad_sources([sources.ids[row]])
     try:
         found = exact_search(

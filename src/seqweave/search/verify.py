@@ -27,6 +27,7 @@ from seqweave.model.inference import prepared
 from seqweave.search.beam import beam_search
 from seqweave.search.beam_parts import Stop
 from seqweave.search.contract import Found, Searchable
+from seqweave.search.coverage import Penalties
 from seqweave.search.greedy import greedy_search
 from seqweave.search.lengths import max_lengths
 from seqweave.search.predictor import Model
@@ -49,7 +50,7 @@ class Sources:
     Attributes:
         ids: source ids, none of them empty.
         limits: most positions of each output, `<eos>` counted.
-        length_penalty, stop: as in `beam_search`.
+        length_penalty, coverage_penalty, stop: as in `beam_search`.
         device: where the networks are.
         padding: columns by which a batch may be wider than its longest source.
     """
@@ -57,9 +58,15 @@ class Sources:
     ids: list[list[int]]
     limits: list[int]
     length_penalty: float = 1.0
+    coverage_penalty: float = 0.0
     stop: Stop = "enough"
     device: torch.device | str = "cpu"
     padding: int = _PADDING
+
+    @property
+    def penalties(self) -> Penalties:
+        """What enters a score besides the log-probability."""
+        return {"length_penalty": self.length_penalty, "coverage_penalty": self.coverage_penalty}
 
     def search(
         self, network: Searchable, rows: Sequence[int], beam_size: int, n_best: int = 1, padding: int = 0
@@ -69,9 +76,9 @@ class Sources:
         source = torch.nn.functional.pad(source, (0, padding)).to(self.device)
         lengths, limits = lengths.to(self.device), torch.tensor([self.limits[row] for row in rows])
         if beam_size == 0:
-            greedy = greedy_search(network, source, lengths, limits, length_penalty=self.length_penalty)
+            greedy = greedy_search(network, source, lengths, limits, **self.penalties)
             return [[one] for one in greedy]
-        options: dict[str, Any] = {"length_penalty": self.length_penalty, "n_best": n_best, "stop": self.stop}
+        options: dict[str, Any] = {**self.penalties, "n_best": n_best, "stop": self.stop}
         return beam_search(network, source, lengths, limits, beam_size=beam_size, **options)
 
     def search_all(self, network: Searchable, beam_size: int, n_best: int = 1) -> list[list[Found]]:
@@ -211,7 +218,8 @@ def _sources(model: Model, texts: Sequence[str]) -> tuple[list[str], Sources]:
         room = most - max(lengths)
     limits = max_lengths(lengths, search.max_length_ratio, search.max_length)
     padding = max(0, min(_PADDING, room))
-    return [text for text, _ in kept], Sources(ids, limits, search.length_penalty, search.stop, model.device, padding)
+    penalties = (search.length_penalty, search.coverage_penalty)
+    return [text for text, _ in kept], Sources(ids, limits, *penalties, search.stop, model.device, padding)
 
 
 @torch.inference_mode()
@@ -329,7 +337,7 @@ def _forced(plain: Searchable, sources: Sources, searches: Sequence[list[list[Fo
     ids = [found.ids for _, found in flat]
     for some in _within_memory(plain, sources, ids, [row for row, _ in flat]):
         batch = make_batch([sources.ids[flat[i][0]] for i in some], [ids[i] for i in some]).to(sources.device)
-        forced = force_score(plain, batch, length_penalty=sources.length_penalty)
+        forced = force_score(plain, batch, **sources.penalties)
         for i, known in zip(some, forced, strict=True):
             row, found = flat[i]
             items = np.abs(np.subtract(found.token_log_probs, known.token_log_probs[: len(found.token_log_probs)]))

@@ -1,0 +1,191 @@
+"""Settings of decoding, chosen on dev pairs: every combination is decoded and measured.
+
+The best is the best value of one metric. Where the difference to the settings of now is within the noise of
+the pairs (paired bootstrap), that is said, and a person decides.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from seqweave.config import Config, build_config
+from seqweave.errors import ConfigError
+from seqweave.evaluation.evaluate import predict_rows
+from seqweave.evaluation.statistics import (
+    HIGHER_IS_BETTER,
+    METRICS,
+    MetricStatistics,
+    bootstrap_scores,
+    collect_statistics,
+    group_examples,
+)
+from seqweave.search.predictor import Model
+
+LENGTH_PENALTIES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
+"""Wu et al. (2016), section 7, find the best between 0.2 and 0.6, where both penalties were swept up to 1."""
+COVERAGE_PENALTIES = (0.0, 0.2, 0.4)
+RESAMPLES = 1000
+
+Progress = Callable[[int, int, float | None], None]
+"""Told after each trial: trials done, trials in all, and seconds left."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings of decoding that are tried."""
+
+    beam_size: int
+    length_penalty: float
+    coverage_penalty: float
+
+    def settings(self) -> dict[str, Any]:
+        """By their keys in the config."""
+        return {f"search.{name}": value for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One choice, its metric in percent with a 95% interval, and p against the settings of now.
+
+    `p` is two-sided, by the paired bootstrap; 1 for the settings of now.
+    """
+
+    choice: Choice
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """All trials, in the order tried, those of now first."""
+
+    metric: str
+    pairs: int
+    trials: list[Trial]
+
+    @property
+    def now(self) -> Trial:
+        """The settings that the model has."""
+        return self.trials[0]
+
+    @property
+    def best(self) -> Trial:
+        """The best value; of equal ones the first, so that nothing is changed without a gain."""
+        sign = 1 if self.metric in HIGHER_IS_BETTER else -1
+        return max(self.trials, key=lambda trial: sign * trial.value)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        rows = [{**asdict(trial.choice), **asdict(trial)} for trial in self.trials]
+        for row in rows:
+            del row["choice"]
+        best = self.trials.index(self.best)
+        return {"metric": self.metric, "pairs": self.pairs, "best": best, "trials": rows}
+
+
+def tune_model(
+    model: Model,
+    sources: Sequence[str],
+    targets: Sequence[str],
+    *,
+    metric: str | None = None,
+    beam_sizes: Sequence[int] = (),
+    length_penalties: Sequence[float] = LENGTH_PENALTIES,
+    coverage_penalties: Sequence[float] | None = None,
+    progress: Progress | None = None,
+) -> Tuning:
+    """Decode the pairs with every combination, and measure each. The model is left as it was.
+
+    Args:
+        model: what `seqweave.load` gives.
+        sources, targets: one text a row; rows with the same source are its references.
+        metric: one of `METRICS`; None: that of the run.
+        beam_sizes: none: that of the model. A beam of 1 has nothing to choose, so it is tried with the
+            first penalties alone.
+        length_penalties: alphas.
+        coverage_penalties: betas; None: `COVERAGE_PENALTIES` where the model has attention, else 0 alone.
+        progress: see `Progress`.
+
+    Raises:
+        ConfigError: when the metric cannot be tuned, or a value is out of its range.
+        DataError: when there are no pairs.
+    """
+    name = _metric(model, metric)
+    if coverage_penalties is None:
+        coverage_penalties = COVERAGE_PENALTIES if _attends(model.config) else (0.0,)
+    search = model.config.search
+    now = Choice(search.beam_size, search.length_penalty, search.coverage_penalty)
+    choices = _choices(now, beam_sizes or (now.beam_size,), length_penalties, coverage_penalties)
+    configs = [build_config(choice.settings(), model.config) for choice in choices]  # all are checked first
+    measured, began = [], time.monotonic()
+    for done, config in enumerate(configs, 1):
+        measured.append(_measure(model, config, name, sources, targets))
+        if progress is not None:
+            passed = time.monotonic() - began
+            progress(done, len(configs), passed / done * (len(configs) - done))
+    return Tuning(name, len(sources), _trials(choices, measured, name))
+
+
+def _metric(model: Model, metric: str | None) -> str:
+    name = metric or model.config.training.metric or "exact_match"
+    if name not in METRICS:
+        raise ConfigError(
+            f"tuning needs a metric of outputs, one of {', '.join(METRICS)}, but it is {name}: "
+            "choose one with --metric (the run's own is training.metric)"
+        )
+    return name
+
+
+def _attends(config: Config) -> bool:
+    return config.model.decoder == "transformer" or config.model.attention != "none"
+
+
+def _choices(
+    now: Choice, beam_sizes: Sequence[int], length_penalties: Sequence[float], coverage_penalties: Sequence[float]
+) -> list[Choice]:
+    """Every combination once, the settings of now first."""
+    found = [now]
+    for size in beam_sizes:
+        every = itertools.product(length_penalties, coverage_penalties)
+        # The scores of a beam of one differ, its outputs do not.
+        pairs = [(now.length_penalty, now.coverage_penalty)] if size == 1 else every
+        found += [Choice(size, alpha, beta) for alpha, beta in pairs]
+    return list(dict.fromkeys(found))
+
+
+def _measure(
+    model: Model, config: Config, metric: str, sources: Sequence[str], targets: Sequence[str]
+) -> MetricStatistics:
+    own = model.config
+    model.config = config
+    try:
+        outputs = predict_rows(model, sources)
+    finally:
+        model.config = own
+    examples = group_examples(sources, outputs, targets, model.target_tokenizer)
+    return collect_statistics(examples, model.target_tokenizer, [metric])[metric]
+
+
+def _trials(choices: Sequence[Choice], measured: Sequence[MetricStatistics], metric: str) -> list[Trial]:
+    """Intervals over the same resamples for all choices, so that differences are paired."""
+    scores = bootstrap_scores(measured, RESAMPLES, seed=1)  # (samples, trials)
+    low, high = np.percentile(scores, [2.5, 97.5], axis=0)
+    trials = []
+    for place, (choice, statistics) in enumerate(zip(choices, measured, strict=True)):
+        differences = scores[:, place] - scores[:, 0]
+        rarer = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
+        p = min(1.0, 2 * (rarer + 1) / (RESAMPLES + 1))
+        value = statistics.total()
+        if not math.isfinite(value):
+            raise ConfigError(f"{metric} must be a number to be tuned, but it is {value}: choose another --metric")
+        trials.append(Trial(choice, value, float(low[place]), float(high[place]), p))
+    return trials
