@@ -110,7 +110,7 @@ def test_decoding_batches(values: list[int], budget: int, most: int) -> None:
     lengths = np.array(values, dtype=np.int64)
     batches = sequential_batches(lengths, budget, most)
     assert sorted(index for batch in batches for index in batch.tolist()) == list(range(len(values)))
-    longest = [int(lengths[batch].max()) for batch in batches]
+    longest = [max(1, int(lengths[batch].max())) for batch in batches]  # an empty item counts as one position
     assert longest == sorted(longest, reverse=True)
     for batch, width in zip(batches, longest, strict=True):
         assert 1 <= len(batch) <= most
