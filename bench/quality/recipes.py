@@ -188,7 +188,18 @@ RECIPES: dict[str, Recipe] = {
     "multi30k-de-en": Recipe(multi30k, {**_subwords(6000), **_TRANSLATION, "training.max_epochs": 16}),
     "kor-jamo": Recipe(korean, {**_KOREAN, "data.source.jamo": True}, ("dev", "test")),
     "kor-plain": Recipe(korean, {**_KOREAN, "data.source.jamo": False}, ("dev", "test")),
-    "kss": Recipe(kss, {**_subwords(4000), **_TRANSLATION, "training.max_epochs": 20}),
+    "kss": Recipe(
+        kss,
+        {
+            **_subwords(4000),
+            **_TRANSLATION,
+            "model.dropout": 0.3,
+            "model.embedding_dropout": 0.2,
+            "training.max_epochs": 30,
+            "training.batch_tokens": 2048,
+            "training.learning_rate": 2e-3,
+        },
+    ),
     "scan": Recipe(
         scan,
         {
