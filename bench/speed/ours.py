@@ -75,8 +75,8 @@ def run_steps(
     losses, done = [], []
     for number, data in zip(range(1, steps + 1), file_order(len(stepper.dataset), batch), strict=False):
         mark()
-        loss, _, _ = stepper.run(number, data, rate, False)
-        losses.append(loss)
+        step_losses, _, _ = stepper.run(number, data, rate, False)
+        losses.append(step_losses[0])  # cross-entropy
         done.append(data)
     return [float(loss) for loss in losses], done
 
