@@ -168,7 +168,7 @@ def train_ours(data: Data, name: str, device: torch.device, seconds: float) -> t
     spent, steps = timed(run, device, seconds, data.shape.batches)
     # The first step's batches again: shapes that the kernels know.
     waits = host_waits(lambda: run(1), device)
-    flops = training_flops(cost(work, variant, data.target.size), data.lengths)
+    flops = training_flops(cost(work, variant, data.source.size, data.target.size), data.lengths)
     size = sum(parameter.numel() for parameter in stepper.model.parameters())
     rate = data.tokens(steps) / spent
     return [f"ours {name}", config.training.precision, size, rate, flops, spent / steps * 1000, waits], stepper, config
@@ -189,7 +189,7 @@ def train_naive(data: Data, half: bool, device: torch.device, seconds: float) ->
 
     spent, steps = timed(run, device, seconds, data.shape.batches)
     variant = Variant("before", work.cell)
-    flops = training_flops(cost(work, variant, data.target.size), data.lengths)
+    flops = training_flops(cost(work, variant, data.source.size, data.target.size), data.lengths)
     size = sum(parameter.numel() for parameter in model.parameters())
     precision = "bf16" if half else "fp32"
     return ["naive loop", precision, size, data.tokens(steps) / spent, flops, spent / steps * 1000, "yes (lengths)"]

@@ -53,8 +53,9 @@ class Operations:
         variant = parse_variant(
             name.removeprefix(OURS).replace("-", ",").replace("after,dot", "after-dot"), WORKS[work]
         )
-        vocabulary = json.loads((folder / "meta.json").read_text())["vocab_trg"] + 4
-        return training_flops(cost(WORKS[work], variant, vocabulary), self.lengths[work])
+        meta = json.loads((folder / "meta.json").read_text())
+        sizes = (meta["vocab_src"] + 4, meta["vocab_trg"] + 4)
+        return training_flops(cost(WORKS[work], variant, *sizes), self.lengths[work])
 
 
 def training_table(lines: Iterable[Line], work: str, limit: Mapping[str, Any], operations: Operations) -> str:

@@ -135,28 +135,35 @@ class Cost:
     targets: int = 0  # two target positions
 
 
-def cost(work: Work, variant: Variant, target_vocabulary: int) -> Cost:
-    """Multiply-adds of the matrix products and of attention; element-wise work is not counted."""
+def cost(work: Work, variant: Variant, source_vocabulary: int, target_vocabulary: int) -> Cost:
+    """Multiply-adds of the matrix products and of attention; element-wise work is not counted.
+
+    A small vocabulary enters the recurrence as one-hot vectors (`seqweave.model.items`), which is less work; the
+    tables that this takes are made once a batch and not counted.
+    """
+    from seqweave.model.embeddings import pays  # brings torch, which must not come before the threads are set
+
     M, H, D = work.embedding, work.encoder, work.decoder
+    given, fed = (size if pays(size, M) else M for size in (source_vocabulary, target_vocabulary))
     if variant.decoder == "transformer":  # four projections, a feed-forward layer of 4M; the decoder attends twice
         N = work.transformer_layers
         source, target = N * 12 * M * M + N * 2 * M * M, N * 14 * M * M + M * target_vocabulary
         return Cost(source, target, N * 2 * M, sources=N * 2 * M, targets=N * M)  # causal: half of the pairs
     gates = 4 if variant.cell == "lstm" else 3
     E = 2 * H
-    encoder = 2 * gates * H * (M + H) + (work.layers - 1) * 2 * gates * H * (E + H)
+    encoder = 2 * gates * H * (given + H) + (work.layers - 1) * 2 * gates * H * (E + H)
     layers = max(int(DECODERS[variant.decoder]["decoder_layers"]), work.layers)
     upper = gates * D * (D + D)
     generator = D * target_vocabulary
     if variant.decoder == "before":  # keys; query, cell with the context, maxout over two halves
-        target = D * D + gates * D * (M + E + D) + (layers - 1) * upper + (D + M + E) * 2 * D + generator
+        target = D * D + gates * D * (fed + E + D) + (layers - 1) * upper + (D + fed + E) * 2 * D + generator
         return Cost(encoder + E * D, target, D + E)
     keys = 0 if variant.decoder == "after-dot" else E * D
     readout = (E + D) * D
     if variant.decoder == "between":
-        target = gates * D * (M + D) + gates * D * (D + E + D) + (layers - 2) * upper + readout + generator
+        target = gates * D * (fed + D) + gates * D * (D + E + D) + (layers - 2) * upper + readout + generator
     else:
-        target = gates * D * (M + D) + (layers - 1) * upper + readout + generator
+        target = gates * D * (fed + D) + (layers - 1) * upper + readout + generator
     return Cost(encoder + keys, target, D + E)
 
 

@@ -54,11 +54,20 @@ def test_counted_operations_are_those_of_the_network(speed: Load, variant: str, 
         for name, parameter in network.named_parameters()
         if parameter.dim() == 2 and not name.startswith(once) and "direction" not in name
     }
-    cost = works.cost(work, parsed, 30)
+    cost = works.cost(work, parsed, 20, 30)
     assert cost.source + cost.target == sum(sizes.values())
     encoder = sum(size for name, size in sizes.items() if name.startswith("encoder"))
     keys = {"after-dot": 0, "transformer": layers * 2 * 8 * 8}.get(parsed.decoder, 12 * 12)
     assert cost.source == encoder + keys
+
+
+def test_a_small_vocabulary_costs_its_own_size(speed: Load) -> None:
+    works = speed("works")
+    work = works.Work("toy", "gru", 8, 6, 12, 4, 1e-3, 3)
+    parsed = works.parse_variant("after", work)
+    small, large = works.cost(work, parsed, 4, 3), works.cost(work, parsed, 5, 5)
+    assert large.source - small.source == 2 * 4 * 6 * (8 - 4)
+    assert large.target - small.target == 4 * 12 * (8 - 3) + 12 * (5 - 3)
 
 
 def test_training_costs_three_passes_on_real_positions(speed: Load) -> None:

@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 
 from seqweave import __version__
 from seqweave.cli.align import align
+from seqweave.cli.bench import bench
 from seqweave.cli.check import check
 from seqweave.cli.compare import compare
 from seqweave.cli.demo import demo
@@ -108,6 +109,7 @@ app.command("align")(align)
 app.command("inspect")(inspect)
 app.command("verify")(verify)
 app.command("tune")(tune)
+app.command("bench")(bench)
 app.command("demo")(demo)
 
 
