@@ -234,6 +234,25 @@ class TrainConfig(_Group):
     keep_checkpoints: int = Field(2, ge=1, le=_MOST, description="checkpoints kept while training")
     patience: int = Field(0, ge=0, le=_MOST, description="validations without gain before stopping early; 0: never")
     max_dev_pairs: int = Field(1000, ge=1, le=_MOST, description="dev pairs decoded at a validation")
+    scheduled_sampling: Literal["none", "linear", "exponential", "inverse_sigmoid"] = Field(
+        "none",
+        description="how the probability of reading the reference falls, a coin for each item (Bengio et al. 2015); none: it stays 1",
+    )
+    sampling_k: float | None = Field(
+        None,
+        gt=0,
+        le=_MOST,
+        description="scheduled sampling: k of the decay: k - slope * i, k ** i, or k / (k + exp(i / k)); unset: from max_steps, one half in the middle of the run",
+    )
+    sampling_slope: float | None = Field(
+        None, ge=0, le=_MOST, description="scheduled_sampling=linear: the fall a step; unset: 1 / max_steps"
+    )
+    sampling_floor: float = Field(
+        0.0, ge=0, le=1, description="scheduled sampling: the probability of reading the reference never falls below this"
+    )
+    sampling_feed: Literal["sample", "argmax"] = Field(
+        "sample", description="scheduled sampling: the model's own item is drawn, or its most probable one"
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="bf16 autocast, or fp32; auto: bf16 where the processor has it"
     )

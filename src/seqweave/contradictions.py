@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seqweave.config import Config, ModelConfig
+    from seqweave.config import Config, ModelConfig, TrainConfig
 
 # What only one kind of layers reads. Widths, layer counts and dropout of the presets are not here:
 # a preset must go with every architecture.
@@ -43,6 +43,7 @@ TRANSFORMER = ("heads", "feed_forward_size", "norm", "positions", "max_positions
 def contradictions(config: Config) -> Iterator[str]:
     """All contradictions of a whole config."""
     yield from model_contradictions(config.model)
+    yield from _scheduled_sampling(config.training)
     yield from _too_long(config)
     yield from _coverage_weight(config)
     yield from _coverage_penalty(config)
@@ -95,12 +96,14 @@ def _unused(model: ModelConfig) -> Iterator[str]:
         )
 
 
-def _changed(model: ModelConfig, names: Sequence[str], why: str) -> Iterator[str]:
+def _changed(
+    settings: ModelConfig | TrainConfig, names: Sequence[str], why: str, group: str = "model"
+) -> Iterator[str]:
     for name in names:
-        value, default = getattr(model, name), type(model).model_fields[name].default
+        value, default = getattr(settings, name), type(settings).model_fields[name].default
         if value != default:
             remedy = "leave it unset" if default is None else f"leave it at {_shown(default)}"
-            yield f"model.{name}={_shown(value)} {why}: {remedy}"
+            yield f"{group}.{name}={_shown(value)} {why}: {remedy}"
 
 
 def _shown(value: object) -> str:
@@ -217,6 +220,27 @@ def _coverage_penalty(config: Config) -> Iterator[str]:
     model, penalty = config.model, config.search.coverage_penalty
     if penalty and model.decoder == "recurrent" and model.attention == "none":
         yield f"search.coverage_penalty={penalty:g} needs attention, but model.attention=none: leave it at 0"
+
+
+def _scheduled_sampling(training: TrainConfig) -> Iterator[str]:
+    kind, k = training.scheduled_sampling, training.sampling_k
+    if kind == "none":
+        names = ("sampling_k", "sampling_slope", "sampling_floor", "sampling_feed")
+        why = "is for scheduled sampling, but training.scheduled_sampling=none"
+        yield from _changed(training, names, why, "training")
+    elif kind != "linear":
+        why = f"is for training.scheduled_sampling=linear, but it is {kind}"
+        yield from _changed(training, ("sampling_slope",), why, "training")
+    if kind == "exponential" and k is not None and k >= 1:
+        yield (
+            f"training.scheduled_sampling=exponential falls as k ** i and needs training.sampling_k below 1, but it is "
+            f"{k:g}: lower it or leave it unset"
+        )
+    if kind == "inverse_sigmoid" and k is not None and k < 1:
+        yield (
+            "training.scheduled_sampling=inverse_sigmoid falls as k / (k + exp(i / k)) and needs training.sampling_k of "
+            f"1 or more, but it is {k:g}: raise it or leave it unset"
+        )
 
 
 def _too_long(config: Config) -> Iterator[str]:

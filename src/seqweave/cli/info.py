@@ -4,21 +4,68 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from seqweave.cli.common import Folder, Json, print_json
 
+PICTURES = (".png", ".pdf", ".svg")
 
-def info(folder: Folder, json: Json = False) -> None:
+
+def info(
+    folder: Folder,
+    curve: Annotated[
+        bool,
+        typer.Option(
+            "--curve", help="Instead: teacher-forced and free-running loss at each validation, and their gap."
+        ),
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Instead: write that curve as a picture (PNG, PDF or SVG).")
+    ] = None,
+    json: Json = False,
+) -> None:
     """Check a model folder against its manifest, and print its settings, sizes and figures.
 
-    Example: seqweave info model --json
+    With --curve or --plot: how far the model is from itself when it reads its own outputs, over the run's
+    validations; works while it trains, too.
+
+    Example: seqweave info model --curve
     """
+    if curve or plot is not None:
+        _curve(folder, plot, json)
+        return
     facts = describe(folder)
     if json:
         print_json(facts)
     else:
         print(_text(facts))
+
+
+def _curve(folder: Path, plot: Path | None, json: bool) -> None:
+    """Print the curve, or write it as a picture.
+
+    Raises:
+        ConfigError: when the picture's name says no format, or it cannot be written.
+    """
+    from seqweave.errors import ConfigError
+    from seqweave.inspection.curve import curve_json, curve_text, plot_curve, read_curve
+
+    points = read_curve(folder)
+    if plot is not None:
+        if plot.suffix not in PICTURES:
+            raise ConfigError(f"a picture's name must end in {', '.join(PICTURES)}, but it is {plot}: rename it")
+        figure = plot_curve(points).get_figure(root=True)
+        assert figure is not None
+        try:
+            figure.savefig(plot, dpi=150)
+        except OSError as error:
+            raise ConfigError(f"cannot write {plot}: {error.strerror or error}; choose another place") from None
+    elif json:
+        print_json(curve_json(points))
+    else:
+        print(curve_text(points))
 
 
 def describe(folder: Path) -> dict[str, Any]:

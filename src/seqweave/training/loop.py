@@ -33,6 +33,7 @@ from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.optimizer import MovingAverage, Optimizer
 from seqweave.training.prepare import DevPairs
 from seqweave.training.record import Record
+from seqweave.training.sampling import truth_probability
 from seqweave.training.schedules import learning_rate
 from seqweave.training.state import TrainState
 from seqweave.training.step import StepData, Stepper, step_stream
@@ -293,6 +294,8 @@ class _Clock:
         }
         if run.config.model.coverage:
             values["coverage_loss"] = float(losses[1])
+        if run.config.training.scheduled_sampling != "none":
+            values["truth_probability"] = truth_probability(run.config.training, run.state.step)
         _refuse_divergence(run)
         run.record.step(values)
         run.listen(TrainEvent("step", values))

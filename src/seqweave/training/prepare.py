@@ -28,6 +28,7 @@ from seqweave.errors import DataError
 from seqweave.model.device import has_fast_bf16
 from seqweave.text.tokenizers import Tokenizer, coverage, guess_units, train_tokenizer
 from seqweave.training.events import Listener, TrainEvent
+from seqweave.training.sampling import default_settings
 
 _SAMPLE = 5000  # pairs looked at to guess units and to report unknown items
 _LEAST_STEPS = 1500  # a small corpus still needs this many updates
@@ -291,6 +292,7 @@ def decided(config: Config, dataset: PairDataset, device: torch.device, world: i
         "training.checkpoint_every": training.checkpoint_every or validate_every,
         "training.metric": training.metric or _metric_for(config.data.target.units),
         "training.precision": precision,
+        **default_settings(training, max_steps),
         "search.max_length": config.search.max_length or min(2 * longest + 10, _most_positions(config.model)),
         "search.max_length_ratio": config.search.max_length_ratio or round(ratio + 0.005, 2),
     }

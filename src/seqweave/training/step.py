@@ -19,6 +19,7 @@ from seqweave.training.distributed import Ranks
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.losses import coverage_loss, summed_loss
 from seqweave.training.optimizer import Optimizer
+from seqweave.training.sampling import scheduled_inputs
 from seqweave.training.state import batch_seed
 
 Indices = NDArray[np.int64]
@@ -97,9 +98,11 @@ class Stepper:
         for index in range(self.ranks.rank, len(batches), self.ranks.world):
             torch.manual_seed(batch_seed(self.training.seed, step, index))
             batch = collate(self.dataset, batches[index]).to(self.device)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16"):
+            with self._precision():
+                target_in = scheduled_inputs(self.model, batch, self.training, step, index)
+            with self._precision():  # a second one: autocast would reuse weights converted without gradients
                 encoded = self.model.encode(batch.source, batch.source_lengths)
-                output = self.model.decode(batch.target_in, encoded, return_attention=self.coverage)
+                output = self.model.decode(target_in, encoded, return_attention=self.coverage)
             loss = summed_loss(output.logits, batch.target_out, self.training.label_smoothing) / target_tokens
             totals[0] += loss.detach()
             if self.coverage and output.attention is not None:
@@ -109,6 +112,9 @@ class Stepper:
             loss.backward()
             self.listen(TrainEvent("batch", {"step": step, "batch": index}))
         return totals
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16")
 
     def _count(self, batches: list[Indices]) -> tuple[int, int]:
         """Target positions with `<eos>`, and source and target positions, of all batches of all processes."""
