@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from seqweave.cli.main import main
@@ -48,8 +49,8 @@ def test_a_curve_as_text(folder: Path) -> None:
 
 def test_a_curve_as_a_picture(folder: Path) -> None:
     axes = plot_curve(read_curve(folder))
-    forced, free = (line.get_ydata() for line in axes.get_lines())
-    assert list(forced) == pytest.approx([2.0, 1.0])
+    forced, free = (np.asarray(line.get_ydata(), dtype=float).tolist() for line in axes.get_lines())
+    assert forced == pytest.approx([2.0, 1.0])
     assert free[0] == pytest.approx(3.5)
     assert math.isnan(free[1])
     assert plot_curve([CurvePoint(1, 0.0, 1.0)], ax=axes) is axes
