@@ -34,6 +34,7 @@ from tiny_run import SETTINGS, write_pairs
 
 ARCHITECTURES: tuple[str, ...] = ("gru-general-after", "lstm-additive-before", "gru-dot-feeding", "lstm-none-first")
 ARCHITECTURES += ("transformer-pre-rotary", "recurrent_encoder-post-learned", "lstm-variational", "rnn-general-between")
+ARCHITECTURES += ("gru-everything-before", "lstm-local_m-between", "gru-normalized-feeding")
 ON = {"training.scheduled_sampling": "linear", "training.sampling_k": 0.6, "training.sampling_slope": 0.02}
 
 
@@ -50,7 +51,7 @@ def some_batch() -> Batch:
 
 @torch.no_grad()
 def naive_inputs(model: Seq2Seq, batch: Batch, coins: Tensor, draws: Tensor | None) -> list[list[int]]:
-    """Bengio et al. 2015, section 2.3, one sentence after the other, without a batch or padding."""
+    """Bengio et al. 2015, section 2.4, one sentence after the other, without a batch or padding."""
     made = []
     for row, length in enumerate(batch.target_lengths.tolist()):
         size = int(batch.source_lengths[row])
@@ -216,7 +217,14 @@ def test_a_run_with_epsilon_one_is_an_ordinary_run(tmp_path: Path) -> None:
     assert not all(torch.equal(plain[name], mixed[name]) for name in plain)
 
 
-@pytest.mark.parametrize("extra", [{}, {"model.encoder": "transformer", "model.decoder": "transformer"}])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {},
+        {"model.encoder": "transformer", "model.decoder": "transformer"},
+        {"model.attention": "additive", "model.coverage": True},
+    ],
+)
 def test_resume_equals_never_having_stopped(tmp_path: Path, extra: dict[str, Any]) -> None:
     settings = {**SETTINGS, "training.scheduled_sampling": "inverse_sigmoid", **extra}
     data = write_pairs(tmp_path / "pairs.tsv")
@@ -240,9 +248,18 @@ def test_resume_equals_never_having_stopped(tmp_path: Path, extra: dict[str, Any
     assert rows[-1]["truth_probability"] == pytest.approx(truth_probability(config.training, 12))
 
 
-def test_half_precision_mixes_too(tmp_path: Path) -> None:
-    settings = {**SETTINGS, **ON, "training.precision": "bf16", "training.max_steps": 4}
-    assert train(write_pairs(tmp_path / "pairs.tsv"), tmp_path / "model", settings=settings).status == "finished"
+@pytest.mark.parametrize("kind", ["recurrent", "transformer"])
+def test_half_precision_learns_as_ever_from_what_was_mixed(tmp_path: Path, kind: str) -> None:
+    """Epsilon below 1, yet every coin True: two passes, the first without gradients, and the result of one."""
+    data = write_pairs(tmp_path / "pairs.tsv")
+    plain = {**SETTINGS, "training.precision": "bf16", "model.encoder": kind, "model.decoder": kind}
+    nearly = {"training.scheduled_sampling": "linear", "training.sampling_slope": 0.0, "training.sampling_k": 1 - 1e-9}
+    train(data, tmp_path / "plain", settings=plain, device="cpu")
+    train(data, tmp_path / "nearly", settings={**plain, **nearly}, device="cpu")
+    train(data, tmp_path / "mixed", settings={**plain, **ON}, device="cpu")
+    one, same, mixed = (weights_of(tmp_path / name) for name in ("plain", "nearly", "mixed"))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not all(torch.equal(one[name], mixed[name]) for name in one)
 
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:

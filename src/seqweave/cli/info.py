@@ -54,7 +54,7 @@ def _curve(folder: Path, plot: Path | None, json: bool) -> None:
 
     points = read_curve(folder)
     if plot is not None:
-        if plot.suffix not in PICTURES:
+        if plot.suffix.lower() not in PICTURES:
             raise ConfigError(f"a picture's name must end in {', '.join(PICTURES)}, but it is {plot}: rename it")
         figure = plot_curve(points).get_figure(root=True)
         assert figure is not None

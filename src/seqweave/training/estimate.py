@@ -40,7 +40,7 @@ def _seconds_per_batch(run: Run) -> float:
     )
     steps = step_stream(run.dataset, run.config.training, 1, 0, 0)
     batches = islice((batch for data in steps for batch in data.batches), 1 + _BATCHES)
-    middle = (run.state.step + run.max_steps) // 2 + 1  # scheduled sampling does nothing yet at the first step
+    middle = (run.state.step + run.max_steps) // 2 + 1  # at the first step scheduled sampling may not decode yet
     times = []
     for batch in batches:
         began = time.perf_counter()

@@ -5,7 +5,7 @@ falls over training (section 2.4). Coin and draw of an item are numbers of their
 or position, and a pure function of (seed, step, batch): a resumed run, and a run of several processes,
 draw what the unbroken single one draws.
 
-No gradient goes through a choice (section 2.3), so the loss is that of teacher forcing on the mixed
+No gradient goes through a choice (section 2.4), so the loss is that of teacher forcing on the mixed
 inputs. Hence two passes: `mixed_inputs` decodes step by step, without gradients, and finds what is
 read; then the usual pass over the whole target learns from it, in its fast form. Without dropout this
 is the paper's single pass, number for number. What differs: the first pass runs without dropout, so
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from seqweave.config import TrainConfig
 from seqweave.data.dataset import Batch
 from seqweave.model.seq2seq import Seq2Seq
-from seqweave.search.steps import next_log_probs
+from seqweave.search.steps import next_log_probs, working_dtype
 from seqweave.training.state import coin_seed
 
 
@@ -136,8 +136,9 @@ def _chosen(logits: Tensor, draws: Tensor | None) -> Tensor:
     log_probs = next_log_probs(logits.float())
     if draws is None:
         return log_probs.argmax(1)
-    cumulated = log_probs.exp().double().cumsum(1)  # (B, V)
-    passed = draws.double()[:, None] * cumulated[:, -1:]  # (B, 1); the total is not 1 without <pad> and <bos>
+    wide = working_dtype(logits.device)
+    cumulated = log_probs.exp().to(wide).cumsum(1)  # (B, V)
+    passed = draws.to(wide)[:, None] * cumulated[:, -1:]  # (B, 1); the total is not 1 without <pad> and <bos>
     return (cumulated <= passed).sum(1).clamp(max=logits.shape[1] - 1)
 
 

@@ -100,7 +100,7 @@ class Stepper:
             batch = collate(self.dataset, batches[index]).to(self.device)
             with self._precision():
                 target_in = scheduled_inputs(self.model, batch, self.training, step, index)
-            with self._precision():  # a second one: autocast would reuse weights converted without gradients
+            with self._precision():  # a second one: torch may reuse weights converted without gradients
                 encoded = self.model.encode(batch.source, batch.source_lengths)
                 output = self.model.decode(target_in, encoded, return_attention=self.coverage)
             loss = summed_loss(output.logits, batch.target_out, self.training.label_smoothing) / target_tokens
