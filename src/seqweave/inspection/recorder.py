@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from seqweave.inspection.changes import NO_CHANGES, Changes, Overwritten
 from seqweave.inspection.gates import before, cell_states, gate_values
 from seqweave.inspection.trace import Array, Attention, Encoder, Layer
+from seqweave.model.items import Items
 from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState, Encoded
@@ -171,7 +172,8 @@ def _encoder_layer(layer: nn.Module, calls: dict[nn.Module, _Call], turned: bool
     """Hidden, cell and gates of one direction in the order of the source. Shape: each (S, H)."""
     assert isinstance(layer, RecurrentLayer)
     given, result = calls[layer]
-    inputs, hidden = given[0][0], result[0][0]  # (S, M), (S, H)
+    read = given[0].embedded() if isinstance(given[0], Items) else given[0]  # (1, S, M)
+    inputs, hidden = read[0], result[0][0]  # (S, M), (S, H)
     gates = gate_values(layer, inputs, before(hidden))
     parts = {"hidden": hidden, **gates}
     cell = cell_states(gates)
