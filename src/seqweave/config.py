@@ -30,9 +30,7 @@ Cell = Literal["rnn", "gru", "lstm"]
 Layers = Literal["recurrent", "transformer"]
 Norm = Literal["pre", "post"]
 PositionKind = Literal["sinusoidal", "learned", "rotary"]
-AttentionKind = Literal[
-    "none", "additive", "dot", "scaled_dot", "general", "concat", "location", "location_aware"
-]
+AttentionKind = Literal["none", "additive", "dot", "scaled_dot", "general", "concat", "location", "location_aware"]
 AttentionWindow = Literal["global", "local_m", "local_p"]
 AttentionPosition = Literal["before", "after", "between"]
 Metric = Literal["loss", "exact_match", "token_error_rate", "cer", "wer", "bleu", "chrf"]
@@ -87,6 +85,12 @@ class DataConfig(_Group):
     column_names: tuple[str, ...] = Field(
         (), description="TSV: distinct names of all columns, in order; allows extra columns"
     )
+    feature_columns: tuple[str, ...] = Field(
+        (), description="columns (TSV) or fields (JSONL) with features of the source, such as inflection tags"
+    )
+    feature_separator: str = Field(
+        ";", min_length=1, description="what separates the features of one column; blanks around them do not count"
+    )
     max_line_bytes: int = Field(100_000, ge=1, le=_MOST, description="bytes; longer lines are dropped and counted")
     max_source_length: int = Field(
         512, ge=1, le=_MOST, description="items; longer sources are dropped from training and counted"
@@ -98,7 +102,14 @@ class DataConfig(_Group):
         1000, ge=1, le=_MOST, description="pairs to hold out when no dev file is given (at most a tenth)"
     )
 
-    @field_validator("column_names")
+    @field_validator("feature_separator")
+    @classmethod
+    def _inside_a_column(cls, separator: str) -> str:
+        if any(sign in separator for sign in "\t\n\r"):
+            raise PydanticCustomError("separator", "input should have no tab and no line end, which divide columns")
+        return separator
+
+    @field_validator("column_names", "feature_columns")
     @classmethod
     def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(names)) < len(names):
@@ -115,6 +126,9 @@ class ModelConfig(_Group):
     )
     cell: Cell = Field("lstm", description="recurrent cell of encoder and decoder")
     input: Literal["embedding", "one_hot"] = Field("embedding", description="learned embeddings, or one-hot vectors")
+    feature_size: int | None = Field(
+        None, ge=1, le=_WIDEST, description="width of a feature's embedding; unset: embedding_size"
+    )
     embedding_size: int = Field(256, ge=1, le=_WIDEST, description="width of an embedding (M), and of a Transformer")
     encoder_hidden_size: int = Field(256, ge=1, le=_WIDEST, description="units of a recurrent encoder, a direction")
     decoder_hidden_size: int = Field(512, ge=1, le=_WIDEST, description="units of a recurrent decoder (H)")
@@ -283,7 +297,10 @@ class SearchConfig(_Group):
     )
     max_length: int | None = Field(None, ge=1, le=_MOST, description="most target items; unset: from the training data")
     batch_tokens: int = Field(8192, ge=8, le=_LARGEST_BATCH, description="source positions times beam in a batch")
-    stop: Literal["enough", "proven"] = Field("enough", description="when a sentence is done: K have finished and none alive scores better as it stands, or none alive can still win")
+    stop: Literal["enough", "proven"] = Field(
+        "enough",
+        description="when a sentence is done: K have finished and none alive scores better as it stands, or none alive can still win",
+    )
 
 
 class Config(_Group):

@@ -47,6 +47,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _too_long(config)
     yield from _coverage_weight(config)
     yield from _coverage_penalty(config)
+    yield from _features(config)
 
 
 def model_contradictions(model: ModelConfig) -> Iterator[str]:
@@ -243,6 +244,38 @@ def _scheduled_sampling(training: TrainConfig) -> Iterator[str]:
         )
 
 
+def _features(config: Config) -> Iterator[str]:
+    """Feature columns that are read as something else, and widths of features that nobody gives."""
+    data = config.data
+    for key in ("source_column", "target_column"):
+        if getattr(data, key) in data.feature_columns:
+            yield (
+                f"data.feature_columns must name other columns than data.{key}, but both have {getattr(data, key)}: "
+                "change one of them"
+            )
+    if not data.feature_columns and config.model.feature_size is not None:
+        yield (
+            f"model.feature_size={config.model.feature_size} is for models with data.feature_columns, but there are "
+            "none: name the columns, or leave it unset"
+        )
+    if data.feature_columns:
+        yield from _counted_positions(config.model)
+
+
+def _counted_positions(model: ModelConfig) -> Iterator[str]:
+    """What counts a source's positions, which features before its text would shift by their number."""
+    why = (
+        "counts the positions of a source, but data.feature_columns puts features before its text, from pair to pair "
+        "another number of them"
+    )
+    if model.decoder != "recurrent" or model.attention == "none":
+        return
+    if model.attention_window != "global":
+        yield f"model.attention_window={model.attention_window} {why}: set model.attention_window=global"
+    if model.attention == "location":
+        yield f"model.attention=location {why}: use another attention, such as location_aware"
+
+
 def _too_long(config: Config) -> Iterator[str]:
     """What learned positions could not tell apart, or attention never see."""
     model, data = config.model, config.data
@@ -255,7 +288,7 @@ def _too_long(config: Config) -> Iterator[str]:
         return
     sides = []
     if model.encoder == "transformer":
-        sides.append(("data.max_source_length", data.max_source_length, 0))
+        sides.append(("data.max_source_length", data.max_source_length, 1 if data.feature_columns else 0))
     if model.decoder == "transformer":
         sides.append(("data.max_target_length", data.max_target_length, 1))  # and <bos>
         sides.append(("search.max_length", config.search.max_length or 0, 0))

@@ -60,7 +60,7 @@ def count(number: int, noun: str) -> str:
 
 
 def read_pairs(path: Path, target_path: Path | None, config: DataConfig) -> tuple[list[str], list[str]]:
-    """All usable pairs as sources and targets; dropped lines are said on stderr.
+    """All usable pairs as sources (with their features, after tabs) and targets; dropped lines are said on stderr.
 
     Raises:
         DataError: when the file cannot be read, or no pair of it is usable.
@@ -74,4 +74,4 @@ def read_pairs(path: Path, target_path: Path | None, config: DataConfig) -> tupl
         raise reader.nothing_usable()
     if report.dropped:
         note(f"{path}: {report.dropped_lines:,} of {count(report.lines, 'line')} left out: {report.reasons}")
-    return [pair.source for pair in pairs], [pair.target for pair in pairs]
+    return [pair.whole for pair in pairs], [pair.target for pair in pairs]

@@ -77,22 +77,22 @@ def describe(folder: Path) -> dict[str, Any]:
     from seqweave.config import settings_of
     from seqweave.folder import (
         METRICS,
-        SOURCE_TOKENIZER,
-        TARGET_TOKENIZER,
         WEIGHTS,
         check_manifest,
         read_config,
         read_json,
+        read_tokenizers,
     )
-    from seqweave.text.tokenizers import Tokenizer
 
     names = check_manifest(folder)
     config = read_config(folder)
+    source, target = read_tokenizers(folder, config)
     return {
         "folder": str(folder),
         "parameters": parameters_of(folder / WEIGHTS),
-        "source_vocabulary": Tokenizer.from_file(folder / SOURCE_TOKENIZER).size,
-        "target_vocabulary": Tokenizer.from_file(folder / TARGET_TOKENIZER).size,
+        "source_vocabulary": source.size - source.feature_count,
+        "target_vocabulary": target.size,
+        "features": source.feature_count,
         "config": settings_of(config),
         "metrics": read_json(folder / METRICS) if (folder / METRICS).is_file() else None,
         "files": {name: (folder / name).stat().st_size for name in names},
@@ -122,6 +122,11 @@ def _text(facts: dict[str, Any]) -> str:
     lines = [
         f"{facts['folder']}: {facts['parameters']:,} parameters; every file is as it was written",
         f"  source  {config['data.source.units']} units, {vocabularies[0]:,} entries",
+        *(
+            [f"  features  {facts['features']:,}, of column {', '.join(config['data.feature_columns'])}"]
+            if facts["features"]
+            else []
+        ),
         f"  target  {config['data.target.units']} units, {vocabularies[1]:,} entries",
         "",
         *(f"  {key} = {_shown(value)}" for key, value in config.items()),

@@ -74,7 +74,8 @@ def record_encoder(network: Seq2Seq, source: Tensor) -> tuple[Encoded, Encoder]:
         for layer in encoder.layers:
             hidden = layers[layer][1][0][0]  # (S, M)
             traced.append(Layer(to_array(hidden.flip(0) if turned else hidden), None, {}))
-        weights = encoder.attention(twin.source_embedding(source.flip(1) if turned else source), lengths)[0]
+        read = source.flip(1) if turned else source
+        weights = encoder.attention(twin.source_embedding(read), lengths, twin.places(read))[0]
         attention = _by_head(weights.flip(2, 3) if turned else weights)
     return encoded, Encoder(
         directions=directions,

@@ -6,6 +6,8 @@ repeated `step` (free running) for every architecture, and that is a test.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from seqweave.model.decoder import Decoder
@@ -13,6 +15,7 @@ from seqweave.model.embeddings import Embedder, Embedding
 from seqweave.model.generator import Generator
 from seqweave.model.recurrent import SequenceDropout, reverse_by_length
 from seqweave.model.state import DecoderOutput, DecoderState, Encoded, StepOutput
+from seqweave.model.transformer import TransformerEncoder
 
 
 class Seq2Seq(nn.Module):
@@ -53,11 +56,24 @@ class Seq2Seq(nn.Module):
     def encode(self, source: Tensor, source_lengths: Tensor) -> Encoded:
         """Read the sources. Shape: source (B, S) ids, source_lengths (B,)."""
         if not self.reverse_source:
-            encoded: Encoded = self.encoder(self.source_embedding.items(source), source_lengths)
-            return encoded
-        embedded = self.source_embedding.items(reverse_by_length(source, source_lengths))  # (B, S, M)
-        turned: Encoded = self.encoder(embedded, source_lengths)
+            return self._read(source, source_lengths)
+        turned = self._read(reverse_by_length(source, source_lengths), source_lengths)
         return Encoded(reverse_by_length(turned.outputs, source_lengths), turned.final, turned.mask)
+
+    def places(self, source: Tensor) -> Tensor | None:
+        """Positions of a source with features, in the order it is read in, for an encoder that counts them.
+
+        None: as they stand. Shape: (B, S) ids -> (B, S).
+        """
+        places: Callable[[Tensor], Tensor | None] | None = getattr(self.source_embedding, "places", None)
+        return places(source) if places is not None and isinstance(self.encoder, TransformerEncoder) else None
+
+    def _read(self, ids: Tensor, lengths: Tensor) -> Encoded:
+        embedded, places = self.source_embedding.items(ids), self.places(ids)  # (B, S, M), (B, S)
+        encoded: Encoded = (
+            self.encoder(embedded, lengths) if places is None else self.encoder(embedded, lengths, places)
+        )
+        return encoded
 
     def start(self, encoded: Encoded) -> DecoderState:
         """The decoder's state before the first step, one row a sentence."""

@@ -18,9 +18,10 @@ def check_vocabularies(folders: Sequence[Path], tokenizers: Sequence[Tokenizers]
     first = folders[0]
     for folder, others in zip(folders[1:], tokenizers[1:], strict=True):
         for side, ours, theirs in zip(("source", "target"), tokenizers[0], others, strict=True):
-            if json.loads(ours.to_json()) == json.loads(theirs.to_json()):
+            same_features = getattr(ours, "features", None) == getattr(theirs, "features", None)
+            if same_features and json.loads(ours.to_json()) == json.loads(theirs.to_json()):
                 continue
-            how = "differs"
+            how = "differs" if same_features else "has other features"
             if ours.units != theirs.units:
                 how = f"has {theirs.units} units where {first} has {ours.units}"
             elif ours.size != theirs.size:

@@ -50,6 +50,16 @@ class Tokenizer:
         return len(self._entries)
 
     @property
+    def feature_count(self) -> int:
+        """Features known, whose ids are the last of `size`; see `seqweave.text.features`."""
+        return 0
+
+    @property
+    def pipeline(self) -> tokenizers.Tokenizer:
+        """What is wrapped; it must not be changed."""
+        return self._pipeline
+
+    @property
     def units(self) -> Units:
         """What an item is."""
         return self._units

@@ -105,8 +105,10 @@ class Run:
         return -(-self.max_steps // self.validate_every) - self.state.step // self.validate_every
 
     def as_model(self) -> Model:
-        """The network as users get it."""
-        return Model(self.model, *self.tokenizers, self.config, self.device)
+        """The network as users get it; unknown features in dev were said when training began."""
+        model = Model(self.model, *self.tokenizers, self.config, self.device)
+        model.quiet = True
+        return model
 
 
 def run_training(run: Run, wants_stop: Callable[[], bool]) -> Reason:
