@@ -25,7 +25,7 @@ from pydantic_core import PydanticCustomError
 from seqweave.contradictions import contradictions, model_contradictions
 from seqweave.errors import ConfigError
 
-Units = Literal["char", "word", "space", "subword", "byte"]
+Units = Literal["char", "word", "space", "subword", "byte", "label"]
 Cell = Literal["rnn", "gru", "lstm"]
 Layers = Literal["recurrent", "transformer"]
 Norm = Literal["pre", "post"]
@@ -33,7 +33,7 @@ PositionKind = Literal["sinusoidal", "learned", "rotary"]
 AttentionKind = Literal["none", "additive", "dot", "scaled_dot", "general", "concat", "location", "location_aware"]
 AttentionWindow = Literal["global", "local_m", "local_p"]
 AttentionPosition = Literal["before", "after", "between"]
-Metric = Literal["loss", "exact_match", "token_error_rate", "cer", "wer", "bleu", "chrf"]
+Metric = Literal["loss", "exact_match", "token_error_rate", "cer", "wer", "bleu", "chrf", "accuracy", "macro_f1"]
 PresetName = Literal["tiny", "small", "base"]
 
 # Far above what is of use: beyond them stand typing errors, which would end in overflows or in no memory.
@@ -237,7 +237,7 @@ class TrainConfig(_Group):
     )
     metric: Metric | None = Field(
         None,
-        description="what selects the best weights on dev, of greedy outputs; unset: token_error_rate for short vocabularies, else bleu",
+        description="what selects the best weights on dev, of greedy outputs; unset: token_error_rate for short vocabularies, accuracy for labels, else bleu",
     )
     validate_every: int | None = Field(
         None, ge=1, le=_MOST, description="steps between validations; unset: about 20 in a run"

@@ -48,6 +48,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _coverage_weight(config)
     yield from _coverage_penalty(config)
     yield from _features(config)
+    yield from _labels(config)
 
 
 def model_contradictions(model: ModelConfig) -> Iterator[str]:
@@ -274,6 +275,18 @@ def _counted_positions(model: ModelConfig) -> Iterator[str]:
         yield f"model.attention_window={model.attention_window} {why}: set model.attention_window=global"
     if model.attention == "location":
         yield f"model.attention=location {why}: use another attention, such as location_aware"
+
+
+def _labels(config: Config) -> Iterator[str]:
+    """What only targets of one label have."""
+    metric, units = config.training.metric, config.data.target.units
+    if metric in ("accuracy", "macro_f1") and units not in (None, "label"):
+        yield (
+            f"training.metric={metric} is for data.target.units=label, but the target's units are {units}: "
+            "change one of them"
+        )
+    if config.data.source.units == "label" and config.data.joint_vocabulary:
+        yield "data.joint_vocabulary=true is for units that both sides share, but data.source.units=label: change one"
 
 
 def _too_long(config: Config) -> Iterator[str]:

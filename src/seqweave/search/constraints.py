@@ -31,12 +31,14 @@ class Rules:
         no_repeat_ngram: no run of so many items occurs twice in an output; 0 allows all.
         forbidden: items that are not in an output.
         prefix: items every output begins with.
+        max_length: most items, `<eos>` not counted; None allows any number.
     """
 
     min_length: int = 0
     no_repeat_ngram: int = 0
     forbidden: tuple[int, ...] = ()
     prefix: tuple[int, ...] = ()
+    max_length: int | None = None
 
     def __post_init__(self) -> None:
         for name, ids in (("forbidden", self.forbidden), ("prefix", self.prefix)):
@@ -64,6 +66,10 @@ class Rules:
                 row[item] = kept
                 continue
             end = row[EOS].clone()
+            if self.max_length is not None and len(output) >= self.max_length:
+                row.fill_(float("-inf"))
+                row[EOS] = end
+                continue
             if banned := self._banned(output):
                 row[banned] = float("-inf")
             if not bool(row.isfinite().any()) and not bool(row.isnan().any()):

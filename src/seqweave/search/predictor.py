@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -186,6 +186,8 @@ class Model:
             size = 1
         check_sizes(whole("n_best", n_best), size if sampling is None else max(1, n_best))
         rules = None if constraints is None else constraints.rules(self.target_tokenizer)
+        if self.target_tokenizer.units == "label":
+            rules = replace(rules or Rules(), min_length=1, max_length=1)
         sources = self._encode_sources(texts)
         found: list[list[Found]] = [[] for _ in texts]
         real = [index for index, ids in enumerate(sources) if ids]

@@ -1,4 +1,4 @@
-"""Tokenizers: text to ids and back, for the units `char`, `word`, `space`, `subword` and `byte`.
+"""Tokenizers: text to ids and back, for the units `char`, `word`, `space`, `subword`, `byte` and `label`.
 
 A `Tokenizer` is an immutable wrapper over a pipeline of HF `tokenizers`, saved as `tokenizer.json`.
 For every kind of unit `decode(encode(text)) == normalized(text)` when nothing in the text is unknown.

@@ -327,4 +327,6 @@ def _most_positions(model: ModelConfig) -> int:
 
 
 def _metric_for(units: Units | None) -> Metric:
+    if units == "label":
+        return "accuracy"
     return "bleu" if units in ("word", "subword") else "token_error_rate"
