@@ -64,6 +64,7 @@ def test_figures_by_hand(labels: Tokenizer) -> None:
     assert found.accuracy == pytest.approx(60)
     assert found.macro_f1 == pytest.approx(100 * (4 / 5 + 2 / 3 + 0 + 0) / 4)
     low, high = found.intervals["macro_f1"]
+    assert found.macro_f1 is not None
     assert 0 <= low < found.macro_f1 < high <= 100
     assert quick_metric("macro_f1", sources, outputs, targets, labels) == found.macro_f1
     assert "macro F1" in figures_table(found)
