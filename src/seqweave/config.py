@@ -25,18 +25,15 @@ from pydantic_core import PydanticCustomError
 from seqweave.contradictions import contradictions, model_contradictions
 from seqweave.errors import ConfigError
 
-Units = Literal["char", "word", "space", "subword", "byte"]
+Units = Literal["char", "word", "space", "subword", "byte", "label"]
 Cell = Literal["rnn", "gru", "lstm"]
 Layers = Literal["recurrent", "transformer"]
 Norm = Literal["pre", "post"]
 PositionKind = Literal["sinusoidal", "learned", "rotary"]
-AttentionKind = Literal[
-    "none", "additive", "dot", "scaled_dot", "general", "concat", "location", "location_aware"
-]
+AttentionKind = Literal["none", "additive", "dot", "scaled_dot", "general", "concat", "location", "location_aware"]
 AttentionWindow = Literal["global", "local_m", "local_p"]
 AttentionPosition = Literal["before", "after", "between"]
-Output = Literal["softmax", "entmax15"]
-Metric = Literal["loss", "exact_match", "token_error_rate", "cer", "wer", "bleu", "chrf"]
+Metric = Literal["loss", "exact_match", "token_error_rate", "cer", "wer", "bleu", "chrf", "accuracy", "macro_f1"]
 PresetName = Literal["tiny", "small", "base"]
 
 # Far above what is of use: beyond them stand typing errors, which would end in overflows or in no memory.
@@ -88,6 +85,12 @@ class DataConfig(_Group):
     column_names: tuple[str, ...] = Field(
         (), description="TSV: distinct names of all columns, in order; allows extra columns"
     )
+    feature_columns: tuple[str, ...] = Field(
+        (), description="columns (TSV) or fields (JSONL) with features of the source, such as inflection tags"
+    )
+    feature_separator: str = Field(
+        ";", min_length=1, description="what separates the features of one column; blanks around them do not count"
+    )
     max_line_bytes: int = Field(100_000, ge=1, le=_MOST, description="bytes; longer lines are dropped and counted")
     max_source_length: int = Field(
         512, ge=1, le=_MOST, description="items; longer sources are dropped from training and counted"
@@ -99,7 +102,14 @@ class DataConfig(_Group):
         1000, ge=1, le=_MOST, description="pairs to hold out when no dev file is given (at most a tenth)"
     )
 
-    @field_validator("column_names")
+    @field_validator("feature_separator")
+    @classmethod
+    def _inside_a_column(cls, separator: str) -> str:
+        if any(sign in separator for sign in "\t\n\r"):
+            raise PydanticCustomError("separator", "input should have no tab and no line end, which divide columns")
+        return separator
+
+    @field_validator("column_names", "feature_columns")
     @classmethod
     def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(names)) < len(names):
@@ -116,6 +126,9 @@ class ModelConfig(_Group):
     )
     cell: Cell = Field("lstm", description="recurrent cell of encoder and decoder")
     input: Literal["embedding", "one_hot"] = Field("embedding", description="learned embeddings, or one-hot vectors")
+    feature_size: int | None = Field(
+        None, ge=1, le=_WIDEST, description="width of a feature's embedding; unset: embedding_size"
+    )
     embedding_size: int = Field(256, ge=1, le=_WIDEST, description="width of an embedding (M), and of a Transformer")
     encoder_hidden_size: int = Field(256, ge=1, le=_WIDEST, description="units of a recurrent encoder, a direction")
     decoder_hidden_size: int = Field(512, ge=1, le=_WIDEST, description="units of a recurrent decoder (H)")
@@ -166,9 +179,6 @@ class ModelConfig(_Group):
         description="width of the readout before the generator; unset: decoder_hidden_size, or embedding_size when tied",
     )
     tie_embeddings: bool = Field(False, description="the generator shares the target embedding's weights")
-    output: Output = Field(
-        "softmax", description="from logits to probabilities; entmax15 gives most items exactly 0 (Peters et al. 2019)"
-    )
     heads: int = Field(4, ge=1, le=1024, description="Transformer: attention heads, which share embedding_size")
     feed_forward_size: int | None = Field(
         None,
@@ -227,7 +237,7 @@ class TrainConfig(_Group):
     )
     metric: Metric | None = Field(
         None,
-        description="what selects the best weights on dev, of greedy outputs; unset: token_error_rate for short vocabularies, else bleu",
+        description="what selects the best weights on dev, of greedy outputs; unset: token_error_rate for short vocabularies, accuracy for labels, else bleu",
     )
     validate_every: int | None = Field(
         None, ge=1, le=_MOST, description="steps between validations; unset: about 20 in a run"
@@ -238,6 +248,25 @@ class TrainConfig(_Group):
     keep_checkpoints: int = Field(2, ge=1, le=_MOST, description="checkpoints kept while training")
     patience: int = Field(0, ge=0, le=_MOST, description="validations without gain before stopping early; 0: never")
     max_dev_pairs: int = Field(1000, ge=1, le=_MOST, description="dev pairs decoded at a validation")
+    scheduled_sampling: Literal["none", "linear", "exponential", "inverse_sigmoid"] = Field(
+        "none",
+        description="how the probability of reading the reference falls, a coin for each item (Bengio et al. 2015); none: it stays 1",
+    )
+    sampling_k: float | None = Field(
+        None,
+        gt=0,
+        le=_MOST,
+        description="scheduled sampling: k of the decay: k - slope * i, k ** i, or k / (k + exp(i / k)); unset: from max_steps, one half in the middle of the run",
+    )
+    sampling_slope: float | None = Field(
+        None, ge=0, le=_MOST, description="scheduled_sampling=linear: the fall a step; unset: 1 / max_steps"
+    )
+    sampling_floor: float = Field(
+        0.0, ge=0, le=1, description="scheduled sampling: the probability of reading the reference never falls below this"
+    )
+    sampling_feed: Literal["sample", "argmax"] = Field(
+        "sample", description="scheduled sampling: the model's own item is drawn, or its most probable one"
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="bf16 autocast, or fp32; auto: bf16 where the processor has it"
     )
@@ -268,7 +297,10 @@ class SearchConfig(_Group):
     )
     max_length: int | None = Field(None, ge=1, le=_MOST, description="most target items; unset: from the training data")
     batch_tokens: int = Field(8192, ge=8, le=_LARGEST_BATCH, description="source positions times beam in a batch")
-    stop: Literal["enough", "proven"] = Field("enough", description="when a sentence is done: K have finished and none alive scores better as it stands, or none alive can still win")
+    stop: Literal["enough", "proven"] = Field(
+        "enough",
+        description="when a sentence is done: K have finished and none alive scores better as it stands, or none alive can still win",
+    )
 
 
 class Config(_Group):

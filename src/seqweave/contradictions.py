@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seqweave.config import Config, ModelConfig
+    from seqweave.config import Config, ModelConfig, TrainConfig
 
 # What only one kind of layers reads. Widths, layer counts and dropout of the presets are not here:
 # a preset must go with every architecture.
@@ -43,10 +43,12 @@ TRANSFORMER = ("heads", "feed_forward_size", "norm", "positions", "max_positions
 def contradictions(config: Config) -> Iterator[str]:
     """All contradictions of a whole config."""
     yield from model_contradictions(config.model)
+    yield from _scheduled_sampling(config.training)
     yield from _too_long(config)
     yield from _coverage_weight(config)
     yield from _coverage_penalty(config)
-    yield from _entmax(config)
+    yield from _features(config)
+    yield from _labels(config)
 
 
 def model_contradictions(model: ModelConfig) -> Iterator[str]:
@@ -96,12 +98,14 @@ def _unused(model: ModelConfig) -> Iterator[str]:
         )
 
 
-def _changed(model: ModelConfig, names: Sequence[str], why: str) -> Iterator[str]:
+def _changed(
+    settings: ModelConfig | TrainConfig, names: Sequence[str], why: str, group: str = "model"
+) -> Iterator[str]:
     for name in names:
-        value, default = getattr(model, name), type(model).model_fields[name].default
+        value, default = getattr(settings, name), type(settings).model_fields[name].default
         if value != default:
             remedy = "leave it unset" if default is None else f"leave it at {_shown(default)}"
-            yield f"model.{name}={_shown(value)} {why}: {remedy}"
+            yield f"{group}.{name}={_shown(value)} {why}: {remedy}"
 
 
 def _shown(value: object) -> str:
@@ -220,20 +224,69 @@ def _coverage_penalty(config: Config) -> Iterator[str]:
         yield f"search.coverage_penalty={penalty:g} needs attention, but model.attention=none: leave it at 0"
 
 
-def _entmax(config: Config) -> Iterator[str]:
-    """What a loss that is no log-likelihood, and probabilities of 0, leave no room for."""
-    if config.model.output != "entmax15":
+def _scheduled_sampling(training: TrainConfig) -> Iterator[str]:
+    kind, k = training.scheduled_sampling, training.sampling_k
+    if kind == "none":
+        names = ("sampling_k", "sampling_slope", "sampling_floor", "sampling_feed")
+        why = "is for scheduled sampling, but training.scheduled_sampling=none"
+        yield from _changed(training, names, why, "training")
+    elif kind != "linear":
+        why = f"is for training.scheduled_sampling=linear, but it is {kind}"
+        yield from _changed(training, ("sampling_slope",), why, "training")
+    if kind == "exponential" and k is not None and k >= 1:
+        yield (
+            f"training.scheduled_sampling=exponential falls as k ** i and needs training.sampling_k below 1, but it is "
+            f"{k:g}: lower it or leave it unset"
+        )
+    if kind == "inverse_sigmoid" and k is not None and k < 1:
+        yield (
+            "training.scheduled_sampling=inverse_sigmoid falls as k / (k + exp(i / k)) and needs training.sampling_k of "
+            f"1 or more, but it is {k:g}: raise it or leave it unset"
+        )
+
+
+def _features(config: Config) -> Iterator[str]:
+    """Feature columns that are read as something else, and widths of features that nobody gives."""
+    data = config.data
+    for key in ("source_column", "target_column"):
+        if getattr(data, key) in data.feature_columns:
+            yield (
+                f"data.feature_columns must name other columns than data.{key}, but both have {getattr(data, key)}: "
+                "change one of them"
+            )
+    if not data.feature_columns and config.model.feature_size is not None:
+        yield (
+            f"model.feature_size={config.model.feature_size} is for models with data.feature_columns, but there are "
+            "none: name the columns, or leave it unset"
+        )
+    if data.feature_columns:
+        yield from _counted_positions(config.model)
+
+
+def _counted_positions(model: ModelConfig) -> Iterator[str]:
+    """What counts a source's positions, which features before its text would shift by their number."""
+    why = (
+        "counts the positions of a source, but data.feature_columns puts features before its text, from pair to pair "
+        "another number of them"
+    )
+    if model.decoder != "recurrent" or model.attention == "none":
         return
-    if config.training.label_smoothing:
+    if model.attention_window != "global":
+        yield f"model.attention_window={model.attention_window} {why}: set model.attention_window=global"
+    if model.attention == "location":
+        yield f"model.attention=location {why}: use another attention, such as location_aware"
+
+
+def _labels(config: Config) -> Iterator[str]:
+    """What only targets of one label have."""
+    metric, units = config.training.metric, config.data.target.units
+    if metric in ("accuracy", "macro_f1") and units not in (None, "label"):
         yield (
-            f"training.label_smoothing={config.training.label_smoothing:g} spreads probability over all items, but "
-            "model.output=entmax15 gives most of them none: set training.label_smoothing=0"
+            f"training.metric={metric} is for data.target.units=label, but the target's units are {units}: "
+            "change one of them"
         )
-    if config.training.metric == "loss":
-        yield (
-            "training.metric=loss is the mean of -log p over the dev items, which is infinite where "
-            "model.output=entmax15 gives one of them probability 0: choose a metric of outputs, or leave it unset"
-        )
+    if config.data.source.units == "label" and config.data.joint_vocabulary:
+        yield "data.joint_vocabulary=true is for units that both sides share, but data.source.units=label: change one"
 
 
 def _too_long(config: Config) -> Iterator[str]:
@@ -248,7 +301,7 @@ def _too_long(config: Config) -> Iterator[str]:
         return
     sides = []
     if model.encoder == "transformer":
-        sides.append(("data.max_source_length", data.max_source_length, 0))
+        sides.append(("data.max_source_length", data.max_source_length, 1 if data.feature_columns else 0))
     if model.decoder == "transformer":
         sides.append(("data.max_target_length", data.max_target_length, 1))  # and <bos>
         sides.append(("search.max_length", config.search.max_length or 0, 0))

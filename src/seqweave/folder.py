@@ -1,6 +1,7 @@
 """The model folder: the names of its files, written whole or not at all, and read with checks.
 
     config.json  model.safetensors  source.tokenizer.json  target.tokenizer.json
+    features.json      only with data.feature_columns
     README.md  run.json  metrics.json  samples.jsonl  events.jsonl
     MANIFEST.json      SHA-256 and size of each file that makes the model
     checkpoints/       what a run needs to go on
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from seqweave.config import Config
+    from seqweave.text.tokenizers import Tokenizer
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 SOURCE_TOKENIZER = "source.tokenizer.json"
 TARGET_TOKENIZER = "target.tokenizer.json"
+FEATURES = "features.json"
 MODEL_CARD = "README.md"
 RUN = "run.json"
 METRICS = "metrics.json"
@@ -163,6 +166,33 @@ def read_config(folder: Path) -> Config:
     except ConfigError as error:
         raise ModelFolderError(f"{path} contradicts itself: {error}; {_RESTORE}") from None
     return config
+
+
+def read_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer, Tokenizer]:
+    """The tokenizers of both sides; the source's knows the features where the config has feature columns.
+
+    Raises:
+        ModelFolderError: when a file of them is missing or damaged, or the features are of other columns.
+    """
+    from seqweave.text.features import FeaturedTokenizer, Features
+    from seqweave.text.tokenizers import Tokenizer
+
+    source = Tokenizer.from_file(folder / SOURCE_TOKENIZER)
+    target = Tokenizer.from_file(folder / TARGET_TOKENIZER)
+    if config.data.feature_columns:
+        features = Features.from_file(folder / FEATURES)
+        if features.columns != config.data.feature_columns or features.separator != config.data.feature_separator:
+            raise ModelFolderError(
+                f"{folder / FEATURES} must be of the columns {', '.join(config.data.feature_columns)} and the "
+                f"separator of {CONFIG}, but it is of {', '.join(features.columns)}: {_RESTORE}"
+            )
+        source = FeaturedTokenizer(source, features)
+    return source, target
+
+
+def model_files(folder: Path) -> tuple[str, ...]:
+    """The files that make the model in a folder: those of every model, and its features where it has some."""
+    return (*REQUIRED, FEATURES) if (folder / FEATURES).is_file() else REQUIRED
 
 
 def read_json(path: Path) -> Any:

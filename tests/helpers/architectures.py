@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-import pytest
 import torch
 
 from seqweave.config import ModelConfig
@@ -39,10 +38,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "tied_before": {"tie_embeddings": True, "attention_position": "before"},
     "tied_first": {"tie_embeddings": True, "attention": "none"},
     "readout": {"readout_size": 4},
+    "by_table": {"embedding_size": 24, "encoder_layers": 2},  # so wide that layers take `Items`
     "attention_size": {"attention": "additive", "attention_size": 7},
     "variational": {"variational": True, "embedding_dropout": 0.2, "word_dropout": 0.1, "encoder_layers": 2},
-    "entmax": {"output": "entmax15"},
-    "entmax_feeding": {"output": "entmax15", "attention": "dot", "input_feeding": True, "tie_embeddings": True},
+    "features": {"feature_size": 4},
+    "features_as_wide": {"feature_size": 5, "attention": "additive", "attention_position": "before"},
+    "features_one_hot": {"feature_size": 4, "input": "one_hot", "attention": "none"},
+    "features_by_table": {"feature_size": 4, "embedding_size": 24},
+    "features_reversed": {"feature_size": 4, "reverse_source": True, "embedding_dropout": 0.2, "word_dropout": 0.1},
 }
 # Scorers and windows beyond the plain ones, each in every place; small windows, so that they matter.
 KINDS: dict[str, dict[str, Any]] = {
@@ -76,7 +79,9 @@ TRANSFORMER_OPTIONS: dict[str, dict[str, Any]] = {
     "tied": {"tie_embeddings": True, "feed_forward_size": None},
     "reversed": {"reverse_source": True},
     "variational": {"variational": True, "embedding_dropout": 0.2, "word_dropout": 0.1},
-    "entmax": {"output": "entmax15"},
+    "features": {"feature_size": 4},
+    "features_learned": {"feature_size": 8, "positions": "learned"},
+    "features_rotary": {"feature_size": 4, "positions": "rotary", "reverse_source": True, "encoder_layers": 2},
 }
 # A Transformer reads, and each kind of recurrent decoder writes.
 TRANSFORMER_READS: dict[str, dict[str, Any]] = {
@@ -87,6 +92,7 @@ TRANSFORMER_READS: dict[str, dict[str, Any]] = {
     "gru-none-every_step": {"cell": "gru", "attention": "none", "context": "every_step"},
     "lstm-copy": {"bridge": "copy", "decoder_hidden_size": 8, "decoder_layers": 2},
     "lstm-zero": {"bridge": "zero"},
+    "gru-features": {"cell": "gru", "feature_size": 3},
 }
 
 
@@ -119,19 +125,13 @@ def _cases() -> dict[str, ModelConfig]:
 
 CASES = _cases()
 SOURCE_SIZE, TARGET_SIZE = 11, 9
-
-
-def needs_library(config: ModelConfig) -> None:
-    """Skip the test where an optional library that the network needs is not installed."""
-    if config.output == "entmax15":
-        pytest.importorskip("entmax", reason='entmax is not installed: pip install "seqweave[entmax]"')
+FEATURES = 3  # the last ids of the source, in the cases that have a feature_size
 
 
 def small_model(config: ModelConfig, seed: int = 1) -> Seq2Seq:
     """A model with weights large enough that every path matters, in evaluation mode."""
-    needs_library(config)
     torch.manual_seed(seed)
-    model = build_model(config, SOURCE_SIZE, TARGET_SIZE)
+    model = build_model(config, SOURCE_SIZE, TARGET_SIZE, FEATURES if config.feature_size else 0)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)

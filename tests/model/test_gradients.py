@@ -31,6 +31,9 @@ CHOSEN = (
     "recurrent_encoder-post-rotary",
     "recurrent_decoder-pre-learned",
     "transformer-lstm-none-first",
+    "lstm-features",
+    "lstm-features_by_table",
+    "transformer-features_rotary",
 )
 STEP = 1e-6
 

@@ -257,7 +257,7 @@ def test_too_small_for_bytes() -> None:
 
 
 def test_unset_units_are_refused() -> None:
-    with pytest.raises(ConfigError, match="units must be char, word, space, subword or byte"):
+    with pytest.raises(ConfigError, match="units must be char, word, space, subword, byte or label"):
         train_tokenizer([], TextConfig())
 
 

@@ -89,7 +89,7 @@ def _numbered_pairs(path: Path, target_path: Path | None, config: DataConfig) ->
     from seqweave.errors import DataError
 
     reader = PairReader(path, target_path, config)
-    pairs = {pair.line: (pair.source, pair.target) for pair in reader}
+    pairs = {pair.line: (pair.whole, pair.target) for pair in reader}
     if not pairs:
         raise DataError("there must be a usable pair, but there is none: `seqweave check` tells what is wrong", path)
     if reader.report.dropped_lines:

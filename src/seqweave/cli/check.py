@@ -75,6 +75,14 @@ def _report(found: DataCheck) -> Iterator[str]:
         for measure, lengths in measures.items():
             yield ""
             yield from _histogram(f"{side}, {measure}", lengths)
+    for column in found.features:
+        frequent = ", ".join(f"{tag} {number:,}" for tag, number in column.frequent.items())
+        yield ""
+        yield (
+            f"features of column {column.name}: {column.distinct:,} distinct, {column.mean:.1f} a pair, "
+            f"{count(column.without, 'pair')} without"
+        )
+        yield f"  most frequent: {frequent}"
     yield ""
     yield f"repeated pairs: {found.duplicates:,}{_in_brackets(found.duplicate_lines)}"
     yield f"sources with several targets: {found.conflicting_sources:,}"
@@ -89,7 +97,7 @@ def _report(found: DataCheck) -> Iterator[str]:
     yield ""
     yield "the first pairs:"
     for pair in found.samples:
-        yield f"  {pair.line}: {pair.source}  ->  {pair.target}"
+        yield f"  {pair.line}: {'  '.join((pair.source, *pair.features))}  ->  {pair.target}"
 
 
 def _histogram(title: str, lengths: Lengths) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,21 +40,8 @@ def all_folders(folder: Path, ensemble: list[Path] | None) -> Path | list[Path]:
 
 
 def print_json(value: Any, indent: int | None = 2) -> None:
-    """Print a value as JSON; without indent, on one line. Infinity, for which JSON has no number, is null."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
-    except ValueError:
-        text = json.dumps(_finite(value), ensure_ascii=False, indent=indent, allow_nan=False)
-    print(text)
-
-
-def _finite(value: Any) -> Any:
-    """The value with null for every number that is not finite."""
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    """Print a value as JSON; without indent, on one line."""
+    print(json.dumps(value, ensure_ascii=False, indent=indent))
 
 
 def note(text: str) -> None:
@@ -74,7 +60,7 @@ def count(number: int, noun: str) -> str:
 
 
 def read_pairs(path: Path, target_path: Path | None, config: DataConfig) -> tuple[list[str], list[str]]:
-    """All usable pairs as sources and targets; dropped lines are said on stderr.
+    """All usable pairs as sources (with their features, after tabs) and targets; dropped lines are said on stderr.
 
     Raises:
         DataError: when the file cannot be read, or no pair of it is usable.
@@ -88,4 +74,4 @@ def read_pairs(path: Path, target_path: Path | None, config: DataConfig) -> tupl
         raise reader.nothing_usable()
     if report.dropped:
         note(f"{path}: {report.dropped_lines:,} of {count(report.lines, 'line')} left out: {report.reasons}")
-    return [pair.source for pair in pairs], [pair.target for pair in pairs]
+    return [pair.whole for pair in pairs], [pair.target for pair in pairs]

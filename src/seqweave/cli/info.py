@@ -4,21 +4,68 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from seqweave.cli.common import Folder, Json, print_json
 
+PICTURES = (".png", ".pdf", ".svg")
 
-def info(folder: Folder, json: Json = False) -> None:
+
+def info(
+    folder: Folder,
+    curve: Annotated[
+        bool,
+        typer.Option(
+            "--curve", help="Instead: teacher-forced and free-running loss at each validation, and their gap."
+        ),
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Instead: write that curve as a picture (PNG, PDF or SVG).")
+    ] = None,
+    json: Json = False,
+) -> None:
     """Check a model folder against its manifest, and print its settings, sizes and figures.
 
-    Example: seqweave info model --json
+    With --curve or --plot: how far the model is from itself when it reads its own outputs, over the run's
+    validations; works while it trains, too.
+
+    Example: seqweave info model --curve
     """
+    if curve or plot is not None:
+        _curve(folder, plot, json)
+        return
     facts = describe(folder)
     if json:
         print_json(facts)
     else:
         print(_text(facts))
+
+
+def _curve(folder: Path, plot: Path | None, json: bool) -> None:
+    """Print the curve, or write it as a picture.
+
+    Raises:
+        ConfigError: when the picture's name says no format, or it cannot be written.
+    """
+    from seqweave.errors import ConfigError
+    from seqweave.inspection.curve import curve_json, curve_text, plot_curve, read_curve
+
+    points = read_curve(folder)
+    if plot is not None:
+        if plot.suffix.lower() not in PICTURES:
+            raise ConfigError(f"a picture's name must end in {', '.join(PICTURES)}, but it is {plot}: rename it")
+        figure = plot_curve(points).get_figure(root=True)
+        assert figure is not None
+        try:
+            figure.savefig(plot, dpi=150)
+        except OSError as error:
+            raise ConfigError(f"cannot write {plot}: {error.strerror or error}; choose another place") from None
+    elif json:
+        print_json(curve_json(points))
+    else:
+        print(curve_text(points))
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -30,22 +77,22 @@ def describe(folder: Path) -> dict[str, Any]:
     from seqweave.config import settings_of
     from seqweave.folder import (
         METRICS,
-        SOURCE_TOKENIZER,
-        TARGET_TOKENIZER,
         WEIGHTS,
         check_manifest,
         read_config,
         read_json,
+        read_tokenizers,
     )
-    from seqweave.text.tokenizers import Tokenizer
 
     names = check_manifest(folder)
     config = read_config(folder)
+    source, target = read_tokenizers(folder, config)
     return {
         "folder": str(folder),
         "parameters": parameters_of(folder / WEIGHTS),
-        "source_vocabulary": Tokenizer.from_file(folder / SOURCE_TOKENIZER).size,
-        "target_vocabulary": Tokenizer.from_file(folder / TARGET_TOKENIZER).size,
+        "source_vocabulary": source.size - source.feature_count,
+        "target_vocabulary": target.size,
+        "features": source.feature_count,
         "config": settings_of(config),
         "metrics": read_json(folder / METRICS) if (folder / METRICS).is_file() else None,
         "files": {name: (folder / name).stat().st_size for name in names},
@@ -75,6 +122,11 @@ def _text(facts: dict[str, Any]) -> str:
     lines = [
         f"{facts['folder']}: {facts['parameters']:,} parameters; every file is as it was written",
         f"  source  {config['data.source.units']} units, {vocabularies[0]:,} entries",
+        *(
+            [f"  features  {facts['features']:,}, of column {', '.join(config['data.feature_columns'])}"]
+            if facts["features"]
+            else []
+        ),
         f"  target  {config['data.target.units']} units, {vocabularies[1]:,} entries",
         "",
         *(f"  {key} = {_shown(value)}" for key, value in config.items()),

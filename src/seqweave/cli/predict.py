@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqweave.cli.common import BeamSize, Device, Ensemble, Folder, Json, all_folders, one_line, print_json
-from seqweave.errors import ConfigError
+from seqweave.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from seqweave.search.predictor import Hypothesis
+    from seqweave.search.predictor import Hypothesis, Model
     from seqweave.search.sampling import Sampling
 
 CHUNK = 1000  # lines decoded and printed at once
@@ -23,7 +23,11 @@ CHUNK = 1000  # lines decoded and printed at once
 def predict(
     folder: Folder,
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="One source a line; stdin when left out, or -.")
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="One source a line, with features: source, tab, a column each; stdin when left out, or -.",
+        ),
     ] = None,
     beam_size: BeamSize = None,
     n_best: Annotated[
@@ -72,7 +76,7 @@ def predict(
         beam_size = max(n_best, model.config.search.beam_size)
     at_once = 1 if file is None and sys.stdin.isatty() else CHUNK
     number = 0
-    for texts in _chunks(lines, at_once):
+    for texts in _chunks(_checked(lines, model, file), at_once):
         results = model.predict_n_best(
             texts,
             n_best=n_best,
@@ -92,6 +96,26 @@ def predict(
                 for rank, hypothesis in enumerate(hypotheses, 1):
                     print(number, rank, f"{hypothesis.score:.4f}", one_line(hypothesis.text), sep="\t")
         sys.stdout.flush()
+
+
+def _checked(lines: Iterator[str], model: Model, file: Path | None) -> Iterator[str]:
+    """The lines, each with a column for each kind of features of the model; an empty line has none.
+
+    Raises:
+        DataError: at the first line with more or fewer columns.
+    """
+    columns = model.config.data.feature_columns
+    for number, line in enumerate(lines, 1):
+        found = line.count("\t") + 1
+        if columns and line.strip() and found != len(columns) + 1:
+            names = ", ".join(["source", *columns])
+            raise DataError(
+                f"a line must have {len(columns) + 1} columns ({names}), because the model was trained with features, "
+                f"but it has {found}: separate source and features by tabs, with an empty column where there are none",
+                file or Path("<stdin>"),
+                number,
+            )
+        yield line
 
 
 def _sampling(sample: bool, **settings: float | None) -> Sampling | None:

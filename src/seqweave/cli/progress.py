@@ -114,6 +114,9 @@ def found_text(values: Mapping[str, Any]) -> str:
         reason = f" ({because[side]})" if because.get(side) else ""
         rate = f", {100 * unknown[side]:.2f}% unknown in dev" if unknown.get(side) is not None else ""
         lines.append(f"  {side}     {values[f'{side}_units']}{reason}, {values[f'{side}_vocabulary']:,} entries{rate}")
+    if features := values.get("features"):
+        known = ", ".join(f"{number:,} in column {name}" for name, number in features["columns"].items())
+        lines.append(f"  features   {known}, {100 * features['unknown_rate']:.2f}% unknown in dev")
     lines.append(
         f"  model      {values['parameters']:,} parameters on {values['device']} in {values['precision']}, "
         f"{count(values['max_steps'], 'step')}, best by {values['metric']}"

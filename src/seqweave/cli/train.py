@@ -100,6 +100,7 @@ def preset_name(text: str | None) -> PresetName | None:
 def ending(result: TrainResult) -> list[str]:
     """How a run ended, its figures, and what to do next."""
     from seqweave.cli.figures import figures
+    from seqweave.folder import read_config
 
     folder = shlex.quote(str(result.folder))
     if result.status == "interrupted":
@@ -110,7 +111,11 @@ def ending(result: TrainResult) -> list[str]:
         lines = [f"finished at step {result.step:,}; the model is in {folder}"]
     if result.metrics:
         lines += ["on the dev pairs, in percent, with 95% intervals:", *figures(result.metrics)]
-    return [*lines, "next:", *(f"  {command}" for command in next_commands(folder))]
+    first, *others = next_commands(folder)
+    if columns := read_config(result.folder).data.feature_columns:
+        cells = "".join(f"\\tcolumn {name}" for name in columns)
+        first = f"printf 'your text{cells}\\n' | seqweave predict {folder}"
+    return [*lines, "next:", *(f"  {command}" for command in (first, *others))]
 
 
 def next_commands(folder: str, example: str = "your text", data: str = "test.tsv") -> Sequence[str]:

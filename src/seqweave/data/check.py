@@ -8,6 +8,7 @@ for 5 million pairs), and memory is about 50 bytes a pair.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from seqweave.config import DataConfig
 from seqweave.data.lines import check_file, read_lines
 from seqweave.data.readers import DEFAULT_CONFIG, Pair, PairReader
+from seqweave.text.features import tags_of
 
 EXAMPLES = 10
 SAMPLES = 5
@@ -59,6 +61,17 @@ class Leakage:
 
 
 @dataclass(frozen=True)
+class FeatureColumn:
+    """The features of one column of the kept pairs."""
+
+    name: str
+    distinct: int
+    mean: float  # a pair
+    without: int  # pairs with none
+    frequent: dict[str, int]  # the most frequent, and the pairs that have them
+
+
+@dataclass(frozen=True)
 class DataCheck:
     """What `check_data` found. `dropped` maps each reason to 1-based line numbers."""
 
@@ -77,6 +90,7 @@ class DataCheck:
     ratio_outliers: int  # pairs whose ratio is more than RATIO_FACTOR times above or below the median
     ratio_outlier_lines: list[int]  # the first few
     samples: list[Pair]
+    features: list[FeatureColumn]  # of each of data.feature_columns
 
     @property
     def ok(self) -> bool:
@@ -85,7 +99,12 @@ class DataCheck:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, ready for `json.dumps`."""
-        return {**asdict(self), "ok": self.ok}
+        found = {**asdict(self), "ok": self.ok}
+        if not self.features:
+            del found["features"]
+            for sample in found["samples"]:
+                del sample["features"]
+        return found
 
 
 class _Columns:
@@ -102,7 +121,7 @@ class _Columns:
 
     def add(self, pair: Pair) -> None:
         self.line.append(pair.line)
-        self.source.append(_hash(pair.source))
+        self.source.append(_hash(pair.whole))
         self.target.append(_hash(pair.target))
         self.source_characters.append(len(pair.source))
         self.source_items.append(len(pair.source.split()))
@@ -131,16 +150,22 @@ def check_data(
         target_path: the target side of two parallel files.
         config: columns and the longest line.
         splits: name -> file in the same format; with parallel files, its source side. Each is
-            compared by source with `path` (named `data`) and with the splits before it.
+            compared by source (with its features) with `path` (named `data`) and with the splits before it.
 
     Raises:
         DataError: when a file cannot be read at all.
     """
     reader = PairReader(path, target_path, config)
     columns = _Columns()
+    features = [Counter[str]() for _ in config.feature_columns]
+    without = [0] * len(features)
     samples: list[Pair] = []
     for pair in reader:
         columns.add(pair)
+        for place, cell in enumerate(pair.features):
+            tags = set(tags_of(cell, config.feature_separator))
+            features[place].update(tags)
+            without[place] += not tags
         if len(samples) < SAMPLES:
             samples.append(pair)
     lines, sources, targets = _numbers(columns.line), _numbers(columns.source), _numbers(columns.target)
@@ -165,7 +190,15 @@ def check_data(
         ratio_outliers=len(outliers),
         ratio_outlier_lines=lines[outliers[:EXAMPLES]].tolist(),
         samples=samples,
+        features=[
+            FeatureColumn(name, len(counts), counts.total() / max(1, len(lines)), none, _most(counts))
+            for name, counts, none in zip(config.feature_columns, features, without, strict=True)
+        ],
     )
+
+
+def _most(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:EXAMPLES])
 
 
 def _lengths_of_sides(columns: _Columns) -> dict[str, dict[str, Lengths]]:
@@ -251,7 +284,7 @@ def _sources_of(path: Path, plain: bool, config: DataConfig) -> _Sources:
 
 
 def _pair_sources(path: Path, config: DataConfig) -> Iterable[tuple[int, str]]:
-    return ((pair.line, pair.source) for pair in PairReader(path, None, config))
+    return ((pair.line, pair.whole) for pair in PairReader(path, None, config))
 
 
 def _plain_sources(path: Path, config: DataConfig) -> Iterator[tuple[int, str]]:

@@ -28,6 +28,7 @@ DropReason = Literal[
     "too_many_columns",
     "invalid_json",
     "missing_field",
+    "tab_in_field",
     "empty_source",
     "empty_target",
 ]
@@ -41,11 +42,17 @@ logger = logging.getLogger("seqweave")
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A source text and its target text, and the 1-based line they come from."""
+    """A source text and its target text, the 1-based line they come from, and the source's cells of features."""
 
     source: str
     target: str
     line: int
+    features: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> str:
+        """The source with its features, separated by tabs: what a model reads (`seqweave.text.features`)."""
+        return "\t".join((self.source, *self.features))
 
 
 @dataclass
@@ -70,6 +77,7 @@ class ReadReport:
 class _Texts(NamedTuple):
     source: str
     target: str
+    features: tuple[str, ...] = ()
 
 
 class PairReader:
@@ -94,6 +102,12 @@ class PairReader:
         self.report = ReadReport()
         check_file(self.path)
         if self.target_path is not None:
+            if config.feature_columns:
+                raise DataError(
+                    "data.feature_columns need one file with a column for each, but two parallel files were given; "
+                    "put source, target and features into one TSV or JSONL file",
+                    self.path,
+                )
             check_file(self.target_path)
             _check_aligned(self.path, self.target_path)
             self._parse = None
@@ -115,7 +129,7 @@ class PairReader:
             report.lines += 1
             if isinstance(found, _Texts):
                 report.kept += 1
-                yield Pair(found.source, found.target, report.lines)
+                yield Pair(found.source, found.target, report.lines, found.features)
             else:
                 report.dropped.setdefault(found, []).append(report.lines)
 
@@ -197,12 +211,12 @@ def _text(line: bytes | None) -> tuple[str] | DropReason:
         return "invalid_utf8"
 
 
-def _checked(source: str, target: str) -> _Texts | DropReason:
+def _checked(source: str, target: str, features: tuple[str, ...] = ()) -> _Texts | DropReason:
     if not source or source.isspace():
         return "empty_source"
     if not target or target.isspace():
         return "empty_target"
-    return _Texts(source, target)
+    return _Texts(source, target, features)
 
 
 def _parallel(source_line: bytes | None, target_line: bytes | None) -> _Texts | DropReason:
@@ -218,15 +232,18 @@ def _parser(path: Path, config: DataConfig) -> Callable[[str], _Texts | DropReas
     if is_json_lines(path):
         source = "source" if config.source_column == "1" else config.source_column
         target = "target" if config.target_column == "2" else config.target_column
-        return _json_parser(source, target)
+        return _json_parser(source, target, config.feature_columns, config.feature_separator)
     source_index = _column_index("source_column", config.source_column, config.column_names, path)
     target_index = _column_index("target_column", config.target_column, config.column_names, path)
+    features = tuple(
+        _column_index("feature_columns", name, config.column_names, path) for name in config.feature_columns
+    )
     if config.column_names:
         most: int | None = len(config.column_names)
     else:
         # Columns named by number are a choice; only with the defaults may an extra tab be an accident.
-        most = 2 if (source_index, target_index) == (0, 1) else None
-    return _tsv_parser(source_index, target_index, most)
+        most = 2 if (source_index, target_index) == (0, 1) and not features else None
+    return _tsv_parser((source_index, target_index), features, most)
 
 
 def _column_index(key: str, column: str, names: tuple[str, ...], path: Path) -> int:
@@ -246,8 +263,11 @@ def _column_index(key: str, column: str, names: tuple[str, ...], path: Path) -> 
     )
 
 
-def _tsv_parser(source_index: int, target_index: int, most: int | None) -> Callable[[str], _Texts | DropReason]:
-    fewest = 1 + max(source_index, target_index)
+def _tsv_parser(
+    indices: tuple[int, int], features: tuple[int, ...], most: int | None
+) -> Callable[[str], _Texts | DropReason]:
+    source_index, target_index = indices
+    fewest = 1 + max(*indices, *features)
 
     def parse(text: str) -> _Texts | DropReason:
         columns = text.split("\t")
@@ -255,12 +275,14 @@ def _tsv_parser(source_index: int, target_index: int, most: int | None) -> Calla
             return "missing_tab"
         if most is not None and len(columns) > most:
             return "too_many_columns"
-        return _checked(columns[source_index], columns[target_index])
+        return _checked(columns[source_index], columns[target_index], tuple(columns[index] for index in features))
 
     return parse
 
 
-def _json_parser(source_field: str, target_field: str) -> Callable[[str], _Texts | DropReason]:
+def _json_parser(
+    source_field: str, target_field: str, feature_fields: tuple[str, ...], separator: str
+) -> Callable[[str], _Texts | DropReason]:
     def parse(text: str) -> _Texts | DropReason:
         try:
             record = json.loads(text)
@@ -271,9 +293,24 @@ def _json_parser(source_field: str, target_field: str) -> Callable[[str], _Texts
         source, target = record.get(source_field), record.get(target_field)
         if not isinstance(source, str) or not isinstance(target, str):
             return "missing_field"
-        return _escaped_problem(source + target) or _checked(source, target)
+        cells = [_json_cell(record.get(name), separator) for name in feature_fields]
+        features = tuple(cell for cell in cells if cell is not None)
+        if len(features) < len(cells):
+            return "missing_field"
+        if features and "\t" in "".join((source, *features)):  # it would look like one more column
+            return "tab_in_field"
+        return _escaped_problem("".join((source, target, *features))) or _checked(source, target, features)
 
     return parse
+
+
+def _json_cell(value: object, separator: str) -> str | None:
+    """Features in JSON: one text, as in a TSV column, or a list of texts; None for anything else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(tag, str) for tag in value):
+        return separator.join(value)
+    return None
 
 
 def _escaped_problem(text: str) -> DropReason | None:

@@ -5,6 +5,7 @@ All figures are percent, except perplexities. Rows with the same source are its 
     exact_match         share of sources whose output equals any reference
     token_error_rate    edit distance over the target's units to the best reference / its length (PER for phones)
     cer, wer            the same over characters and words, as jiwer defines them
+    accuracy, macro_f1  only of targets of one label: the share that is right; the mean F1 over labels
     bleu, chrf, ter     sacrebleu's corpus metrics with all references, default settings, signature recorded
 
 The best reference has the smallest distance / length. Rates are sums over sources / sums over sources,
@@ -26,12 +27,15 @@ import numpy as np
 from seqweave.errors import DataError
 from seqweave.evaluation.statistics import (
     HIGHER_IS_BETTER,
+    LABEL_METRICS,
     METRICS,
+    MOST_LABELS,
     Examples,
     MetricStatistics,
     bootstrap_scores,
     collect_statistics,
     group_examples,
+    metrics_of,
 )
 from seqweave.text.tokenizers import Tokenizer
 
@@ -72,6 +76,8 @@ class Metrics:
     by_length: tuple[LengthBucket, ...]
     perplexity: float | None = None
     free_running_perplexity: float | None = None
+    accuracy: float | None = None  # of targets of one label, as macro_f1
+    macro_f1: float | None = None
 
     def with_perplexity(self, perplexity: float | None, free_running_perplexity: float | None = None) -> Metrics:
         """The same metrics with the perplexities filled in."""
@@ -82,6 +88,7 @@ class Metrics:
         return {
             "pairs": self.pairs,
             "sources": self.sources,
+            **{name: value for name in LABEL_METRICS if (value := getattr(self, name)) is not None},
             **{name: getattr(self, name) for name in METRICS},
             "perplexity": _finite(self.perplexity),
             "free_running_perplexity": _finite(self.free_running_perplexity),
@@ -133,7 +140,7 @@ def evaluate_outputs(
         DataError: when there are no rows, or the sequences differ in length.
     """
     examples = group_examples(sources, outputs, targets, tokenizer, source_lengths)
-    statistics = collect_statistics(examples, tokenizer)
+    statistics = collect_statistics(examples, tokenizer, _names(examples, tokenizer))
     signatures = {name: item.signature for name, item in statistics.items()}
     if samples > 0:
         signatures["intervals"] = f"bootstrap:percentile|level:95|samples:{samples}|seed:{seed}|over:sources"
@@ -147,14 +154,21 @@ def evaluate_outputs(
     )
 
 
+def _names(examples: Examples, tokenizer: Tokenizer) -> list[str]:
+    """All metrics that can be computed: macro F1 not of too many labels."""
+    distinct = {text for row in (examples.outputs, *examples.references) for text in row}
+    return [name for name in metrics_of(tokenizer) if name != "macro_f1" or len(distinct) <= MOST_LABELS]
+
+
 def quick_metric(
     name: str, sources: Sequence[str], outputs: Sequence[str], targets: Sequence[str], tokenizer: Tokenizer
 ) -> float:
-    """One metric of `METRICS` in percent without intervals, for validation while training.
+    """One metric of outputs in percent without intervals, for validation while training.
 
     Raises:
-        ConfigError: when `name` is not one of `METRICS` (`loss` and `perplexity` need the model).
+        ConfigError: when `name` is none of `METRICS` and `LABEL_METRICS` (`loss` and `perplexity` need the model).
         DataError: as `evaluate_outputs`.
+        LimitError: macro F1 of too many labels.
     """
     examples = group_examples(sources, outputs, targets, tokenizer)
     return collect_statistics(examples, tokenizer, [name])[name].total()

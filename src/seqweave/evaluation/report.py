@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from seqweave.evaluation.metrics import Metrics
 from seqweave.evaluation.significance import Comparison
-from seqweave.evaluation.statistics import HIGHER_IS_BETTER, METRICS
+from seqweave.evaluation.statistics import HIGHER_IS_BETTER, LABEL_METRICS, METRICS
 
 LABELS = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
     "exact_match": "exact match",
     "token_error_rate": "token error rate",
     "cer": "CER",
@@ -61,7 +63,9 @@ def comparison_markdown(comparisons: Sequence[Comparison]) -> str:
 
 def _metric_rows(metrics: Metrics) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
-    for name in METRICS:
+    for name in (*LABEL_METRICS, *METRICS):
+        if getattr(metrics, name) is None:
+            continue
         interval = metrics.intervals.get(name)
         shown = "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"
         rows.append((LABELS[name], f"{getattr(metrics, name):.2f}", shown))

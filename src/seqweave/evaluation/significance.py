@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from seqweave.errors import ConfigError
-from seqweave.evaluation.statistics import METRICS, bootstrap_scores, collect_statistics, group_examples
+from seqweave.evaluation.statistics import bootstrap_scores, collect_statistics, group_examples, metrics_of
 from seqweave.text.tokenizers import Tokenizer
 
 
@@ -58,16 +58,17 @@ def compare_outputs(
     """
     if samples < 1:
         raise ConfigError(f"samples of the paired bootstrap must be 1 or more, but it is {samples}; leave it at 1000")
+    names = [name for name in metrics_of(tokenizer) if name != "macro_f1"]
     statistics = []
     for outputs in (first_outputs, second_outputs):
         examples = group_examples(sources, outputs, targets, tokenizer)
-        statistics += list(collect_statistics(examples, tokenizer).values())
+        statistics += list(collect_statistics(examples, tokenizer, names).values())
     scores = bootstrap_scores(statistics, samples, seed)  # (samples, 2 * metrics)
-    differences = scores[:, len(METRICS) :] - scores[:, : len(METRICS)]  # (samples, metrics)
+    differences = scores[:, len(names) :] - scores[:, : len(names)]  # (samples, metrics)
     totals = [item.total() for item in statistics]
     comparisons = []
-    for index, name in enumerate(METRICS):
-        first, second = totals[index], totals[index + len(METRICS)]
+    for index, name in enumerate(names):
+        first, second = totals[index], totals[index + len(names)]
         low, high = np.percentile(differences[:, index], [2.5, 97.5])
         p_value = _two_sided(differences[:, index])
         comparisons.append(Comparison(name, first, second, second - first, float(low), float(high), p_value))

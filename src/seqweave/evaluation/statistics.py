@@ -6,6 +6,8 @@ of a count matrix with the rows, and no text is looked at twice.
     exact_match       (match, 1)
     error rates       (edit distance, reference length)      token_error_rate, cer, wer through jiwer
     bleu, chrf, ter   what sacrebleu sums over sentences
+    accuracy          as exact_match; for targets of one label
+    macro_f1          of each label, whether it is right, given wrongly, missed
 
 Rows that have the same source are its references. Sources and references are sorted, so no result
 depends on the order of the input.
@@ -22,13 +24,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqweave.errors import ConfigError, DataError
+from seqweave.errors import ConfigError, DataError, LimitError
 from seqweave.text.tokenizers import Tokenizer
 
 Numbers = NDArray[np.float64]
 
 METRICS = ("exact_match", "token_error_rate", "cer", "wer", "bleu", "chrf", "ter")
-HIGHER_IS_BETTER = frozenset(("exact_match", "bleu", "chrf"))
+LABEL_METRICS = ("accuracy", "macro_f1")
+"""What a target of one label (units `label`) has besides."""
+HIGHER_IS_BETTER = frozenset(("exact_match", "bleu", "chrf", *LABEL_METRICS))
+MOST_LABELS = 1000
+"""With more distinct labels there is no macro F1: its intervals would need too much memory."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,11 @@ def group_examples(
     )
 
 
+def metrics_of(tokenizer: Tokenizer) -> tuple[str, ...]:
+    """The names of all metrics of a target: those of labels where its text is one."""
+    return (*LABEL_METRICS, *METRICS) if tokenizer.units == "label" else METRICS
+
+
 def collect_statistics(
     examples: Examples, tokenizer: Tokenizer, names: Iterable[str] = METRICS
 ) -> dict[str, MetricStatistics]:
@@ -107,8 +118,10 @@ def collect_statistics(
 
 
 def _collect(name: str, examples: Examples, tokenizer: Tokenizer) -> MetricStatistics:
-    if name == "exact_match":
+    if name in ("exact_match", "accuracy"):
         return _exact_match(examples)
+    if name == "macro_f1":
+        return _macro_f1(examples)
     if name in ("token_error_rate", "cer", "wer"):
         return _error_rate(name, examples, tokenizer)
     if name in ("bleu", "chrf", "ter"):
@@ -120,6 +133,37 @@ def _exact_match(examples: Examples) -> MetricStatistics:
     pairs = zip(examples.outputs, examples.references, strict=True)
     rows = np.array([(output in references, 1) for output, references in pairs], dtype=np.float64)  # (N, 2)
     return MetricStatistics(rows, _share, "refs:any")
+
+
+def _macro_f1(examples: Examples) -> MetricStatistics:
+    """The mean over labels of F1 = 2 tp / (2 tp + fp + fn), as scikit-learn's macro average defines it.
+
+    Labels that neither an output nor a reference has do not count. Where a source has several
+    references, the output if it is one of them, else the first, is the right one.
+    """
+    pairs = [
+        (output, output if output in references else references[0])
+        for output, references in zip(examples.outputs, examples.references, strict=True)
+    ]
+    labels = {label: place for place, label in enumerate(sorted({label for pair in pairs for label in pair}))}
+    if len(labels) > MOST_LABELS:
+        raise LimitError(
+            f"macro F1 is for at most {MOST_LABELS:,} labels, but there are {len(labels):,}: use accuracy instead"
+        )
+    rows = np.zeros((len(pairs), 2, len(labels)))  # right; given wrongly or missed
+    for row, (output, right) in zip(rows, pairs, strict=True):
+        if output == right:
+            row[0, labels[right]] = 1
+        else:
+            row[1, labels[output]] += 1
+            row[1, labels[right]] += 1
+
+    def score(sums: Numbers) -> float:
+        right, wrong = sums.reshape(2, -1)  # (labels,) each
+        there = 2 * right + wrong > 0
+        return float(100 * np.mean(2 * right[there] / (2 * right[there] + wrong[there]))) if there.any() else 0.0
+
+    return MetricStatistics(rows.reshape(len(pairs), -1), score, "average:macro|labels:occurring|refs:any")
 
 
 def _share(sums: Numbers) -> float:

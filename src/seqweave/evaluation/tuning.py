@@ -20,11 +20,11 @@ from seqweave.errors import ConfigError
 from seqweave.evaluation.evaluate import predict_rows
 from seqweave.evaluation.statistics import (
     HIGHER_IS_BETTER,
-    METRICS,
     MetricStatistics,
     bootstrap_scores,
     collect_statistics,
     group_examples,
+    metrics_of,
 )
 from seqweave.search.predictor import Model
 
@@ -108,7 +108,7 @@ def tune_model(
     Args:
         model: what `seqweave.load` gives.
         sources, targets: one text a row; rows with the same source are its references.
-        metric: one of `METRICS`; None: that of the run.
+        metric: one of the metrics of such targets (`metrics_of`); None: that of the run.
         beam_sizes: none: that of the model. A beam of 1 has nothing to choose, so it is tried with the
             first penalties alone.
         length_penalties: alphas.
@@ -137,9 +137,10 @@ def tune_model(
 
 def _metric(model: Model, metric: str | None) -> str:
     name = metric or model.config.training.metric or "exact_match"
-    if name not in METRICS:
+    known = metrics_of(model.target_tokenizer)
+    if name not in known:
         raise ConfigError(
-            f"tuning needs a metric of outputs, one of {', '.join(METRICS)}, but it is {name}: "
+            f"tuning needs a metric of outputs, one of {', '.join(known)}, but it is {name}: "
             "choose one with --metric (the run's own is training.metric)"
         )
     return name

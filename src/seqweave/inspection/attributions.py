@@ -29,7 +29,6 @@ from seqweave.inspection.recorder import recording_copy, to_array
 from seqweave.inspection.trace import Array, Attribution, Trace, attention_of
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.predictor import Model
-from seqweave.search.steps import IMPOSSIBLE
 from seqweave.text.vocabulary import BOS, UNK
 
 METHODS = ("gradient_x_input", "integrated_gradients", "occlusion")
@@ -78,11 +77,12 @@ def attribute(
         return _occlusion(twin, places, taken)
     with torch.no_grad():
         embedded = twin.source_embedding(places)[0].clone()  # (S, M)
+        fixed = twin.places(places.flip(1) if twin.reverse_source else places)
     if method == "gradient_x_input":
-        return to_array((_gradients(twin, embedded, taken) * embedded).sum(-1))  # (T, S, M) -> (T, S)
+        return to_array((_gradients(twin, embedded, taken, fixed) * embedded).sum(-1))  # (T, S, M) -> (T, S)
     total = torch.zeros(len(ids), *embedded.shape, dtype=embedded.dtype, device=device)  # (T, S, M)
     for point in range(way_points):
-        total += _gradients(twin, embedded * ((point + 0.5) / way_points), taken)
+        total += _gradients(twin, embedded * ((point + 0.5) / way_points), taken, fixed)
     return to_array((total / way_points * embedded).sum(-1))
 
 
@@ -102,9 +102,10 @@ def rank_correlation(values: Array, weights: Array) -> float | None:
 class _Given(nn.Module):
     """In the place of the source's embedding: vectors that are given, whatever the ids."""
 
-    def __init__(self, vectors: Tensor, turned: bool):
+    def __init__(self, vectors: Tensor, turned: bool, fixed: Tensor | None):
         super().__init__()
         self.vectors = vectors.flip(0) if turned else vectors
+        self.fixed = fixed
 
     def forward(self, ids: Tensor) -> Tensor:
         """Shape: ids (B, S) -> (B, S, M)."""
@@ -113,6 +114,10 @@ class _Given(nn.Module):
     def items(self, ids: Tensor) -> Tensor:
         """The same."""
         return self.forward(ids)
+
+    def places(self, ids: Tensor) -> Tensor | None:
+        """As `FeaturedEmbedding.places` of the real ids, in the order they are read in."""
+        return self.fixed
 
 
 def _detached(network: Seq2Seq) -> Seq2Seq:
@@ -125,19 +130,19 @@ def _detached(network: Seq2Seq) -> Seq2Seq:
     return twin
 
 
-def _gradients(twin: Seq2Seq, embedded: Tensor, ids: Tensor) -> Tensor:
+def _gradients(twin: Seq2Seq, embedded: Tensor, ids: Tensor, fixed: Tensor | None) -> Tensor:
     """Of each item's log-probability with respect to the source's vectors. Shape: (S, M), (1, T) -> (T, S, M)."""
     with torch.enable_grad():
         vectors = embedded.detach().requires_grad_()
-        network = _with_source(twin, vectors)
+        network = _with_source(twin, vectors, fixed)
         log_probs = _log_probs(network, torch.zeros(1, len(embedded), dtype=torch.long, device=ids.device), ids)[0]
         rows = [torch.autograd.grad(one, vectors, retain_graph=True)[0] for one in log_probs]
     return torch.stack(rows)
 
 
-def _with_source(twin: Seq2Seq, vectors: Tensor) -> Seq2Seq:
+def _with_source(twin: Seq2Seq, vectors: Tensor, fixed: Tensor | None) -> Seq2Seq:
     network = recording_copy(twin)
-    network.source_embedding = _Given(vectors, network.reverse_source)
+    network.source_embedding = _Given(vectors, network.reverse_source, fixed)
     return network
 
 
@@ -156,8 +161,7 @@ def _log_probs(network: Seq2Seq, source: Tensor, ids: Tensor) -> Tensor:
     lengths = torch.full((source.shape[0],), source.shape[1], device=source.device)
     target_in = functional.pad(ids[:, :-1], (1, 0), value=BOS)  # (B, T)
     logits = network.decode(target_in, network.encode(source, lengths)).logits
-    log_probs = logits.log_softmax(-1).gather(2, ids[..., None])[..., 0]  # (B, T, V) -> (B, T)
-    return log_probs.clamp(min=IMPOSSIBLE)
+    return logits.log_softmax(-1).gather(2, ids[..., None])[..., 0]  # (B, T, V) -> (B, T)
 
 
 def _ranks(values: Any) -> Array:

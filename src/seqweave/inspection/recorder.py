@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from seqweave.inspection.changes import NO_CHANGES, Changes, Overwritten
 from seqweave.inspection.gates import before, cell_states, gate_values
 from seqweave.inspection.trace import Array, Attention, Encoder, Layer
+from seqweave.model.items import Items
 from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState, Encoded
@@ -73,7 +74,8 @@ def record_encoder(network: Seq2Seq, source: Tensor) -> tuple[Encoded, Encoder]:
         for layer in encoder.layers:
             hidden = layers[layer][1][0][0]  # (S, M)
             traced.append(Layer(to_array(hidden.flip(0) if turned else hidden), None, {}))
-        weights = encoder.attention(twin.source_embedding(source.flip(1) if turned else source), lengths)[0]
+        read = source.flip(1) if turned else source
+        weights = encoder.attention(twin.source_embedding(read), lengths, twin.places(read))[0]
         attention = _by_head(weights.flip(2, 3) if turned else weights)
     return encoded, Encoder(
         directions=directions,
@@ -171,7 +173,8 @@ def _encoder_layer(layer: nn.Module, calls: dict[nn.Module, _Call], turned: bool
     """Hidden, cell and gates of one direction in the order of the source. Shape: each (S, H)."""
     assert isinstance(layer, RecurrentLayer)
     given, result = calls[layer]
-    inputs, hidden = given[0][0], result[0][0]  # (S, M), (S, H)
+    read = given[0].embedded() if isinstance(given[0], Items) else given[0]  # (1, S, M)
+    inputs, hidden = read[0], result[0][0]  # (S, M), (S, H)
     gates = gate_values(layer, inputs, before(hidden))
     parts = {"hidden": hidden, **gates}
     cell = cell_states(gates)

@@ -8,31 +8,29 @@ from seqweave.config import ModelConfig, check_model
 from seqweave.model.attention import Scorer, build_scorer
 from seqweave.model.bridges import CopyBridge, DenseBridge, ZeroBridge
 from seqweave.model.decoder import AfterDecoder, BeforeDecoder, BetweenDecoder, ContextDecoder, Decoder
-from seqweave.model.embeddings import Embedding, OneHot, pays
+from seqweave.model.embeddings import Embedding, FeaturedEmbedding, OneHot, pays
 from seqweave.model.generator import Generator, MaxoutReadout, PlainReadout, TanhReadout
 from seqweave.model.positions import Positions, build_positions
 from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer, RecurrentStack, SequenceDropout
 from seqweave.model.seq2seq import Seq2Seq
-from seqweave.model.sparse import entmax_library
 from seqweave.model.transformer import TransformerDecoder, TransformerEncoder
 from seqweave.model.transformer_layers import DecoderLayer, EncoderLayer
 from seqweave.model.windows import build_window
 
 
-def build_model(config: ModelConfig, source_size: int, target_size: int) -> Seq2Seq:
+def build_model(config: ModelConfig, source_size: int, target_size: int, features: int = 0) -> Seq2Seq:
     """Build the network of a config, with fresh weights from torch's global generator.
 
     Args:
         config: which network.
         source_size, target_size: entries in the vocabularies.
+        features: how many of the source's entries, the last ones, are features.
 
     Raises:
-        ConfigError: when settings contradict each other (all contradictions at once), or need a library that
-            is not installed.
+        ConfigError: when settings contradict each other (all contradictions at once).
     """
     check_model(config)
-    check_libraries(config)
-    source_embedding = _embedding(config, source_size, _encoder_takes_items(config))
+    source_embedding = _source_embedding(config, source_size, features)
     target_embedding = _embedding(config, target_size, _decoder_takes_items(config))
     encoder = _encoder(config, source_embedding.size)
     size = _readout_size(config)
@@ -46,14 +44,7 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Seq2
         generator=Generator(size, target_size, tied=config.tie_embeddings),
         dropout=generator_dropout,
         reverse_source=config.reverse_source,
-        sparse=config.output == "entmax15",
     )
-
-
-def check_libraries(config: ModelConfig) -> None:
-    """Raise a `ConfigError` when the network needs an optional library that is not installed."""
-    if config.output == "entmax15":
-        entmax_library()
 
 
 def _dropout(config: ModelConfig) -> SequenceDropout:
@@ -76,6 +67,17 @@ def _decoder_takes_items(config: ModelConfig) -> bool:
     if config.decoder != "recurrent" or config.residual:
         return False
     return config.attention != "none" or config.context == "first"
+
+
+def _source_embedding(config: ModelConfig, size: int, features: int) -> Embedding | OneHot | FeaturedEmbedding:
+    takes_items = _encoder_takes_items(config)
+    if not features:
+        return _embedding(config, size, takes_items)
+    text = _embedding(config, size - features, takes_items=False)
+    by_table = takes_items and config.input == "embedding" and pays(size, config.embedding_size)
+    dropout = SequenceDropout(config.embedding_dropout, config.variational)
+    width = config.feature_size or config.embedding_size
+    return FeaturedEmbedding(text, size - features, features, width, dropout, by_table)
 
 
 def _encoder(config: ModelConfig, input_size: int) -> RecurrentEncoder | TransformerEncoder:

@@ -87,6 +87,70 @@ class OneHot(nn.Module):
         return self.forward(ids)
 
 
+class FeaturedEmbedding(nn.Module):
+    """Ids (B, S) to vectors (B, S, M), of items and of features (`seqweave.text.features`).
+
+    Features have a table of their own, `size` wide, and a linear map to the items' width where that is
+    another one. Word dropout leaves them alone.
+
+    Args:
+        text: the embedding of the text's items.
+        first: the first feature's id; all ids below are items.
+        count: features.
+        size: width of a feature.
+        dropout: on the vectors of features, as on those of items.
+        by_table: as for `Embedding`, which `text` must be then; the vocabulary is that of items and features.
+    """
+
+    def __init__(
+        self,
+        text: Embedding | OneHot,
+        first: int,
+        count: int,
+        size: int,
+        dropout: SequenceDropout,
+        by_table: bool = False,
+    ):
+        super().__init__()
+        self.text = text
+        self.size = text.size
+        self.first = first
+        self.weight = nn.Parameter(torch.randn(count, size) * size**-0.5)
+        self.project = None if size == text.size else nn.Linear(size, text.size, bias=False)
+        self.dropout = dropout
+        self.by_table = by_table
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Shape: (B, S) -> (B, S, M)."""
+        feature = ids >= self.first  # (B, S)
+        items: Tensor = self.text(ids.masked_fill(feature, PAD))  # (B, S, M)
+        vectors = functional.embedding((ids - self.first).clamp(min=0), self.weight)  # (B, S, size)
+        if self.project is not None:
+            vectors = self.project(vectors)  # (B, S, M)
+        return torch.where(feature[..., None], self.dropout(vectors).to(items.dtype), items)
+
+    def items(self, ids: Tensor) -> Tensor | Items:
+        """`Items` over the rows of both tables where they pay, else vectors. Shape: (B, S) -> (B, S, M)."""
+        if not self.by_table or (self.training and self.dropout.probability > 0):
+            return self.forward(ids)
+        assert isinstance(self.text, Embedding)
+        feature = ids >= self.first  # (B, S)
+        words = dropped_words(ids.masked_fill(feature, PAD), self.text.word_dropout if self.training else 0.0)
+        features = self.weight if self.project is None else self.project(self.weight)  # (count, M)
+        table = torch.cat([self.text.weight, features.to(self.text.weight.dtype)])  # (V, M): items, then features
+        return Items.of(torch.where(feature, ids, words), table)
+
+    def places(self, ids: Tensor) -> Tensor:
+        """Positions for a Transformer: 0 for every feature, and from 1 on for the items, whatever stands between.
+
+        So an item's position does not depend on the number of features (the feature-invariant Transformer
+        of Wu, Cotterell & Hulden 2021, "Applying the Transformer to character-level transduction").
+        Shape: (B, S) -> (B, S).
+        """
+        item = (ids < self.first).long()  # (B, S)
+        return item.cumsum(1) * item
+
+
 def pays(vocabulary_size: int, size: int) -> bool:
     """Whether `Items` save operations: measured, from embeddings twice as wide as the vocabulary on."""
     return 2 * vocabulary_size <= size

@@ -1,7 +1,8 @@
 """How a Transformer knows positions: sinusoids, learned vectors, or rotations.
 
 Each has the same two methods: calling it adds positions to embedded items, and `rotation` gives what
-self-attention turns queries and keys by (nothing, but for `RotaryPositions`). Positions count from 0.
+self-attention turns queries and keys by (nothing, but for `RotaryPositions`). Positions count from 0,
+unless `places` (B, T), each at most T, say where the items of each row stand.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ from torch import Tensor, nn
 from seqweave.config import PositionKind
 from seqweave.errors import LimitError
 
-Rotation = tuple[Tensor, Tensor]  # cosines (T, D / 2), sines (T, D / 2)
+Rotation = tuple[Tensor, Tensor]  # cosines and sines, each (T, D / 2), or (B, 1, T, D / 2) with places
 _BASE = 10000.0
 
 
 class Positions(Protocol):
     """The role of positions."""
 
-    def __call__(self, embedded: Tensor, first: int = 0) -> Tensor:
+    def __call__(self, embedded: Tensor, first: int = 0, places: Tensor | None = None) -> Tensor:
         """Add positions from `first` on. Shape: (B, T, M) -> (B, T, M)."""
         ...
 
-    def rotation(self, first: int, count: int, like: Tensor) -> Rotation | None:
+    def rotation(self, first: int, count: int, like: Tensor, places: Tensor | None = None) -> Rotation | None:
         """What `rotate` turns queries and keys at `count` positions by, on the device of `like`."""
         ...
 
@@ -55,14 +56,17 @@ def rotate(values: Tensor, rotation: Rotation) -> Tensor:
 class SinusoidalPositions(nn.Module):
     """Adds sines at even and cosines at odd numbers (Vaswani et al. 2017, section 3.5); any length."""
 
-    def forward(self, embedded: Tensor, first: int = 0) -> Tensor:
+    def forward(self, embedded: Tensor, first: int = 0, places: Tensor | None = None) -> Tensor:
         """Shape: (B, T, M) -> (B, T, M)."""
         size = embedded.shape[2]
-        turns = angles(first, embedded.shape[1], size, embedded)  # (T, ceil(M / 2))
+        count = embedded.shape[1] + (places is not None)
+        turns = angles(first, count, size, embedded)  # (T, ceil(M / 2))
         waves = torch.stack([turns.sin(), turns.cos()], -1).flatten(1)[:, :size]  # (T, M)
+        if places is not None:
+            waves = waves[places]  # (B, T, M)
         return embedded + waves.to(embedded.dtype)
 
-    def rotation(self, first: int, count: int, like: Tensor) -> Rotation | None:
+    def rotation(self, first: int, count: int, like: Tensor, places: Tensor | None = None) -> Rotation | None:
         """Nothing is turned."""
         return None
 
@@ -82,22 +86,22 @@ class LearnedPositions(nn.Module):
         self.weight = nn.Parameter(torch.randn(count, size) * 0.5**0.5)
         self.side = side
 
-    def forward(self, embedded: Tensor, first: int = 0) -> Tensor:
+    def forward(self, embedded: Tensor, first: int = 0, places: Tensor | None = None) -> Tensor:
         """Shape: (B, T, M) -> (B, T, M).
 
         Raises:
             LimitError: beyond the last learned position.
         """
-        known, needed = self.weight.shape[0], first + embedded.shape[1]
+        known, needed = self.weight.shape[0], first + embedded.shape[1] + (places is not None)
         if needed > known:
             raise LimitError(
                 f"a {self.side} must have no more than {known} positions, which is what this model has learned "
                 f"(model.max_positions), but it has {needed}: shorten it, or train a model with a larger "
                 "model.max_positions or with model.positions=sinusoidal"
             )
-        return embedded + self.weight[first:needed]
+        return embedded + (self.weight[first:needed] if places is None else self.weight[places])
 
-    def rotation(self, first: int, count: int, like: Tensor) -> Rotation | None:
+    def rotation(self, first: int, count: int, like: Tensor, places: Tensor | None = None) -> Rotation | None:
         """Nothing is turned."""
         return None
 
@@ -113,13 +117,15 @@ class RotaryPositions(nn.Module):
         super().__init__()
         self.head_size = head_size
 
-    def forward(self, embedded: Tensor, first: int = 0) -> Tensor:
+    def forward(self, embedded: Tensor, first: int = 0, places: Tensor | None = None) -> Tensor:
         """The embedded items as they are. Shape: (B, T, M) -> (B, T, M)."""
         return embedded
 
-    def rotation(self, first: int, count: int, like: Tensor) -> Rotation:
+    def rotation(self, first: int, count: int, like: Tensor, places: Tensor | None = None) -> Rotation:
         """Cosines and sines. Shape: each (T, D / 2)."""
-        turns = angles(first, count, self.head_size, like)  # (T, D / 2)
+        turns = angles(first, count + (places is not None), self.head_size, like)  # (T, D / 2)
+        if places is not None:
+            turns = turns[places][:, None]  # (B, 1, T, D / 2)
         return turns.cos(), turns.sin()
 
 

@@ -6,14 +6,16 @@ repeated `step` (free running) for every architecture, and that is a test.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from seqweave.model.decoder import Decoder
 from seqweave.model.embeddings import Embedder, Embedding
 from seqweave.model.generator import Generator
 from seqweave.model.recurrent import SequenceDropout, reverse_by_length
-from seqweave.model.sparse import log_entmax15
 from seqweave.model.state import DecoderOutput, DecoderState, Encoded, StepOutput
+from seqweave.model.transformer import TransformerEncoder
 
 
 class Seq2Seq(nn.Module):
@@ -28,8 +30,6 @@ class Seq2Seq(nn.Module):
         dropout: before the generator.
         reverse_source: the encoder reads the source last item first (Sutskever et al. 2014, section
             3.3); outputs and attention stay in the order of the source.
-        sparse: probabilities are those of entmax-1.5 (`seqweave.model.sparse`). In evaluation mode logits are
-            their logarithms then, -inf where one is 0; in training mode they are what its loss takes.
     """
 
     def __init__(
@@ -42,7 +42,6 @@ class Seq2Seq(nn.Module):
         generator: Generator,
         dropout: SequenceDropout,
         reverse_source: bool = False,
-        sparse: bool = False,
     ):
         super().__init__()
         self.source_embedding = source_embedding
@@ -53,16 +52,28 @@ class Seq2Seq(nn.Module):
         self.generator = generator
         self.dropout = dropout
         self.reverse_source = reverse_source
-        self.sparse = sparse
 
     def encode(self, source: Tensor, source_lengths: Tensor) -> Encoded:
         """Read the sources. Shape: source (B, S) ids, source_lengths (B,)."""
         if not self.reverse_source:
-            encoded: Encoded = self.encoder(self.source_embedding.items(source), source_lengths)
-            return encoded
-        embedded = self.source_embedding.items(reverse_by_length(source, source_lengths))  # (B, S, M)
-        turned: Encoded = self.encoder(embedded, source_lengths)
+            return self._read(source, source_lengths)
+        turned = self._read(reverse_by_length(source, source_lengths), source_lengths)
         return Encoded(reverse_by_length(turned.outputs, source_lengths), turned.final, turned.mask)
+
+    def places(self, source: Tensor) -> Tensor | None:
+        """Positions of a source with features, in the order it is read in, for an encoder that counts them.
+
+        None: as they stand. Shape: (B, S) ids -> (B, S).
+        """
+        places: Callable[[Tensor], Tensor | None] | None = getattr(self.source_embedding, "places", None)
+        return places(source) if places is not None and isinstance(self.encoder, TransformerEncoder) else None
+
+    def _read(self, ids: Tensor, lengths: Tensor) -> Encoded:
+        embedded, places = self.source_embedding.items(ids), self.places(ids)  # (B, S, M), (B, S)
+        encoded: Encoded = (
+            self.encoder(embedded, lengths) if places is None else self.encoder(embedded, lengths, places)
+        )
+        return encoded
 
     def start(self, encoded: Encoded) -> DecoderState:
         """The decoder's state before the first step, one row a sentence."""
@@ -89,7 +100,7 @@ class Seq2Seq(nn.Module):
     def _logits(self, readout: Tensor) -> Tensor:
         tied = self.target_embedding.weight if isinstance(self.target_embedding, Embedding) else None
         logits: Tensor = self.generator(readout, tied)
-        return log_entmax15(logits) if self.sparse and not self.training else logits
+        return logits
 
 
 def parameter_count(model: nn.Module) -> int:

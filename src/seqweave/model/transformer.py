@@ -54,14 +54,16 @@ class TransformerEncoder(nn.Module):
         self.output_size = size
         self.state_parts = state_parts
 
-    def forward(self, embedded: Tensor, lengths: Tensor) -> Encoded:
+    def forward(self, embedded: Tensor, lengths: Tensor, places: Tensor | None = None) -> Encoded:
         """Encode. Shape: embedded (B, S, M), lengths (B,) -> outputs (B, S, M), final each (B, M), mask (B, S).
+
+        `places` (B, S) are the items' positions where they are not counted as they stand.
 
         The final state, which the bridge to a recurrent decoder needs, is the mean of the outputs over
         real positions, the same for each part of a state; zeros for an empty source.
         """
         mask = mask_of(lengths, embedded.shape[1])  # (B, S)
-        values, _ = self._run(embedded, mask)
+        values, _ = self._run(embedded, mask, places)
         outputs = self.norm(values)  # (B, S, M)
         final: tuple[Tensor, ...] = ()
         if self.state_parts:
@@ -69,12 +71,12 @@ class TransformerEncoder(nn.Module):
             final = (total / lengths.clamp(min=1)[:, None],) * self.state_parts
         return Encoded(outputs, final, mask)
 
-    def attention(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+    def attention(self, embedded: Tensor, lengths: Tensor, places: Tensor | None = None) -> Tensor:
         """Where each source position looks, in each layer and head. Shape: (B, S, M), (B,) -> (B, L, N, S, S)."""
         mask = mask_of(lengths, embedded.shape[1])  # (B, S)
         seen = (mask[:, :, None] & mask[:, None])[:, None]  # (B, 1, S, S)
-        rotation = self.positions.rotation(0, embedded.shape[1], embedded)
-        _, given = self._run(embedded, mask)
+        rotation = self.positions.rotation(0, embedded.shape[1], embedded, places)
+        _, given = self._run(embedded, mask, places)
         weights = [
             layer.attention.weights(one, seen, rotation) for layer, one in zip(self._layers(), given, strict=True)
         ]
@@ -83,10 +85,10 @@ class TransformerEncoder(nn.Module):
     def _layers(self) -> list[EncoderLayer]:
         return [layer for layer in self.layers if isinstance(layer, EncoderLayer)]
 
-    def _run(self, embedded: Tensor, mask: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _run(self, embedded: Tensor, mask: Tensor, places: Tensor | None) -> tuple[Tensor, list[Tensor]]:
         """Through all layers; gives what each attention was given as well."""
-        values = self.dropout(self.positions(embedded * math.sqrt(embedded.shape[2])))
-        rotation = self.positions.rotation(0, embedded.shape[1], embedded)
+        values = self.dropout(self.positions(embedded * math.sqrt(embedded.shape[2]), places=places))
+        rotation = self.positions.rotation(0, embedded.shape[1], embedded, places)
         seen = attendable(mask)  # (B, 1, 1, S)
         inputs: list[Tensor] = []
         for layer in self._layers():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from seqweave.config import LARGEST_BEAM
@@ -49,6 +49,30 @@ def list_of_pairs(pairs: Any) -> list[tuple[str, str]]:
             raise ConfigError(f"{rule}, but number {number} holds {kind_of(wrong)}: give both as text")
         found.append((source, target))
     return found
+
+
+def rows_of_features(features: Any, columns: Sequence[str], count: int) -> list[list[str]]:
+    """What a caller gave as features, as a list of cells for each of `count` texts.
+
+    Raises:
+        ConfigError: when the model has no columns of features, or they do not fit columns or texts.
+    """
+    if not columns:
+        raise ConfigError(
+            "features are for a model that was trained with data.feature_columns, but this one was not: leave them out"
+        )
+    cells = "one text" if len(columns) == 1 else f"a list of {len(columns)} texts"
+    rule = f"features must be a list with {cells} (column {', '.join(columns)}) for each text"
+    if isinstance(features, str) or not isinstance(features, Iterable):
+        raise ConfigError(f"{rule}, but they are {kind_of(features)}: give a list")
+    rows = [[row] if isinstance(row, str) and len(columns) == 1 else row for row in features]
+    for number, row in enumerate(rows, 1):
+        fits = isinstance(row, list | tuple) and len(row) == len(columns)
+        if not fits or not all(isinstance(cell, str) and "\t" not in cell for cell in row):
+            raise ConfigError(f"{rule}, without tabs, but number {number} is {row!r}: mend it")
+    if len(rows) != count:
+        raise ConfigError(f"{rule}, but there are {len(rows)} of them for {count} texts: give as many")
+    return [list(row) for row in rows]
 
 
 def whole(name: str, value: Any) -> int:

@@ -15,7 +15,6 @@ from typing import Any
 from torch import Tensor
 
 from seqweave.errors import ConfigError
-from seqweave.search.steps import IMPOSSIBLE
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK
 
@@ -32,12 +31,14 @@ class Rules:
         no_repeat_ngram: no run of so many items occurs twice in an output; 0 allows all.
         forbidden: items that are not in an output.
         prefix: items every output begins with.
+        max_length: most items, `<eos>` not counted; None allows any number.
     """
 
     min_length: int = 0
     no_repeat_ngram: int = 0
     forbidden: tuple[int, ...] = ()
     prefix: tuple[int, ...] = ()
+    max_length: int | None = None
 
     def __post_init__(self) -> None:
         for name, ids in (("forbidden", self.forbidden), ("prefix", self.prefix)):
@@ -53,19 +54,22 @@ class Rules:
         """Make impossible, in place, what may not follow the outputs so far; the rest keeps its value.
 
         Inside the prefix only its next item is possible. After it the other rules hold. Where they leave
-        nothing, the output may end: `<eos>` gets its value back, before the minimum length too. Where the model
-        gives what is left probability 0 (entmax-1.5), its log-probability becomes `IMPOSSIBLE`.
+        nothing, the output may end: `<eos>` gets its value back, before the minimum length too.
 
         Shape: log_probs (R, V), one of `outputs` a row.
         """
         for row, output in zip(log_probs, outputs, strict=True):  # row (V,), a view
             if len(output) < len(self.prefix):
                 item = self.prefix[len(output)]
-                kept = row[item].clamp(min=IMPOSSIBLE)
+                kept = row[item].clone()
                 row.fill_(float("-inf"))
                 row[item] = kept
                 continue
-            end = row[EOS].clamp(min=IMPOSSIBLE)
+            end = row[EOS].clone()
+            if self.max_length is not None and len(output) >= self.max_length:
+                row.fill_(float("-inf"))
+                row[EOS] = end
+                continue
             if banned := self._banned(output):
                 row[banned] = float("-inf")
             if not bool(row.isfinite().any()) and not bool(row.isnan().any()):

@@ -18,11 +18,14 @@ def check_vocabularies(folders: Sequence[Path], tokenizers: Sequence[Tokenizers]
     first = folders[0]
     for folder, others in zip(folders[1:], tokenizers[1:], strict=True):
         for side, ours, theirs in zip(("source", "target"), tokenizers[0], others, strict=True):
-            if json.loads(ours.to_json()) == json.loads(theirs.to_json()):
+            same_features = getattr(ours, "features", None) == getattr(theirs, "features", None)
+            if same_features and json.loads(ours.to_json()) == json.loads(theirs.to_json()):
                 continue
             how = "differs"
             if ours.units != theirs.units:
                 how = f"has {theirs.units} units where {first} has {ours.units}"
+            elif not same_features:
+                how = "has other features"
             elif ours.size != theirs.size:
                 how = f"has {theirs.size:,} entries where {first} has {ours.size:,}"
             raise ConfigError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from seqweave.config import Config
 from seqweave.data.batching import sequential_batches
 from seqweave.data.dataset import make_batch, pad_sources
-from seqweave.errors import ConfigError, DataError
-from seqweave.folder import SOURCE_TOKENIZER, TARGET_TOKENIZER, WEIGHTS, check_manifest, load_weights, read_config
+from seqweave.errors import ConfigError, DataError, ModelFolderError
+from seqweave.folder import CONFIG, FEATURES, WEIGHTS, check_manifest, load_weights, read_config, read_tokenizers
 from seqweave.model.build import build_model
 from seqweave.model.device import choose_device
 from seqweave.model.ensemble import Averaged, Ensemble
 from seqweave.model.inference import FastSeq2Seq, prepared
 from seqweave.model.seq2seq import Seq2Seq
-from seqweave.search.arguments import kind_of, list_of_pairs, list_of_texts, whole
+from seqweave.search.arguments import kind_of, list_of_pairs, list_of_texts, rows_of_features, whole
 from seqweave.search.beam import beam_search, check_sizes
 from seqweave.search.constraints import Constraints, Rules
 from seqweave.search.contract import Found
@@ -37,6 +37,7 @@ from seqweave.search.greedy import greedy_search
 from seqweave.search.lengths import max_lengths
 from seqweave.search.sampling import Sampling, sample_search
 from seqweave.search.score import force_score
+from seqweave.text.features import FeaturedTokenizer
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import UNK
 
@@ -83,6 +84,9 @@ class Model:
         source_tokenizer, target_tokenizer: text to ids and back.
         config: `config.search` has the defaults of decoding.
         device: where to compute.
+
+    Attributes:
+        quiet: features of sources that the model does not know are left out without a warning.
     """
 
     def __init__(
@@ -99,6 +103,7 @@ class Model:
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.config = config
+        self.quiet = False
 
     @property
     def single(self) -> Seq2Seq:
@@ -118,6 +123,7 @@ class Model:
         self,
         texts: Iterable[str],
         *,
+        features: Iterable[str | Sequence[str]] | None = None,
         beam_size: int | None = None,
         sampling: Sampling | None = None,
         constraints: Constraints | None = None,
@@ -127,18 +133,23 @@ class Model:
 
         Args:
             texts: sources; an iterator is read to its end first.
+            features: of each text, for a model with `data.feature_columns`: the cell of the one column as text
+                (`V;PST`), or a list with a cell for each column. Without them, each of `texts` holds its cells
+                itself, after tabs. Features the model does not know are left out, with a warning that counts them.
             beam_size: hypotheses kept a sentence, at most 1000; 1 is greedy; None takes `config.search.beam_size`.
             sampling: draw the output instead of searching the best one; leave beam_size out then.
             constraints: what outputs may be; an empty text gives an empty output all the same.
             return_attention: also give attention weights.
 
         Raises:
-            ConfigError: when beam_size is out of its range, texts is no list of texts, or the target
-                vocabulary lacks what a constraint names.
+            ConfigError: when beam_size is out of its range, texts is no list of texts, features do not fit
+                the texts or the model, or the target vocabulary lacks what a constraint names.
+            DataError: when a text lacks its columns of features.
             SeqweaveError: when the network gives NaN.
         """
         results = self.predict_n_best(
             texts,
+            features=features,
             n_best=1,
             beam_size=beam_size,
             sampling=sampling,
@@ -152,6 +163,7 @@ class Model:
         texts: Iterable[str],
         *,
         n_best: int,
+        features: Iterable[str | Sequence[str]] | None = None,
         beam_size: int | None = None,
         sampling: Sampling | None = None,
         constraints: Constraints | None = None,
@@ -166,7 +178,7 @@ class Model:
             ConfigError: as `predict`, and when n_best is not between 1 and beam_size.
             SeqweaveError: when the network gives NaN.
         """
-        texts = list_of_texts(texts)
+        texts = self._with_features(list_of_texts(texts), features)
         if sampling is not None and beam_size is not None:
             raise ConfigError(f"beam_size must be left out with sampling, but it is {beam_size}: choose one of the two")
         size = self.config.search.beam_size if beam_size is None else whole("beam_size", beam_size)
@@ -174,6 +186,8 @@ class Model:
             size = 1
         check_sizes(whole("n_best", n_best), size if sampling is None else max(1, n_best))
         rules = None if constraints is None else constraints.rules(self.target_tokenizer)
+        if self.target_tokenizer.units == "label":
+            rules = replace(rules or Rules(), min_length=1, max_length=1)
         sources = self._encode_sources(texts)
         found: list[list[Found]] = [[] for _ in texts]
         real = [index for index, ids in enumerate(sources) if ids]
@@ -195,16 +209,25 @@ class Model:
             for each, tokens in zip(found, names, strict=True)
         ]
 
-    def score(self, pairs: Iterable[tuple[str, str]], *, return_attention: bool = False) -> list[Hypothesis]:
+    def score(
+        self,
+        pairs: Iterable[tuple[str, str]],
+        *,
+        features: Iterable[str | Sequence[str]] | None = None,
+        return_attention: bool = False,
+    ) -> list[Hypothesis]:
         """Score known targets by forced decoding, in order; `text` is the target as the model sees it.
 
+        `features` are those of the sources, as in `predict`.
+
         Raises:
-            ConfigError: when pairs is no list of pairs of texts.
+            ConfigError: when pairs is no list of pairs of texts, or features do not fit.
             DataError: when a source is empty.
             SeqweaveError: when the network gives NaN.
         """
         pairs = list_of_pairs(pairs)
-        sources = self._encode_sources([source for source, _ in pairs])
+        texts = self._with_features([source for source, _ in pairs], features)
+        sources = self._encode_sources(texts)
         targets = self.target_tokenizer.encode_batch([target for _, target in pairs])
         for number, ids in enumerate(sources, 1):
             if not ids:
@@ -222,8 +245,8 @@ class Model:
                 outputs = force_score(self.network, batch, return_attention, **self._penalties())
                 found.update(zip(where, outputs, strict=True))
         return [
-            self._hypothesis(found[index], self._source_tokens(source, sources[index]))
-            for index, (source, _) in enumerate(pairs)
+            self._hypothesis(found[index], self._source_tokens(text, sources[index]))
+            for index, text in enumerate(texts)
         ]
 
     def trace(self, source: str, target: str | None = None, beam_size: int = 5) -> Trace:
@@ -247,10 +270,24 @@ class Model:
 
         return trace_model(self, source, target, beam_size=beam_size)
 
+    def _with_features(self, texts: list[str], features: Iterable[str | Sequence[str]] | None) -> list[str]:
+        """The texts with their cells of features after them."""
+        if features is None:
+            return texts
+        columns = self.config.data.feature_columns
+        return [
+            "\t".join((text, *cells))
+            for text, cells in zip(texts, rows_of_features(features, columns, len(texts)), strict=True)
+        ]
+
     def _encode_sources(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of sources, cut to the longest source of the config; none for a text of nothing but blanks."""
         most = self.config.data.max_source_length
         sources = self.source_tokenizer.encode_batch(list(texts))
+        if isinstance(self.source_tokenizer, FeaturedTokenizer) and not self.quiet:
+            unknown, total = self.source_tokenizer.unknown_features(texts)
+            if unknown:
+                _LOGGER.warning("%d of %d features are not known to the model, and were left out", unknown, total)
         long = sum(len(ids) > most for ids in sources)
         if long:
             _LOGGER.warning(
@@ -372,16 +409,25 @@ def load(folder: Path | str | Sequence[Path | str], device: str = "auto") -> Mod
 
 
 def _load_one(folder: Path, device: str) -> Model:
-    check_manifest(folder)
+    names = check_manifest(folder)
     where = choose_device(device)
     config = read_config(folder)
-    source = Tokenizer.from_file(folder / SOURCE_TOKENIZER)
-    target = Tokenizer.from_file(folder / TARGET_TOKENIZER)
+    if config.data.feature_columns and FEATURES not in names:
+        raise ModelFolderError(
+            f"the manifest of {folder} must list {FEATURES}, since {CONFIG} has data.feature_columns, but it does not: "
+            "restore the folder from a copy, or train again"
+        )
+    source, target = read_tokenizers(folder, config)
     with torch.random.fork_rng(devices=[]):  # fresh weights are drawn and thrown away; nobody else should notice
-        network = build_model(config.model, source.size, target.size)
+        network = build_network(config, source, target)
     load_weights(network, folder / WEIGHTS)
     network.eval()
     return Model(network, source, target, config, where)
+
+
+def build_network(config: Config, source: Tokenizer, target: Tokenizer) -> Seq2Seq:
+    """The network of a config and its tokenizers, with fresh weights; see `seqweave.model.build`."""
+    return build_model(config.model, source.size, target.size, source.feature_count)
 
 
 @contextmanager

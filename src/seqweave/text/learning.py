@@ -27,7 +27,7 @@ _NO_LIMIT = 2**40
 def learn_pipeline(texts: Iterable[str], config: TextConfig) -> tokenizers.Tokenizer:
     """The pipeline for `config` with a vocabulary learned from `texts`; see `train_tokenizer`."""
     if config.units is None:
-        raise ConfigError("units must be char, word, space, subword or byte, but they are not set: set them")
+        raise ConfigError("units must be char, word, space, subword, byte or label, but they are not set: set them")
     if config.units == "byte":
         return _byte_pipeline(config)
     if config.units != "subword":

@@ -5,7 +5,8 @@ What the kind of unit is, and whether Hangul is split, can be read back from the
 
 `word` and `subword` put a blank before the text and cut it into pieces that take at most one blank with
 them, at their front (` dog`, `.`). Joining the pieces and removing the first blank gives the text back
-exactly; nothing has to be escaped. Blanks beyond that one are pieces of their own.
+exactly; nothing has to be escaped. Blanks beyond that one are pieces of their own. `label` takes a text
+whole, without the blanks around it; the blank put before it keeps labels apart from the specials.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ _WORD = r" ?(?:[\p{L}\p{M}\p{N}]+|[^\s\p{L}\p{M}\p{N}])|\s"
 _SUBWORD = r" ?[\p{L}\p{M}\p{N}]+| ?[^\s\p{L}\p{M}\p{N}]+|\s"
 # A dot would not match a line break in this dialect of regular expressions.
 _CHAR = r"[\s\S]"
-_PATTERNS: dict[Units, str] = {"char": _CHAR, "word": _WORD, "subword": _SUBWORD}
+_LABEL = r"[\s\S]+"  # the whole text is one item
+_PATTERNS: dict[Units, str] = {"char": _CHAR, "word": _WORD, "subword": _SUBWORD, "label": _LABEL}
 
 
 def assemble(model: Any, config: TextConfig) -> Tokenizer:
@@ -48,7 +50,9 @@ def make_normalizer(config: TextConfig) -> normalizers.Sequence:
         steps += [normalizers.Lowercase(), *form]
     if config.jamo:
         steps.append(normalizers.NFD())
-    if config.units in ("word", "subword"):
+    if config.units == "label":
+        steps.append(normalizers.Strip())
+    if config.units in ("word", "subword", "label"):
         steps.append(normalizers.Prepend(" "))
     return normalizers.Sequence(steps)
 

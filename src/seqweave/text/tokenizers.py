@@ -1,4 +1,4 @@
-"""Tokenizers: text to ids and back, for the units `char`, `word`, `space`, `subword` and `byte`.
+"""Tokenizers: text to ids and back, for the units `char`, `word`, `space`, `subword`, `byte` and `label`.
 
 A `Tokenizer` is an immutable wrapper over a pipeline of HF `tokenizers`, saved as `tokenizer.json`.
 For every kind of unit `decode(encode(text)) == normalized(text)` when nothing in the text is unknown.
@@ -48,6 +48,16 @@ class Tokenizer:
     def size(self) -> int:
         """Entries of the vocabulary, specials included."""
         return len(self._entries)
+
+    @property
+    def feature_count(self) -> int:
+        """Features known, whose ids are the last of `size`; see `seqweave.text.features`."""
+        return 0
+
+    @property
+    def pipeline(self) -> tokenizers.Tokenizer:
+        """What is wrapped; it must not be changed."""
+        return self._pipeline
 
     @property
     def units(self) -> Units:

@@ -5,7 +5,6 @@ What it leaves out: reading data (prepare.py), one update (step.py), files of th
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.optimizer import MovingAverage, Optimizer
 from seqweave.training.prepare import DevPairs
 from seqweave.training.record import Record
+from seqweave.training.sampling import truth_probability
 from seqweave.training.schedules import learning_rate
 from seqweave.training.state import TrainState
 from seqweave.training.step import StepData, Stepper, step_stream
@@ -105,8 +105,10 @@ class Run:
         return -(-self.max_steps // self.validate_every) - self.state.step // self.validate_every
 
     def as_model(self) -> Model:
-        """The network as users get it."""
-        return Model(self.model, *self.tokenizers, self.config, self.device)
+        """The network as users get it; unknown features in dev were said when training began."""
+        model = Model(self.model, *self.tokenizers, self.config, self.device)
+        model.quiet = True
+        return model
 
 
 def run_training(run: Run, wants_stop: Callable[[], bool]) -> Reason:
@@ -208,8 +210,7 @@ def _keep_if_better(run: Run, result: Validation) -> bool:
     state = run.state
     if not result.replaces(state.best, state.best_perplexity):
         return False
-    state.best, state.best_step = result.value, state.step
-    state.best_perplexity = min(result.perplexity, sys.float_info.max)  # JSON has no infinity
+    state.best, state.best_step, state.best_perplexity = result.value, state.step, result.perplexity
     run.record.keep_weights(run.model)
     return True
 
@@ -295,6 +296,8 @@ class _Clock:
         }
         if run.config.model.coverage:
             values["coverage_loss"] = float(losses[1])
+        if run.config.training.scheduled_sampling != "none":
+            values["truth_probability"] = truth_probability(run.config.training, run.state.step)
         _refuse_divergence(run)
         run.record.step(values)
         run.listen(TrainEvent("step", values))

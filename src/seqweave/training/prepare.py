@@ -26,8 +26,10 @@ from seqweave.data.readers import Pair, PairReader
 from seqweave.data.split import dev_fraction, is_dev
 from seqweave.errors import DataError
 from seqweave.model.device import has_fast_bf16
+from seqweave.text.features import FeaturedTokenizer, learn_features
 from seqweave.text.tokenizers import Tokenizer, coverage, guess_units, train_tokenizer
 from seqweave.training.events import Listener, TrainEvent
+from seqweave.training.sampling import default_settings
 
 _SAMPLE = 5000  # pairs looked at to guess units and to report unknown items
 _LEAST_STEPS = 1500  # a small corpus still needs this many updates
@@ -88,7 +90,7 @@ class _Pairs:
 
     def count(self) -> int:
         """Read everything once, and split. Returns the pairs kept."""
-        dev = {_hash(pair.source) for pair in self.dev_reader or ()}
+        dev = {_hash(pair.whole) for pair in self.dev_reader or ()}
         if self.dev_reader is not None and not dev:
             raise self.dev_reader.nothing_usable()
         shared: set[bytes] = set()
@@ -97,7 +99,7 @@ class _Pairs:
             kept += 1
             first = pair.source if first is None else first
             several = several or pair.source != first
-            if dev and (key := _hash(pair.source)) in dev:
+            if dev and (key := _hash(pair.whole)) in dev:
                 shared.add(key)
         if kept == 0:
             raise self.reader.nothing_usable()
@@ -145,7 +147,7 @@ def prepare(
     listen(TrainEvent("reading", {"text": "learning the vocabularies"}))
     source_tokenizer, target_tokenizer = _tokenizers(config, pairs)
     listen(TrainEvent("reading", {"text": "writing ids"}))
-    texts = ((pair.source, pair.target) for pair in pairs.train())
+    texts = ((pair.whole, pair.target) for pair in pairs.train())
     limits = (config.data.max_source_length, config.data.max_target_length)
     dataset, too_long = write_dataset(texts, source_tokenizer, target_tokenizer, cache, *limits)
     if len(dataset) == 0:
@@ -179,6 +181,7 @@ def prepare(
         "mean_source_length": float(np.mean(dataset.source_lengths)),
         "mean_target_length": float(np.mean(dataset.target_lengths)),
         "files": fingerprints(files),
+        **_features(source_tokenizer, dev),
     }
     config = decided(config, dataset, device, world)
     return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts)
@@ -201,7 +204,7 @@ def reopen(
     try:
         return PairDataset.open(cache), dev
     except DataError:
-        texts = ((pair.source, pair.target) for pair in pairs.train())
+        texts = ((pair.whole, pair.target) for pair in pairs.train())
         limits = (config.data.max_source_length, config.data.max_target_length)
         return write_dataset(texts, *tokenizers, cache, *limits)[0], dev
 
@@ -229,7 +232,7 @@ def dev_pairs(pairs: Iterable[Pair], most: int) -> DevPairs:
         nonlocal total
         for pair in pairs:
             total += 1
-            yield _hash(pair.source), pair.line, pair.source, pair.target
+            yield _hash(pair.whole), pair.line, pair.whole, pair.target
 
     chosen = heapq.nsmallest(most + 1, keyed())
     if len(chosen) > most:  # the last source may have more pairs behind the cut
@@ -261,9 +264,29 @@ def _tokenizers(config: Config, pairs: _Pairs) -> tuple[Tokenizer, Tokenizer]:
     if config.data.joint_vocabulary:
         both = (text for pair in pairs.train() for text in (pair.source, pair.target))
         joint = train_tokenizer(both, config.data.source)
-        return joint, joint
+        return _with_features(joint, config, pairs), joint
     source = train_tokenizer((pair.source for pair in pairs.train()), config.data.source)
+    source = _with_features(source, config, pairs)
     return source, train_tokenizer((pair.target for pair in pairs.train()), config.data.target)
+
+
+def _with_features(tokenizer: Tokenizer, config: Config, pairs: _Pairs) -> Tokenizer:
+    """The source's tokenizer, which knows the features of the training pairs where there are columns of them."""
+    columns = config.data.feature_columns
+    if not columns:
+        return tokenizer
+    rows = (pair.features for pair in pairs.train())
+    return FeaturedTokenizer(tokenizer, learn_features(rows, columns, config.data.feature_separator))
+
+
+def _features(tokenizer: Tokenizer, dev: DevPairs) -> dict[str, Any]:
+    """What was found of features: how many a column has, and the share of them in dev that is unknown."""
+    if not isinstance(tokenizer, FeaturedTokenizer):
+        return {}
+    known = tokenizer.features
+    unknown, total = tokenizer.unknown_features(dev.sources[:_SAMPLE])
+    columns = {name: len(tags) for name, tags in zip(known.columns, known.tags, strict=True)}
+    return {"features": {"columns": columns, "unknown_rate": unknown / total if total else 0.0}}
 
 
 def decided(config: Config, dataset: PairDataset, device: torch.device, world: int = 1) -> Config:
@@ -291,6 +314,7 @@ def decided(config: Config, dataset: PairDataset, device: torch.device, world: i
         "training.checkpoint_every": training.checkpoint_every or validate_every,
         "training.metric": training.metric or _metric_for(config.data.target.units),
         "training.precision": precision,
+        **default_settings(training, max_steps),
         "search.max_length": config.search.max_length or min(2 * longest + 10, _most_positions(config.model)),
         "search.max_length_ratio": config.search.max_length_ratio or round(ratio + 0.005, 2),
     }
@@ -303,4 +327,6 @@ def _most_positions(model: ModelConfig) -> int:
 
 
 def _metric_for(units: Units | None) -> Metric:
+    if units == "label":
+        return "accuracy"
     return "bleu" if units in ("word", "subword") else "token_error_rate"

@@ -18,6 +18,7 @@ from seqweave.errors import ModelFolderError
 from seqweave.evaluation.metrics import Metrics
 from seqweave.evaluation.report import metrics_markdown
 from seqweave.files import remove_temporary, write_atomic
+from seqweave.text.features import FeaturedTokenizer
 from seqweave.text.tokenizers import Tokenizer
 
 CACHE = "cache"
@@ -57,12 +58,14 @@ class Record:
         self._bytes(files.CONFIG, config_to_json(config).encode())
         self._bytes(files.SOURCE_TOKENIZER, source.to_json().encode())
         self._bytes(files.TARGET_TOKENIZER, target.to_json().encode())
+        if isinstance(source, FeaturedTokenizer):
+            self._bytes(files.FEATURES, source.features.to_json().encode())
 
     def keep_weights(self, model: nn.Module) -> None:
         """The best weights so far become the folder's, which can be used at once."""
         if self.writes:
             files.save_weights(model, self.folder / files.WEIGHTS)
-            files.write_manifest(self.folder, files.REQUIRED)
+            files.write_manifest(self.folder, files.model_files(self.folder))
 
     def step(self, values: Mapping[str, Any]) -> None:
         """A line of progress in events.jsonl, at most twice a second."""
@@ -98,7 +101,7 @@ class Record:
         if self.writes:
             names = (files.MODEL_CARD, files.RUN, files.METRICS, files.SAMPLES, files.EVENTS)
             there = [name for name in names if (self.folder / name).is_file()]
-            files.write_manifest(self.folder, [*files.REQUIRED, *there])
+            files.write_manifest(self.folder, [*files.model_files(self.folder), *there])
 
     def _json(self, name: str, content: Any) -> None:
         self._bytes(name, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
@@ -134,7 +137,7 @@ def is_run_folder(folder: Path) -> bool:
     """Whether a folder with a run.json, which may be damaged, holds nothing but what a run writes."""
     names = {path.name for path in folder.iterdir()}
     ours = {*files.REQUIRED, files.MODEL_CARD, files.RUN, files.METRICS, files.SAMPLES, files.EVENTS, files.MANIFEST}
-    ours |= {files.CHECKPOINTS, CACHE}
+    ours |= {files.CHECKPOINTS, CACHE, files.FEATURES}
     strange = [name for name in names - ours if not (name.startswith(".") and name.endswith(".tmp"))]
     return {files.RUN, files.CONFIG} <= names and not strange
 
@@ -148,11 +151,10 @@ def model_card(
     metrics: Metrics, config: Config, facts: Mapping[str, Any], parameters: int, samples: list[dict[str, Any]]
 ) -> str:
     """The README.md of a model folder: what it is, how it was made, how good it is."""
-    output = ", entmax-1.5 output" if config.model.output == "entmax15" else ""
     rows = "\n".join(f"| {_cell(row['source'])} | {_cell(row['target'])} | {_cell(row['output'])} |" for row in samples)
     return f"""# A seqweave model
 
-{_architecture(config.model)}{output}, {parameters:,} parameters.
+{_architecture(config.model)}, {parameters:,} parameters.
 Trained on {facts["pairs"]:,} pairs ({facts["source_units"]} to {facts["target_units"]}),
 seed {config.training.seed}, precision {config.training.precision}.
 All settings are in `config.json`, all facts of the run in `run.json`.
@@ -172,9 +174,19 @@ The weights were selected on these pairs, by their greedy outputs, so expect a l
 
 ## Use
 
-    seqweave predict DIR < sources.txt
+    seqweave predict DIR < {_predict_file(config)}
     seqweave evaluate DIR pairs.tsv
 """
+
+
+def _predict_file(config: Config) -> str:
+    """What `predict` reads."""
+    columns = config.data.feature_columns
+    return (
+        f"sources.tsv  # a line: source, tab, column{'s' * (len(columns) > 1)} {', '.join(columns)}"
+        if columns
+        else "sources.txt"
+    )
 
 
 def _architecture(model: ModelConfig) -> str:

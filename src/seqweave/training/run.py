@@ -17,11 +17,9 @@ from seqweave import folder as files
 from seqweave.config import Config, PresetName, build_config, differing_keys, resolve_settings
 from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
 from seqweave.evaluation.evaluate import evaluate_model
-from seqweave.model.build import build_model, check_libraries
 from seqweave.model.device import choose_device
 from seqweave.model.seq2seq import parameter_count
-from seqweave.search.predictor import load
-from seqweave.text.tokenizers import Tokenizer
+from seqweave.search.predictor import build_network, load
 from seqweave.training.checkpoint import newest_checkpoint, prune_checkpoints, remove_leftovers
 from seqweave.training.distributed import Ranks, joined_ranks
 from seqweave.training.estimate import estimate_seconds
@@ -75,7 +73,7 @@ def train(
         listen: told what happens, see `seqweave.training.events`.
 
     Raises:
-        ConfigError: settings are wrong or need a library that is missing, or `out` holds a run with other settings.
+        ConfigError: settings are wrong, or `out` holds a run with other settings.
         DataError: the data cannot be used; `out` is left as it was.
         ModelFolderError: `out` is something else than a run, or damaged, or trained by another process.
         LimitError: the disk is full; the last checkpoint is kept.
@@ -83,7 +81,6 @@ def train(
     config = resolve_settings(preset, Path(config_file) if config_file else None, settings or ())
     if seed is not None:
         config = build_config({"training.seed": seed}, config)
-    check_libraries(config.model)
     given = _data_files(data, target_file, dev, dev_target)
     where = choose_device(device)
     folder = _real(Path(out))
@@ -197,7 +194,7 @@ def _prepare_folder(
         prepared = prepare(given, config, record.cache, device, listen, world)
         record.prepared(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
         # A first build finds settings that do not fit, before the folder counts as a run.
-        build_model(prepared.config.model, prepared.source_tokenizer.size, prepared.target_tokenizer.size)
+        build_network(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
         record.run("training", config, prepared.facts)
     except BaseException:
         if old and not aside.exists():  # it was empty, and may be where the user is
@@ -233,16 +230,13 @@ def _continue(
     folder = record.folder
     config = files.read_config(folder)
     facts = (read_run(folder) or {})["facts"]
-    tokenizers = (
-        Tokenizer.from_file(folder / files.SOURCE_TOKENIZER),
-        Tokenizer.from_file(folder / files.TARGET_TOKENIZER),
-    )
+    tokenizers = files.read_tokenizers(folder, config)
     if prepared is not None:  # just read in this process: no second pass over the files
         dataset, dev = prepared.dataset, prepared.dev
     else:
         dataset, dev = reopen(given, config, tokenizers, record.cache, facts["kept"])
     torch.manual_seed(config.training.seed)
-    model = build_model(config.model, tokenizers[0].size, tokenizers[1].size).to(device)
+    model = build_network(config, *tokenizers).to(device)
     run = Run(config, model, tokenizers, dataset, dev, device, ranks, record, listen)
     parameters = parameter_count(model)
     shown = {"device": str(device), "precision": config.training.precision, "parameters": parameters}

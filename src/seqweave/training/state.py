@@ -55,5 +55,13 @@ class TrainState:
 
 def batch_seed(seed: int, step: int, batch: int) -> int:
     """The seed of torch's generator for one batch of a step, whichever process takes it."""
-    text = f"{seed} {step} {batch} 0".encode()  # the last number keeps older runs as they were
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
+    return _hashed(f"{seed} {step} {batch} 0")  # the last number keeps older runs as they were
+
+
+def coin_seed(seed: int, step: int, batch: int) -> int:
+    """The seed of scheduled sampling's numbers for one batch of a step; dropout never sees them."""
+    return _hashed(f"{seed} {step} {batch} 1")
+
+
+def _hashed(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1

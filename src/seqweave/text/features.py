@@ -1,0 +1,218 @@
+"""Features of a source: tags of one or more columns (`V;PST;3;SG`, a language code) as items before its text.
+
+A source with features is written in one text, as a line of a table: the source, a tab, and the cell of
+each feature column, separated by tabs. A cell holds any number of tags; they are a set: their order and
+repeats mean nothing. The same tag in two columns is two features.
+
+`FeaturedTokenizer` reads such texts. Features become items that stand before the items of the text, as
+in Kann & Schütze 2016 ("MED: The LMU system for the SIGMORPHON 2016 shared task"), so attention can say
+which of them an output item comes from, and everything that knows sources knows features. Their ids
+follow those of the text's vocabulary.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seqweave.errors import DataError, ModelFolderError
+from seqweave.text.tokenizers import Tokenizer
+
+TAB = "\t"
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features a model knows.
+
+    Attributes:
+        columns: what the config calls each column.
+        separator: between the tags of a cell.
+        tags: of each column, the most frequent first.
+    """
+
+    columns: tuple[str, ...]
+    separator: str
+    tags: tuple[tuple[str, ...], ...]
+
+    @property
+    def names(self) -> list[str]:
+        """All features for people, in the order of their ids: `[PST]`."""
+        return [f"[{tag}]" for tags in self.tags for tag in tags]
+
+    @property
+    def expected(self) -> str:
+        """What a source has to look like."""
+        return "TEXT" + "".join(f"<TAB>column {name}" for name in self.columns)
+
+    def to_json(self) -> str:
+        """The content of a `features.json`."""
+        columns = [{"name": name, "tags": list(tags)} for name, tags in zip(self.columns, self.tags, strict=True)]
+        content = {"format": 1, "separator": self.separator, "columns": columns}
+        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_file(cls, path: Path) -> Features:
+        """Read a `features.json`.
+
+        Raises:
+            ModelFolderError: when it is missing, damaged, or of another format.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["format"] != 1:
+                raise ValueError(f"its format is {content['format']!r}, not 1")
+            columns = tuple((column["name"], tuple(column["tags"])) for column in content["columns"])
+            found = cls(tuple(name for name, _ in columns), content["separator"], tuple(tags for _, tags in columns))
+        except OSError as error:
+            raise ModelFolderError(f"cannot read the features {path}: {error.strerror}; restore the file") from None
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ModelFolderError(
+                f"{path} must hold features written by seqweave, but it does not ({error}): restore the file"
+            ) from None
+        texts = [*found.columns, found.separator, *(tag for tags in found.tags for tag in tags)]
+        distinct = all(len(set(tags)) == len(tags) for tags in found.tags)
+        if not distinct or not found.separator or not all(isinstance(one, str) and one for one in texts):
+            raise ModelFolderError(
+                f"{path} must hold distinct features, each a text, but it does not: restore the file"
+            )
+        return found
+
+
+def tags_of(cell: str, separator: str) -> Iterator[str]:
+    """The tags of a cell, without blanks around them; empty ones are none."""
+    return (tag.strip() for tag in cell.split(separator) if tag.strip())
+
+
+def learn_features(rows: Iterable[Sequence[str]], columns: Sequence[str], separator: str) -> Features:
+    """The features of some rows of cells (read once, as a stream); the most frequent first, then by code points.
+
+    Raises:
+        DataError: when a column has no tag in any row.
+    """
+    counts: list[Counter[str]] = [Counter() for _ in columns]
+    for row in rows:
+        for counter, cell in zip(counts, row, strict=True):
+            counter.update(set(tags_of(cell, separator)))
+    for name, counter in zip(columns, counts, strict=True):
+        if not counter:
+            raise DataError(
+                f"feature column {name} must hold a tag in some training pair, but it is empty in all: "
+                "name another column in data.feature_columns, or leave it out"
+            )
+    tags = tuple(tuple(sorted(counter, key=lambda tag: (-counter[tag], tag))) for counter in counts)
+    return Features(tuple(columns), separator, tags)
+
+
+class FeaturedTokenizer(Tokenizer):
+    """A tokenizer of texts with features; made around a tokenizer of texts alone, whose ids come first."""
+
+    def __init__(self, text: Tokenizer, features: Features):
+        super().__init__(text.pipeline)
+        self.features = features
+        first = text.size
+        self._ids: list[dict[str, int]] = []
+        for tags in features.tags:
+            self._ids.append({tag: first + place for place, tag in enumerate(tags)})
+            first += len(tags)
+        self._feature_names = features.names
+
+    @property
+    def feature_count(self) -> int:
+        """Features known; their ids are the last of `size`."""
+        return len(self._feature_names)
+
+    @property
+    def size(self) -> int:
+        """Entries of the vocabulary, specials and features included."""
+        return super().size + self.feature_count
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the features, then of the text; none for a text of no items. Unknown features are left out.
+
+        Raises:
+            DataError: when `text` has not as many columns as the features need.
+        """
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode` of each text."""
+        rows = [self._cut(text) for text in texts]
+        ids = super().encode_batch([text for text, _ in rows])
+        return [[*self._known(cells), *items] if items else [] for (_, cells), items in zip(rows, ids, strict=True)]
+
+    def tokens(self, text: str) -> list[str]:
+        """Names of features and items for people, as many as `encode` gives ids."""
+        base, cells = self._cut(text)
+        items = super().tokens(base)
+        return [*self.names(self._known(cells)), *items] if items else []
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """The characters [start, end) of `text`, columns and all, that each item of `encode(text)` stands for."""
+        base, cells = self._cut(text)
+        items = super().offsets(base)
+        spans, start = [], len(base) + 1
+        for ids, cell in zip(self._ids, cells, strict=True):
+            places: dict[int, tuple[int, int]] = {}
+            at = start
+            for part in cell.split(self.features.separator):
+                tag = part.strip()
+                if tag in ids:
+                    begin = at + part.index(tag)
+                    places.setdefault(ids[tag], (begin, begin + len(tag)))
+                at += len(part) + len(self.features.separator)
+            spans += [places[id_] for id_ in sorted(places)]
+            start += len(cell) + 1
+        return [*spans, *items] if items else []
+
+    def names(self, ids: Sequence[int]) -> list[str]:
+        """Names of ids for people; a feature in brackets."""
+        first = super().size
+        return [
+            self._feature_names[id_ - first] if id_ >= first else super(FeaturedTokenizer, self).names([id_])[0]
+            for id_ in ids
+        ]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids; features are left out."""
+        return super().decode([id_ for id_ in ids if id_ < super(FeaturedTokenizer, self).size])
+
+    def normalized(self, text: str) -> str:
+        """The text without its features, as `decode(encode(text))` gives it when nothing is unknown."""
+        return super().normalized(self._cut(text)[0])
+
+    def unknown_features(self, texts: Sequence[str]) -> tuple[int, int]:
+        """How many tags of some texts the model does not know, and how many tags there are (each once a cell)."""
+        unknown = total = 0
+        for text in texts:
+            for ids, cell in zip(self._ids, self._cut(text)[1], strict=True):
+                tags = set(tags_of(cell, self.features.separator))
+                unknown += sum(tag not in ids for tag in tags)
+                total += len(tags)
+        return unknown, total
+
+    def _known(self, cells: Sequence[str]) -> list[int]:
+        """Ids of the features of a row, ascending."""
+        separator = self.features.separator
+        found = {
+            ids[tag]
+            for ids, cell in zip(self._ids, cells, strict=True)
+            for tag in tags_of(cell, separator)
+            if tag in ids
+        }
+        return sorted(found)
+
+    def _cut(self, text: str) -> tuple[str, list[str]]:
+        """The text alone and its cells; a blank text without a tab needs no cells."""
+        base, *cells = text.split(TAB)
+        if len(cells) == len(self._ids):
+            return base, cells
+        if not text.strip():
+            return "", [""] * len(self._ids)
+        raise DataError(
+            f"a source must be {self.features.expected}, which is {len(self._ids) + 1} columns, but it has "
+            f"{len(cells) + 1}: give each feature column, empty where there is no feature"
+        )

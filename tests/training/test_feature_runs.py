@@ -1,0 +1,207 @@
+"""Features from a file of pairs to a trained folder, and what `predict`, `evaluate`, `score`, `check` do with them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import seqweave
+from seqweave.cli.main import app
+from seqweave.config import DataConfig, build_config
+from seqweave.data.readers import PairReader
+from seqweave.errors import ConfigError, DataError, ModelFolderError
+from seqweave.folder import FEATURES, MANIFEST
+from seqweave.search.ensembles import check_vocabularies
+from seqweave.search.predictor import Model
+from seqweave.text.tokenizers import Tokenizer
+from tiny_run import SETTINGS
+
+FEATURED = {**SETTINGS, "data.feature_columns": ["3", "4"], "model.feature_size": 4, "training.max_steps": 4}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of words, forwards or backwards as a feature says."""
+    where = tmp_path_factory.mktemp("features")
+    draw = random.Random(1)
+    lines = []
+    for _ in range(80):
+        word, way = "".join(draw.choices("abcdef", k=draw.randint(2, 6))), draw.choice(["KEEP", "TURN"])
+        lines.append(f"{word}\t{word if way == 'KEEP' else word[::-1]}\tV;{way}\ten\n")
+    (where / "pairs.tsv").write_text("".join(lines), encoding="utf-8")
+    seqweave.train(where / "pairs.tsv", where / "model", settings=FEATURED)
+    return where
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Model:
+    return seqweave.load(folder / "model")
+
+
+def test_the_folder_holds_the_features(folder: Path, model: Model) -> None:
+    saved = json.loads((folder / "model" / FEATURES).read_text(encoding="utf-8"))
+    assert [column["name"] for column in saved["columns"]] == ["3", "4"]
+    assert FEATURES in json.loads((folder / "model" / MANIFEST).read_text(encoding="utf-8"))["files"]
+    assert model.source_tokenizer.feature_count == 4
+    facts = json.loads((folder / "model" / "run.json").read_text(encoding="utf-8"))["facts"]
+    assert facts["features"] == {"columns": {"3": 3, "4": 1}, "unknown_rate": 0.0}
+    assert "column" in (folder / "model" / "README.md").read_text(encoding="utf-8")
+
+
+def test_python_takes_features_apart_or_in_the_text(model: Model) -> None:
+    apart = model.predict(["abc", "fed"], features=[("V;KEEP", "en"), ("V;TURN", "en")], return_attention=True)
+    inside = model.predict(["abc\tKEEP;V\ten", "fed\tV;TURN\ten"], return_attention=True)
+    assert [one.text for one in apart] == [one.text for one in inside]
+    assert apart[0].source_tokens == inside[0].source_tokens == ["[V]", "[KEEP]", "[en]", "a", "b", "c"]
+    assert apart[0].attention is not None
+    assert apart[0].attention.shape[1] == 6
+    [scored] = model.score([("abc", "abc")], features=[("V;KEEP", "en")])
+    assert scored.log_prob == pytest.approx(model.score([("abc\tV;KEEP\ten", "abc")])[0].log_prob)
+    assert model.predict(["", " ", "\tV\ten"])[2].text == ""
+
+
+def test_alone_or_in_a_batch_gives_the_same(model: Model) -> None:
+    texts = ["abc\tV;KEEP\ten", "fedcba\tV\t", "a\t\t", "bb\tTURN\ten"]
+    together = model.predict(texts)
+    for text, one in zip(texts, together, strict=True):
+        [alone] = model.predict([text])
+        assert alone.tokens == one.tokens
+        assert alone.score == pytest.approx(one.score, abs=1e-4)
+
+
+def test_unknown_features_are_counted(model: Model, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "seqweave"):
+        [found] = model.predict(["abc\tV;FUT\ten"])
+    assert "1 of 3 features are not known to the model, and were left out" in caplog.text
+    assert found.text == model.predict(["abc\tV\ten"])[0].text
+
+
+@pytest.mark.parametrize(
+    ("features", "sentence"),
+    [
+        ("V", "features must be a list with a list of 2 texts .* but they are one text"),
+        (["V"], "number 1 is 'V'"),
+        ([("V",)], "number 1 is"),
+        ([("V", "e\tn")], "without tabs"),
+        ([("V", 3)], "number 1 is"),
+        ([("V", "en")] * 2, "there are 2 of them for 1 texts"),
+    ],
+)
+def test_features_that_do_not_fit_are_refused(model: Model, features: list[tuple[str, str]], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        model.predict(["abc"], features=features)
+
+
+def test_a_text_without_its_columns_is_refused(model: Model) -> None:
+    with pytest.raises(DataError, match="which is 3 columns, but it has 1"):
+        model.predict(["abc"])
+
+
+def test_the_commands_know_features(folder: Path, model: Model) -> None:
+    run, where, data = CliRunner(), str(folder / "model"), str(folder / "pairs.tsv")
+    found = run.invoke(app, ["predict", where], input="abc\tV;KEEP\ten\n\nfed\t\ten\n")
+    assert found.exit_code == 0
+    lines = found.stdout.split("\n")
+    assert lines[:3] == [model.predict(["abc\tV;KEEP\ten"])[0].text, "", model.predict(["fed\t\ten"])[0].text]
+    wrong = run.invoke(app, ["predict", where], input="abc\tV\ten\nabc\tV\n")
+    assert wrong.exit_code == 2
+    assert "<stdin>:2: a line must have 3 columns (source, 3, 4)" in " ".join(wrong.output.split())
+    evaluated = run.invoke(app, ["evaluate", where, data, "--json"])
+    assert json.loads(evaluated.stdout)["pairs"] == 80
+    scored = run.invoke(app, ["score", where, data])
+    assert len(scored.stdout.split("\n")) == 81
+    checked = run.invoke(app, ["check", data, "--set", 'data.feature_columns=["3", "4"]'])
+    assert "features of column 3: 3 distinct, 2.0 a pair, 0 pairs without" in checked.stdout
+    assert "4" in run.invoke(app, ["info", where]).stdout
+
+
+def test_a_folder_without_its_features_is_refused(folder: Path, tmp_path: Path) -> None:
+    manifest = folder / "model" / MANIFEST
+    before = manifest.read_text(encoding="utf-8")
+    content = json.loads(before)
+    del content["files"][FEATURES]
+    manifest.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ModelFolderError, match=r"must list features\.json"):
+        seqweave.load(folder / "model")
+    manifest.write_text(before, encoding="utf-8")
+    (folder / "model" / FEATURES).rename(tmp_path / FEATURES)
+    with pytest.raises(ModelFolderError, match=r"features\.json is missing"):
+        seqweave.load(folder / "model")
+    (tmp_path / FEATURES).rename(folder / "model" / FEATURES)
+
+
+def test_an_ensemble_needs_the_same_features(folder: Path, model: Model, tmp_path: Path) -> None:
+    text = model.source_tokenizer.to_json()
+    plain = Tokenizer.from_json(text, "the tokenizer")
+    pair = (model.source_tokenizer, model.target_tokenizer)
+    check_vocabularies([tmp_path, folder], [pair, pair])
+    with pytest.raises(ConfigError, match="has other features"):
+        check_vocabularies([tmp_path, folder], [pair, (plain, pair[1])])
+
+
+def test_json_lines_take_texts_and_lists(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    rows = [
+        {"source": "a", "target": "b", "tags": "V;PST"},
+        {"source": "a", "target": "b", "tags": ["V", "PST"]},
+        {"source": "a", "target": "b"},
+        {"source": "a", "target": "b", "tags": ["V", 3]},
+        {"source": "a\tb", "target": "b", "tags": "V"},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    reader = PairReader(path, None, DataConfig(feature_columns=("tags",)))
+    assert [pair.whole for pair in reader] == ["a\tV;PST", "a\tV;PST"]
+    assert reader.report.dropped == {"missing_field": [3, 4], "tab_in_field": [5]}
+
+
+def test_columns_of_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.tsv"
+    path.write_text("lemma\tV;PST\tform\nlemma\t\tform\nlemma\tform\n", encoding="utf-8")
+    reader = PairReader(path, None, DataConfig(target_column="3", feature_columns=("2",)))
+    assert [pair.features for pair in reader] == [("V;PST",), ("",)]
+    assert reader.report.dropped == {"missing_tab": [3]}
+    named = DataConfig(
+        column_names=("lemma", "tags", "form"), source_column="lemma", target_column="form", feature_columns=("tags",)
+    )
+    assert [pair.whole for pair in PairReader(path, None, named)] == ["lemma\tV;PST", "lemma\t"]
+    with pytest.raises(DataError, match=r"data\.feature_columns must be a column number from 1"):
+        PairReader(path, None, DataConfig(feature_columns=("tags",)))
+    with pytest.raises(DataError, match="two parallel files were given"):
+        PairReader(path, path, DataConfig(feature_columns=("3",)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"data.feature_columns": ["2"]}, r"other columns than data\.target_column, but both have 2"),
+        ({"data.feature_columns": ["3", "3"]}, "distinct"),
+        ({"data.feature_columns": ["3"], "data.feature_separator": "\t"}, "no tab"),
+        ({"data.feature_columns": ["3"], "data.feature_separator": ""}, "at least 1"),
+        ({"model.feature_size": 8}, r"is for models with data\.feature_columns"),
+        ({"data.feature_columns": ["3"], "model.attention_window": "local_m"}, "local_m counts .*: set .*=global"),
+        ({"data.feature_columns": ["3"], "model.attention_window": "local_p"}, "local_p counts .*: set .*=global"),
+        ({"data.feature_columns": ["3"], "model.attention": "location"}, "location counts .*: use another attention"),
+        ({"model.feature_size": 0, "data.feature_columns": ["3"]}, "greater than or equal to 1"),
+    ],
+)
+def test_settings_that_contradict_each_other(settings: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        build_config(settings)
+
+
+def test_attention_that_counts_no_positions_goes_with_features() -> None:
+    for kind in ("location_aware", "additive"):
+        build_config({"data.feature_columns": ["3"], "model.attention": kind, "model.coverage": True})
+
+
+def test_a_model_without_features_refuses_them() -> None:
+    from architectures import CASES
+    from tiny_model import tiny_model
+
+    with pytest.raises(ConfigError, match=r"trained with data\.feature_columns, but this one was not"):
+        tiny_model(CASES["gru-general-after"]).predict(["abc"], features=["V"])
