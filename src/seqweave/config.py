@@ -231,6 +231,13 @@ class TrainConfig(_Group):
     coverage_weight: float = Field(
         1.0, ge=0, le=1000, description="weight of the coverage loss, with model.coverage (See et al. 2017)"
     )
+    source_vectors: str | None = Field(
+        None,
+        min_length=1,
+        description="file of pretrained vectors (word2vec, GloVe or fastText text) that source embeddings begin with",
+    )
+    target_vectors: str | None = Field(None, min_length=1, description="the same for target embeddings")
+    freeze_vectors: bool = Field(False, description="keep pretrained vectors as they are; what has none is trained")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the moving average of the weights; 0: none")
     average_checkpoints: int = Field(
         1, ge=1, le=10_000, description="checkpoints averaged at the end, kept if better on dev; 1: none"

@@ -49,6 +49,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _coverage_penalty(config)
     yield from _features(config)
     yield from _labels(config)
+    yield from _vectors(config)
 
 
 def model_contradictions(model: ModelConfig) -> Iterator[str]:
@@ -287,6 +288,23 @@ def _labels(config: Config) -> Iterator[str]:
         )
     if config.data.source.units == "label" and config.data.joint_vocabulary:
         yield "data.joint_vocabulary=true is for units that both sides share, but data.source.units=label: change one"
+
+
+def _vectors(config: Config) -> Iterator[str]:
+    """Pretrained vectors that no embedding takes."""
+    training = config.training
+    given = [key for key in ("source_vectors", "target_vectors") if getattr(training, key) is not None]
+    if config.model.input != "embedding":
+        for key in given:
+            yield (
+                f"training.{key} needs embeddings and so model.input=embedding, but it is {config.model.input}: "
+                "change one of them"
+            )
+    if training.freeze_vectors and not given:
+        yield (
+            "training.freeze_vectors=true needs pretrained vectors, but there are none: "
+            "set training.source_vectors or training.target_vectors, or leave it at false"
+        )
 
 
 def _too_long(config: Config) -> Iterator[str]:

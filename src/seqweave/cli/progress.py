@@ -117,6 +117,12 @@ def found_text(values: Mapping[str, Any]) -> str:
     if features := values.get("features"):
         known = ", ".join(f"{number:,} in column {name}" for name, number in features["columns"].items())
         lines.append(f"  features   {known}, {100 * features['unknown_rate']:.2f}% unknown in dev")
+    for side, found in (values.get("vectors") or {}).items():
+        share = 100 * found["found"] / max(1, found["entries"])
+        lines.append(
+            f"  vectors    of {side}: {found['found']:,} of {found['entries']:,} entries ({share:.1f}%), "
+            f"{100 * found['token_rate']:.1f}% of the items to train on{', frozen' if found['frozen'] else ''}"
+        )
     lines.append(
         f"  model      {values['parameters']:,} parameters on {values['device']} in {values['precision']}, "
         f"{count(values['max_steps'], 'step')}, best by {values['metric']}"

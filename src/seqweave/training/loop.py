@@ -30,7 +30,7 @@ from seqweave.training.checkpoint import (
 )
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import Listener, TrainEvent
-from seqweave.training.optimizer import MovingAverage, Optimizer
+from seqweave.training.optimizer import FrozenRows, MovingAverage, Optimizer
 from seqweave.training.prepare import DevPairs
 from seqweave.training.record import Record
 from seqweave.training.sampling import truth_probability
@@ -58,10 +58,11 @@ class Run:
     record: Record
     listen: Listener
     state: TrainState = field(default_factory=TrainState)
+    frozen: Sequence[FrozenRows] = ()
 
     def __post_init__(self) -> None:
         training = self.config.training
-        self.optimizer = Optimizer(self.model, training)
+        self.optimizer = Optimizer(self.model, training, self.frozen)
         self.average = MovingAverage(self.model, training.ema_decay) if training.ema_decay else None
         self.stepper = Stepper(
             self.model,

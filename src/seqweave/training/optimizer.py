@@ -6,7 +6,8 @@ scaling skips them), so a NaN never reaches a weight and the host need not wait 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +18,42 @@ from seqweave.errors import ModelFolderError
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
-class Optimizer:
-    """Adam with decoupled weight decay (Kingma & Ba 2015; Loshchilov & Hutter 2019) on all parameters."""
+@dataclass(frozen=True)
+class FrozenRows:
+    """Rows of a parameter that no update changes, by a single bit.
 
-    def __init__(self, model: nn.Module, config: TrainConfig):
+    Attributes:
+        parameter: Shape: (V, M).
+        rows: which ones; shape (N,).
+        values: what they are; shape (N, M).
+    """
+
+    parameter: Tensor
+    rows: Tensor
+    values: Tensor
+
+    def forget_gradient(self) -> None:
+        """As if nothing depended on the rows; so they take no part in the norm that clips the others."""
+        if self.parameter.grad is not None:
+            self.parameter.grad.index_fill_(0, self.rows, 0)
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Take back what weight decay did."""
+        self.parameter.index_copy_(0, self.rows, self.values)
+
+
+class Optimizer:
+    """Adam with decoupled weight decay (Kingma & Ba 2015; Loshchilov & Hutter 2019) on all parameters.
+
+    Args:
+        model: its parameters are updated.
+        config: the settings of updates.
+        frozen: rows of them that stay as they are.
+    """
+
+    def __init__(self, model: nn.Module, config: TrainConfig, frozen: Sequence[FrozenRows] = ()):
+        self.frozen = frozen
         self.names = [name for name, _ in model.named_parameters()]
         self.parameters = list(model.parameters())
         self.clip_norm = config.clip_norm
@@ -37,6 +70,8 @@ class Optimizer:
 
     def update(self, rate: float) -> None:
         """Clip the gradients to `clip_norm` (Pascanu et al. 2013), update the weights, forget the gradients."""
+        for rows in self.frozen:
+            rows.forget_gradient()
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         bad = (~norm.isfinite()).float()
@@ -47,6 +82,8 @@ class Optimizer:
         self._adam.found_inf = bad  # type: ignore[attr-defined]  # read by the fused kernel
         self._adam.step()
         self._adam.zero_grad(set_to_none=True)
+        for rows in self.frozen:
+            rows.restore()
         self.skipped_in_a_row = (self.skipped_in_a_row + 1) * bad
 
     def tensors(self) -> dict[str, Tensor]:

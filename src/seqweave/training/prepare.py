@@ -22,14 +22,17 @@ import torch
 from seqweave.config import Config, Metric, ModelConfig, Units, build_config
 from seqweave.data.batching import count_batches
 from seqweave.data.dataset import PairDataset, write_dataset
+from seqweave.data.lines import check_file
 from seqweave.data.readers import Pair, PairReader
 from seqweave.data.split import dev_fraction, is_dev
+from seqweave.data.vectors import Vectors
 from seqweave.errors import DataError
 from seqweave.model.device import has_fast_bf16
 from seqweave.text.features import FeaturedTokenizer, learn_features
 from seqweave.text.tokenizers import Tokenizer, coverage, guess_units, train_tokenizer
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.sampling import default_settings
+from seqweave.training.vectors import all_vectors, vector_facts, vector_files
 
 _SAMPLE = 5000  # pairs looked at to guess units and to report unknown items
 _LEAST_STEPS = 1500  # a small corpus still needs this many updates
@@ -67,6 +70,7 @@ class Prepared:
     Attributes:
         config: nothing is unset in it.
         facts: what was found, in plain data, for the report and run.json.
+        vectors: pretrained ones of each side that has a file of them.
     """
 
     config: Config
@@ -75,6 +79,7 @@ class Prepared:
     dataset: PairDataset
     dev: DevPairs
     facts: dict[str, Any]
+    vectors: dict[str, Vectors]
 
 
 class _Pairs:
@@ -136,6 +141,8 @@ def prepare(
     Raises:
         DataError: when a file cannot be read, or nothing usable is left on a side.
     """
+    for path in vector_files(config).values():
+        check_file(path)  # before the long passes; it is read when the vocabulary is known
     pairs = _Pairs(files, config)
     listen(TrainEvent("reading", {"text": f"reading {files.train.name}"}))
     kept = pairs.count()
@@ -145,7 +152,8 @@ def prepare(
         listen(TrainEvent("warning", {"text": text, "count": pairs.shared}))
     config, reasons = _with_units(config, pairs)
     listen(TrainEvent("reading", {"text": "learning the vocabularies"}))
-    source_tokenizer, target_tokenizer = _tokenizers(config, pairs)
+    source_tokenizer, target_tokenizer = both = _tokenizers(config, pairs)
+    vectors = all_vectors(config, both, listen)
     listen(TrainEvent("reading", {"text": "writing ids"}))
     texts = ((pair.whole, pair.target) for pair in pairs.train())
     limits = (config.data.max_source_length, config.data.max_target_length)
@@ -182,9 +190,10 @@ def prepare(
         "mean_target_length": float(np.mean(dataset.target_lengths)),
         "files": fingerprints(files),
         **_features(source_tokenizer, dev),
+        **vector_facts(vectors, both, dataset, config),
     }
     config = decided(config, dataset, device, world)
-    return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts)
+    return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts, vectors)
 
 
 def _dropped(reader: PairReader) -> dict[str, int]:

@@ -29,6 +29,7 @@ from seqweave.training.loop import Run, run_training
 from seqweave.training.prepare import DataFiles, Prepared, fingerprints, prepare, reopen
 from seqweave.training.record import Record, is_run_folder, model_card, read_run, requested_config
 from seqweave.training.validation import sample_rows
+from seqweave.training.vectors import all_vectors, set_vectors, vector_files, vector_fingerprints
 
 PathLike = Path | str
 
@@ -126,7 +127,7 @@ def _look(folder: Path, config: Config, given: DataFiles, restart: bool) -> Lite
     if run is None:
         raise ModelFolderError(f"{folder} exists and is not a seqweave run: choose another folder for -o")
     if restart:
-        for path in given.paths().values():
+        for path in (*given.paths().values(), *vector_files(config).values()):
             if path.resolve().is_relative_to(folder.resolve()):
                 raise ConfigError(f"{path} lies in {folder}, which --restart throws away: move it out of there first")
         return "new"
@@ -140,6 +141,11 @@ def _look(folder: Path, config: Config, given: DataFiles, restart: bool) -> Lite
     known = run["facts"].get("files")
     if known and list(known.values()) != list(fingerprints(given).values()):
         raise DataError(f"the data have changed since the run in {folder} began: use the same files, or --restart")
+    vectors = {side: found["sha256"] for side, found in run["facts"].get("vectors", {}).items()}
+    if vectors and vectors != vector_fingerprints(config):
+        raise DataError(
+            f"the pretrained vectors have changed since the run in {folder} began: use the same files, or --restart"
+        )
     if run["status"] == "finished":
         # A kill may have come between the last two files; then the end is done again.
         return "finished" if files.RUN in files.check_manifest(folder) else "resume"
@@ -232,12 +238,14 @@ def _continue(
     facts = (read_run(folder) or {})["facts"]
     tokenizers = files.read_tokenizers(folder, config)
     if prepared is not None:  # just read in this process: no second pass over the files
-        dataset, dev = prepared.dataset, prepared.dev
+        dataset, dev, vectors = prepared.dataset, prepared.dev, prepared.vectors
     else:
         dataset, dev = reopen(given, config, tokenizers, record.cache, facts["kept"])
+        vectors = all_vectors(config, tokenizers, listen)
     torch.manual_seed(config.training.seed)
     model = build_network(config, *tokenizers).to(device)
-    run = Run(config, model, tokenizers, dataset, dev, device, ranks, record, listen)
+    frozen = set_vectors(model, vectors, config.training.freeze_vectors)
+    run = Run(config, model, tokenizers, dataset, dev, device, ranks, record, listen, frozen=frozen)
     parameters = parameter_count(model)
     shown = {"device": str(device), "precision": config.training.precision, "parameters": parameters}
     shown |= {"max_steps": run.max_steps, "metric": config.training.metric}
