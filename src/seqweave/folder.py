@@ -2,7 +2,7 @@
 
     config.json  model.safetensors  source.tokenizer.json  target.tokenizer.json
     features.json      only with data.feature_columns
-    README.md  run.json  metrics.json  samples.jsonl  events.jsonl
+    README.md  run.json  metrics.json  samples.jsonl  events.jsonl  source_hashes.bin
     MANIFEST.json      SHA-256 and size of each file that makes the model
     checkpoints/       what a run needs to go on
 
@@ -37,6 +37,7 @@ RUN = "run.json"
 METRICS = "metrics.json"
 SAMPLES = "samples.jsonl"
 EVENTS = "events.jsonl"
+SOURCE_HASHES = "source_hashes.bin"
 MANIFEST = "MANIFEST.json"
 CHECKPOINTS = "checkpoints"
 

@@ -178,7 +178,7 @@ def test_the_finished_folder_is_whole(tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "model").iterdir()}
     assert names == {
         "config.json", "model.safetensors", "source.tokenizer.json", "target.tokenizer.json", "README.md", "run.json",
-        "metrics.json", "samples.jsonl", "events.jsonl", "MANIFEST.json", "checkpoints",
+        "metrics.json", "samples.jsonl", "events.jsonl", "source_hashes.bin", "MANIFEST.json", "checkpoints",
     }  # fmt: skip
     assert result.metrics == json.loads((tmp_path / "model" / "metrics.json").read_text())
     assert len(load(tmp_path / "model").predict(["abc", "", "fed"])) == 3

@@ -1,7 +1,7 @@
 """`seqweave VERB ...`: the verbs, and how errors, interrupts and closed pipes end a command.
 
-Exit codes: 0 done; 1 `check` found lines that would be dropped, or a proof of `verify` failed; 2 a mistake of
-the user, told in one sentence; 130 interrupted. Nothing heavy is imported before a verb runs.
+Exit codes: 0 done; 1 `check` found lines that would be dropped, a proof of `verify` failed, or `doctor` found
+something; 2 a mistake of the user, told in one sentence; 130 interrupted. Nothing heavy is imported before a verb runs.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from seqweave.cli.bench import bench
 from seqweave.cli.check import check
 from seqweave.cli.compare import compare
 from seqweave.cli.demo import demo
+from seqweave.cli.doctor import doctor
 from seqweave.cli.evaluate import evaluate
 from seqweave.cli.info import info
 from seqweave.cli.inspect import inspect
@@ -110,6 +111,7 @@ app.command("inspect")(inspect)
 app.command("verify")(verify)
 app.command("tune")(tune)
 app.command("bench")(bench)
+app.command("doctor")(doctor)
 app.command("demo")(demo)
 
 

@@ -299,8 +299,8 @@ class _Clock:
             values["coverage_loss"] = float(losses[1])
         if run.config.training.scheduled_sampling != "none":
             values["truth_probability"] = truth_probability(run.config.training, run.state.step)
+        run.record.step(values)  # before a refusal, so that the record shows why
         _refuse_divergence(run)
-        run.record.step(values)
         run.listen(TrainEvent("step", values))
         self.last = time.perf_counter()
         self.steps = self.tokens = 0

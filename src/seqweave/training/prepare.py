@@ -11,7 +11,7 @@ import heapq
 import math
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,22 @@ import torch
 from seqweave.config import Config, Metric, ModelConfig, Units, build_config
 from seqweave.data.batching import count_batches
 from seqweave.data.dataset import PairDataset, write_dataset
+from seqweave.data.hashes import SourceHashes
 from seqweave.data.lines import check_file
+from seqweave.data.padding import Padding, padding_of
 from seqweave.data.readers import Pair, PairReader
 from seqweave.data.split import dev_fraction, is_dev
 from seqweave.data.vectors import Vectors
 from seqweave.errors import DataError
 from seqweave.model.device import has_fast_bf16
 from seqweave.text.features import FeaturedTokenizer, learn_features
+from seqweave.text.profile import profile_of
 from seqweave.text.tokenizers import Tokenizer, coverage, guess_units, train_tokenizer
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.sampling import default_settings
 from seqweave.training.vectors import all_vectors, vector_facts, vector_files
 
-_SAMPLE = 5000  # pairs looked at to guess units and to report unknown items
+_SAMPLE = 5000  # pairs looked at to guess units, to report unknown items, and to see how text is written
 _LEAST_STEPS = 1500  # a small corpus still needs this many updates
 _MOST_VALIDATIONS = 20
 
@@ -71,6 +74,7 @@ class Prepared:
         config: nothing is unset in it.
         facts: what was found, in plain data, for the report and run.json.
         vectors: pretrained ones of each side that has a file of them.
+        sources: what `seqweave doctor` needs to tell whether a source was trained on.
     """
 
     config: Config
@@ -80,6 +84,7 @@ class Prepared:
     dev: DevPairs
     facts: dict[str, Any]
     vectors: dict[str, Vectors]
+    sources: SourceHashes
 
 
 class _Pairs:
@@ -155,7 +160,8 @@ def prepare(
     source_tokenizer, target_tokenizer = both = _tokenizers(config, pairs)
     vectors = all_vectors(config, both, listen)
     listen(TrainEvent("reading", {"text": "writing ids"}))
-    texts = ((pair.whole, pair.target) for pair in pairs.train())
+    hashes, sample = SourceHashes(), list[str]()
+    texts = _remembered(pairs.train(), hashes, sample)
     limits = (config.data.max_source_length, config.data.max_target_length)
     dataset, too_long = write_dataset(texts, source_tokenizer, target_tokenizer, cache, *limits)
     if len(dataset) == 0:
@@ -188,12 +194,34 @@ def prepare(
         },
         "mean_source_length": float(np.mean(dataset.source_lengths)),
         "mean_target_length": float(np.mean(dataset.target_lengths)),
+        "source_text": asdict(profile_of(source_tokenizer, sample)),
+        "padding": asdict(_padding(config, dataset)),
         "files": fingerprints(files),
         **_features(source_tokenizer, dev),
         **vector_facts(vectors, both, dataset, config),
     }
     config = decided(config, dataset, device, world)
-    return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts, vectors)
+    return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts, vectors, hashes)
+
+
+def _remembered(pairs: Iterable[Pair], sources: SourceHashes, sample: list[str]) -> Iterator[tuple[str, str]]:
+    """The texts of pairs; remembers what the doctor needs of their sources."""
+    for pair in pairs:
+        sources.add(pair.whole)
+        if len(sample) < _SAMPLE:
+            sample.append(pair.whole)
+        yield pair.whole, pair.target
+
+
+def _padding(config: Config, dataset: PairDataset) -> Padding:
+    training = config.training
+    return padding_of(
+        dataset.source_lengths,
+        dataset.target_lengths,
+        batch_tokens=training.batch_tokens,
+        max_pairs=training.max_batch_pairs,
+        seed=training.seed,
+    )
 
 
 def _dropped(reader: PairReader) -> dict[str, int]:

@@ -14,6 +14,7 @@ from torch import nn
 
 from seqweave import folder as files
 from seqweave.config import Config, ModelConfig, config_from_json, config_to_json
+from seqweave.data.hashes import SourceHashes
 from seqweave.errors import ModelFolderError
 from seqweave.evaluation.metrics import Metrics
 from seqweave.evaluation.report import metrics_markdown
@@ -61,6 +62,10 @@ class Record:
         if isinstance(source, FeaturedTokenizer):
             self._bytes(files.FEATURES, source.features.to_json().encode())
 
+    def sources(self, hashes: SourceHashes) -> None:
+        """Write which sources are trained on, as `seqweave.data.hashes` keeps them."""
+        self._bytes(files.SOURCE_HASHES, hashes.to_bytes())
+
     def keep_weights(self, model: nn.Module) -> None:
         """The best weights so far become the folder's, which can be used at once."""
         if self.writes:
@@ -99,7 +104,9 @@ class Record:
     def seal(self) -> None:
         """Write the manifest over all files of a finished model."""
         if self.writes:
-            names = (files.MODEL_CARD, files.RUN, files.METRICS, files.SAMPLES, files.EVENTS)
+            names = (
+                files.MODEL_CARD, files.RUN, files.METRICS, files.SAMPLES, files.EVENTS, files.SOURCE_HASHES,
+            )  # fmt: skip
             there = [name for name in names if (self.folder / name).is_file()]
             files.write_manifest(self.folder, [*files.model_files(self.folder), *there])
 
@@ -137,7 +144,7 @@ def is_run_folder(folder: Path) -> bool:
     """Whether a folder with a run.json, which may be damaged, holds nothing but what a run writes."""
     names = {path.name for path in folder.iterdir()}
     ours = {*files.REQUIRED, files.MODEL_CARD, files.RUN, files.METRICS, files.SAMPLES, files.EVENTS, files.MANIFEST}
-    ours |= {files.CHECKPOINTS, CACHE, files.FEATURES}
+    ours |= {files.SOURCE_HASHES, files.CHECKPOINTS, CACHE, files.FEATURES}
     strange = [name for name in names - ours if not (name.startswith(".") and name.endswith(".tmp"))]
     return {files.RUN, files.CONFIG} <= names and not strange
 

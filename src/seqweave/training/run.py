@@ -199,6 +199,7 @@ def _prepare_folder(
         record.run("preparing", config, {})
         prepared = prepare(given, config, record.cache, device, listen, world)
         record.prepared(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
+        record.sources(prepared.sources)
         # A first build finds settings that do not fit, before the folder counts as a run.
         build_network(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
         record.run("training", config, prepared.facts)

@@ -1,0 +1,48 @@
+"""`seqweave doctor`: what ails a model, and the one remedy for each illness."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seqweave.cli.common import Device, Folder, Json, TargetFile, note, print_json, read_pairs
+
+
+def doctor(
+    folder: Folder,
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[DATA]", help="Pairs to look at, not those of the training. Default: the run's samples."
+        ),
+    ] = None,
+    target_file: TargetFile = None,
+    json: Json = False,
+    device: Device = "auto",
+) -> None:
+    """Name what ails DIR, and the one remedy for each illness.
+
+    Exit code 1 when something is found.
+
+    Example: seqweave doctor model test.tsv
+    """
+    from seqweave.inspection.doctor.diagnose import diagnose
+    from seqweave.inspection.doctor.patient import admit, config_of
+
+    config = config_of(folder)
+    patient = admit(folder, None if data is None else read_pairs(data, target_file, config.data), device)
+    if patient.asked is None:
+        note(f"{folder} has no weights yet: only the record of its training was looked at")
+    found = diagnose(patient)
+    if json:
+        asked = 0 if patient.asked is None else len(patient.asked.sources)
+        print_json({"sources": asked, "findings": [asdict(one) for one in found]})
+    elif not found:
+        print("nothing found")
+    else:
+        print("\n\n".join(f"{one.name}\n  {one.evidence}\n  remedy: {one.remedy}" for one in found))
+    if found:
+        raise typer.Exit(1)

@@ -1,0 +1,78 @@
+"""Attention that does not align: flat, or stuck on a position."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqweave.config import ModelConfig
+from seqweave.inspection.doctor.patient import Asked, Finding, Patient
+from seqweave.inspection.doctor.remedies import again
+
+# Of eight models that work (Multi30k, CMUdict, Korean, SCAN, KSS, dates) no sample passed 0.48 and 0.55.
+FLAT = 0.95  # mean entropy as a share of that of equal weights
+STUCK = 0.95  # of the steps of an answer look mostly at one and the same position
+LEAST_POSITIONS = 4  # of source and answer each; with fewer there is little to choose
+LEAST_ANSWERS = 3
+
+
+def flat_attention(patient: Patient, asked: Asked) -> Finding | None:
+    """Attention that looks everywhere alike."""
+    weights = _weights(patient, asked)
+    if len(weights) < LEAST_ANSWERS:
+        return None
+    flatness = float(np.mean([_flatness(one) for one in weights]))
+    if flatness < FLAT:
+        return None
+    return Finding(
+        "attention does not align (flat)",
+        f"the entropy of its weights is {100 * flatness:.0f}% of that of equal weights",
+        again(_sharper(patient.config.model)),
+    )
+
+
+def stuck_attention(patient: Patient, asked: Asked) -> Finding | None:
+    """Attention that stays at one place while the answer goes on."""
+    weights = _weights(patient, asked)
+    if len(weights) < LEAST_ANSWERS:
+        return None
+    share = float(np.mean([np.bincount(one.argmax(1)).max() / len(one) for one in weights]))
+    if share < STUCK:
+        return None
+    return Finding(
+        "attention does not align (stuck)",
+        f"{100 * share:.0f}% of the steps of an answer look at the same source position",
+        again(_moving(patient.config.model)),
+    )
+
+
+def _weights(patient: Patient, asked: Asked) -> list[NDArray[np.float32]]:
+    """The weights (T, S) of each answer that is long enough; none of a Transformer, which has several heads."""
+    if patient.config.model.decoder == "transformer":
+        return []
+    found = [answer.attention for answer in asked.answers if answer.attention is not None]
+    return [one for one in found if min(one.shape) >= LEAST_POSITIONS]
+
+
+def _flatness(weights: NDArray[np.float32]) -> float:
+    """Mean entropy of the rows over log S. Shape: (T, S) -> ()."""
+    sums = np.maximum(weights.sum(1, keepdims=True), 1e-30)  # (T, 1); a window's weights may sum to less than 1
+    shares = np.maximum(weights / sums, 1e-30)  # (T, S)
+    return float(-(shares * np.log(shares)).sum(1).mean() / np.log(weights.shape[1]))
+
+
+def _sharper(model: ModelConfig) -> dict[str, object]:
+    """A scorer that learns to compare, asked by the state before the step (Bahdanau et al. 2014)."""
+    if model.attention in ("additive", "location_aware") and model.attention_position == "before":
+        return _moving(model)
+    feeding = {"model.input_feeding": "false"} if model.input_feeding else {}
+    return {"model.attention": "additive", "model.attention_position": "before", **feeding}
+
+
+def _moving(model: ModelConfig) -> dict[str, object]:
+    """Attention that knows where it looked (Chorowski et al. 2015); that pays for looking there again (See et al.
+    2017); that has to go on (Luong et al. 2015).
+    """
+    if model.attention != "location_aware":
+        return {"model.attention": "location_aware"}
+    return {"model.coverage": "true"} if not model.coverage else {"model.attention_window": "local_m"}

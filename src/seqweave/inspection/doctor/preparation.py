@@ -1,0 +1,77 @@
+"""Text prepared in another way than the texts of the training."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from seqweave.inspection.doctor.patient import Asked, Finding, Patient
+from seqweave.inspection.doctor.remedies import again
+from seqweave.text.profile import profile_of
+from seqweave.text.tokenizers import Tokenizer, coverage
+from seqweave.text.vocabulary import UNK
+
+# Texts of one convention are near 0 or near 1, so half way between lies a change of convention. Not measured.
+DIFFERENT = 0.5
+# Chosen, not measured: 1 of 10 items more is lost than in training.
+MORE_UNKNOWN = 0.1
+SHOWN = 5  # unknown items
+
+
+def prepared_differently(patient: Patient, asked: Asked) -> Finding | None:
+    """Case, normal form, jamo against syllables, or far more unknown items than in training."""
+    tokenizer = asked.model.source_tokenizer
+    now = profile_of(tokenizer, asked.sources)
+    trained = patient.facts.get("source_text") or {}
+
+    def differs(key: str, value: float | None) -> bool:
+        before = trained.get(key)
+        return value is not None and before is not None and abs(value - before) >= DIFFERENT
+
+    if differs("decomposed", now.decomposed):
+        what = f"{_percent(now.decomposed)} of the letters that can be are written as several code points"
+        return _finding(what, trained["decomposed"], again({"data.source.normalize": "nfc"}))
+    if differs("jamo", now.jamo):
+        how = "in syllables (한), not in letters (ㅎㅏㄴ)"
+        if trained["jamo"] >= DIFFERENT:
+            how = "in letters (ㅎㅏㄴ), not in syllables (한)"
+        what = f"{_percent(now.jamo)} of the Hangul are letters that stand by themselves"
+        return _finding(what, trained["jamo"], f"write Hangul as in training: {how}")
+    if differs("upper", now.upper):
+        what = f"{_percent(now.upper)} of the letters are upper case"
+        return _finding(what, trained["upper"], again({"data.source.lowercase": "true"}))
+    before = trained.get("unknown")
+    if before is None:
+        before = (patient.facts.get("unknown_rate") or {}).get("source") or 0.0
+    if now.unknown < before + MORE_UNKNOWN:
+        return None
+    what = f"{_percent(now.unknown)} of the items are unknown ({_unknown(tokenizer, asked)})"
+    return _finding(what, before, _for_unknown(tokenizer, asked, before))
+
+
+def _finding(what: str, before: float, remedy: str) -> Finding:
+    return Finding("text prepared differently", f"{what}; in training {_percent(before)}", remedy)
+
+
+def _for_unknown(tokenizer: Tokenizer, asked: Asked, before: float) -> str:
+    """What brings the items back that the training knew."""
+    spaced = coverage(tokenizer, [" ".join("".join(text.split())) for text in asked.sources]).rate
+    if tokenizer.units == "space":
+        if spaced < before + MORE_UNKNOWN:
+            return "put blanks between the items, as in training"
+        return again({"data.source.units": "subword"})
+    if tokenizer.units == "word":
+        return again({"data.source.units": "subword"})
+    return "train again with pairs that have these items"
+
+
+def _unknown(tokenizer: Tokenizer, asked: Asked) -> str:
+    """The commonest items that are not in the vocabulary."""
+    found: Counter[str] = Counter()
+    for text in asked.sources:
+        places = zip(tokenizer.encode(text), tokenizer.offsets(text), strict=True)
+        found.update(text[start:end].strip() for id_, (start, end) in places if id_ == UNK)
+    return ", ".join(repr(item) for item, _ in found.most_common(SHOWN))
+
+
+def _percent(share: float | None) -> str:
+    return f"{100 * (share or 0.0):.0f}%"

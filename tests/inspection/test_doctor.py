@@ -1,0 +1,217 @@
+"""Every illness is made, in a run of seconds or in its weights or data, and named alone; a healthy run has none."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import unicodedata
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import nn
+
+from architectures import CASES
+from ill_runs import LENGTH, Pairs, blind_start, doctored, noise, run, spelling, write
+from seqweave.cli.main import main
+from seqweave.config import build_config, parse_setting
+from seqweave.errors import DataError, SeqweaveError
+from seqweave.inspection.doctor.diagnose import diagnose
+from seqweave.inspection.doctor.patient import Finding, Patient, admit, ask
+from seqweave.text.vocabulary import UNK
+from tiny_model import tiny_folder, tiny_model
+
+Capture = pytest.CaptureFixture[str]
+Parameters = dict[str, nn.Parameter]
+TRAINED = spelling(4000, seed=1)
+SOURCES, TARGETS = spelling(60, seed=2)
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has learned what it should."""
+    return run(tmp_path_factory.mktemp("healthy"), TRAINED)
+
+
+def only(patient: Patient, name: str) -> Finding:
+    """The one finding, which must have this name, and a remedy that the run's settings allow."""
+    found = diagnose(patient)
+    assert [one.name for one in found] == [name], found
+    ways = shlex.split(found[0].remedy)
+    settings = dict(parse_setting(after) for before, after in pairwise(ways) if before == "--set")
+    assert build_config(settings, patient.config) != patient.config or not settings
+    return found[0]
+
+
+def on(folder: Path, sources: list[str], targets: list[str]) -> Patient:
+    return admit(folder, (sources, targets), "cpu")
+
+
+def test_a_healthy_run_has_nothing(healthy: Path) -> None:
+    assert diagnose(on(healthy, SOURCES, TARGETS)) == []
+    assert diagnose(admit(healthy, device="cpu")) == []
+
+
+def to_unknown(weights: Parameters) -> None:
+    weights["generator.bias"][UNK] += 50.0
+
+
+def to_blind(weights: Parameters) -> None:
+    for name, weight in weights.items():
+        if name.startswith("encoder"):
+            weight.zero_()
+
+
+def to_flat(weights: Parameters) -> None:
+    weights["decoder.scorer.direction.weight"].zero_()
+
+
+def to_stuck(weights: Parameters) -> None:
+    weights["decoder.scorer.query.weight"].zero_()  # the scores are those of the keys, at every step
+    weights["decoder.scorer.direction.weight"].mul_(30.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "remedy"),
+    [
+        (to_unknown, "unknown output", "data.target.units=byte"),
+        (to_blind, "the same answer for everything", "training.max_steps=1200"),
+        (to_flat, "attention does not align (flat)", "model.attention_position=before"),
+        (to_stuck, "attention does not align (stuck)", "model.attention=location_aware"),
+    ],
+)
+def test_ill_weights(healthy: Path, change: Callable[[Parameters], None], name: str, remedy: str) -> None:
+    patient = on(healthy, SOURCES, TARGETS)
+    ill = replace(patient, asked=ask(doctored(healthy, change), SOURCES, TARGETS))
+    assert remedy in only(ill, name).remedy
+
+
+OTHERWISE: dict[str, tuple[Callable[[str], str], str]] = {
+    "case": (str.upper, "data.source.lowercase=true"),
+    "normal form": (lambda text: unicodedata.normalize("NFD", text), "data.source.normalize=nfc"),
+    "jamo": (lambda text: text.replace("가", "ㄱㅏ").replace("나", "ㄴㅏ").replace("다", "ㄷㅏ"), "in syllables"),
+    "script": (lambda text: text.translate(str.maketrans("abcdé", "жзикл")), "pairs that have these items"),
+}
+
+
+@pytest.mark.parametrize("how", OTHERWISE)
+def test_text_prepared_differently(healthy: Path, how: str) -> None:
+    change, remedy = OTHERWISE[how]
+    found = only(on(healthy, [change(text) for text in SOURCES], TARGETS), "text prepared differently")
+    assert remedy in found.remedy
+
+
+def test_units_that_leave_more_unknown(tmp_path: Path) -> None:
+    spaced: Pairs = ([" ".join(word) for word in TRAINED[0][:300]], TRAINED[1][:300])
+    folder = run(tmp_path, spaced, data__source__units="space", training__max_steps=2, training__validate_every=2)
+    found = only(on(folder, SOURCES, TARGETS), "text prepared differently")
+    assert found.remedy == "put blanks between the items, as in training"
+
+
+def test_leakage(healthy: Path) -> None:
+    found = only(on(healthy, TRAINED[0][:50] + SOURCES, TRAINED[1][:50] + TARGETS), "train/test leakage")
+    assert "seqweave check" in found.remedy
+
+
+def test_a_few_shared_sources_are_no_leakage(healthy: Path) -> None:
+    patient = on(healthy, SOURCES, TARGETS)
+    assert patient.trained_on is not None
+    trained = [word for word in TRAINED[0] if patient.trained_on.knows(word)]
+    assert len(trained) > 3000
+    assert diagnose(replace(patient, data=[*SOURCES, *trained[:2]])) == []
+
+
+def test_leakage_into_dev(tmp_path: Path) -> None:
+    pairs = spelling(40, seed=1)
+    folder = run(tmp_path, pairs, (pairs[0][:5], pairs[1][:5]), training__max_steps=1)
+    facts = admit(folder, device="cpu").facts
+    assert (
+        "without --dev" in only(Patient(admit(folder, device="cpu").config, facts=facts), "train/test leakage").remedy
+    )
+
+
+def test_over_long_lines(healthy: Path, tmp_path: Path) -> None:
+    sources, targets = spelling(200, seed=1)
+    long = ["ab" * 150, "cd" * 150]
+    pairs: Pairs = (sources + long, targets + ["a" * LENGTH] * 2)
+    folder = run(tmp_path, pairs, spelling(10, seed=2), training__max_steps=1, training__batch_tokens=4096)
+    facts = admit(folder, device="cpu").facts
+    patient = on(healthy, SOURCES, TARGETS)
+    found = only(replace(patient, facts={**patient.facts, "padding": facts["padding"]}), "over-long lines")
+    assert found.remedy.endswith("--set data.max_source_length=6")
+    assert found.evidence.startswith("42% of the positions")
+
+
+def test_a_learning_rate_that_is_too_high(tmp_path: Path) -> None:
+    folder = run(
+        tmp_path,
+        spelling(300, seed=1),
+        model__cell="rnn",
+        training__learning_rate=1.0,
+        training__schedule="constant",
+        training__warmup_steps=0,
+        training__max_steps=30,
+    )
+    found = only(admit(folder, device="cpu"), "learning rate too high")
+    assert found.remedy.endswith("training.learning_rate=0.001")
+    assert "model.cell=rnn" in found.evidence
+
+
+def test_a_run_that_diverged_before_it_had_weights(tmp_path: Path, capsys: Capture) -> None:
+    settings: dict[str, Any] = {"training__learning_rate": 1e30, "training__max_steps": 30, "model__cell": "rnn"}
+    with pytest.raises(SeqweaveError, match="training has diverged"):
+        run(tmp_path, spelling(300, seed=1), **settings, training__warmup_steps=0, training__validate_every=30)
+    only(admit(tmp_path / "model", device="cpu"), "learning rate too high")
+    assert main(["doctor", str(tmp_path / "model"), "--device", "cpu"]) == 1
+    assert "no weights yet" in capsys.readouterr().err
+
+
+def test_under_trained(tmp_path: Path) -> None:
+    folder = run(
+        tmp_path,
+        TRAINED,
+        training__learning_rate=0.003,
+        training__schedule="constant",
+        training__max_steps=40,
+        training__validate_every=4,
+    )
+    patient = admit(folder, device="cpu")
+    assert only(patient, "under-trained").remedy.endswith("training.max_steps=120")
+    assert "goes on" in only(replace(patient, finished=False), "under-trained").remedy
+
+
+def test_over_fitted(tmp_path: Path) -> None:
+    folder = run(tmp_path, noise(200, seed=1), noise(50, seed=2), model__attention="none", training__max_steps=200)
+    assert only(admit(folder, device="cpu"), "over-fitted").remedy.endswith("model.dropout=0.5")
+
+
+@pytest.mark.slow
+def test_teacher_forced_good_but_free_running_bad(tmp_path: Path) -> None:
+    folder = run(tmp_path, blind_start(6000, seed=1))
+    only(admit(folder, device="cpu"), "teacher-forced good, free-running bad")
+
+
+def test_a_model_without_a_run(tmp_path: Path) -> None:
+    """What was made by other means has no record: only DATA is looked at."""
+    folder = tiny_folder(tiny_model(CASES["gru-additive-after"]), tmp_path / "model")
+    with pytest.raises(DataError, match="no samples: name DATA"):
+        admit(folder, device="cpu")
+    assert admit(folder, (["abc"], ["abc"]), "cpu").validations == []
+
+
+def test_the_command(healthy: Path, tmp_path: Path, capsys: Capture) -> None:
+    data = write(tmp_path / "test.tsv", (SOURCES, TARGETS))
+    assert main(["doctor", str(healthy), str(data), "--device", "cpu"]) == 0
+    assert capsys.readouterr().out == "nothing found\n"
+    assert main(["doctor", str(healthy), str(healthy.parent / "pairs.tsv"), "--device", "cpu", "--json"]) == 1
+    facts = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in facts["findings"]] == ["train/test leakage"]
+    assert facts["sources"] == 1000
+    assert main(["doctor", str(healthy), str(healthy.parent / "pairs.tsv"), "--device", "cpu"]) == 1
+    first, *_, last = capsys.readouterr().out.rstrip("\n").split("\n")
+    assert first == "train/test leakage"
+    assert last.startswith("  remedy: ")
+    assert main(["doctor", str(tmp_path / "nothing")]) == 2
