@@ -30,10 +30,6 @@ class Items:
         one_hot = vectors.new_zeros(*ids.shape, len(vectors)).scatter_(-1, ids[..., None], 1.0)  # (B, T, V)
         return cls(one_hot, vectors)
 
-    def with_rows(self, one_hot: Tensor) -> Items:
-        """The same vocabulary in other places. Shape: (B, T, V)."""
-        return replace(self, one_hot=one_hot)
-
     def embedded(self) -> Tensor:
         """The embeddings after all. Shape: (B, T, M)."""
         return self.one_hot @ self.vectors
@@ -41,6 +37,16 @@ class Items:
     def weights(self, weight: Tensor) -> Tensor:
         """What multiplies `one_hot` where `weight` would multiply embeddings. Shape: (G, M) -> (G, V)."""
         return functional.linear(weight, self.vectors)  # (G, V)
+
+
+def rows_of(inputs: Tensor | Items) -> Tensor:
+    """What stands at each position. Shape: (B, T, M) or items (B, T, V) -> the same."""
+    return inputs.one_hot if isinstance(inputs, Items) else inputs
+
+
+def with_rows(inputs: Tensor | Items, rows: Tensor) -> Tensor | Items:
+    """The same kind of inputs with other rows. Shape: rows as those of `rows_of`."""
+    return replace(inputs, one_hot=rows) if isinstance(inputs, Items) else rows
 
 
 def linear(inputs: Tensor | Items, weight: Tensor, bias: Tensor | None = None) -> Tensor:

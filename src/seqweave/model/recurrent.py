@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from seqweave.config import Cell
-from seqweave.model.items import Items
+from seqweave.model.items import Items, rows_of, with_rows
 from seqweave.model.kernels.dropout import dropout_factors
 from seqweave.model.state import Encoded
 
@@ -242,7 +242,7 @@ class RecurrentEncoder(nn.Module):
         Shape: embedded (B, S, M) or items (B, S, V), lengths (B,) ->
         outputs (B, S, E), final each (B, E), mask (B, S).
         """
-        mask = mask_of(lengths, _rows(embedded).shape[1])  # (B, S)
+        mask = mask_of(lengths, rows_of(embedded).shape[1])  # (B, S)
         last = (lengths - 1).clamp(min=0)  # (B,)
         final: list[Tensor] = []
         values = embedded
@@ -260,15 +260,10 @@ class RecurrentEncoder(nn.Module):
         outputs, ends = _run_to_own_end(self.forwards[index], inputs, padding, last)
         if not len(self.backwards):
             return outputs, list(ends)
-        turned = reverse_by_length(_rows(inputs), lengths)  # (B, S, M) or (B, S, V)
-        turned_inputs = inputs.with_rows(turned) if isinstance(inputs, Items) else turned
-        back, back_ends = _run_to_own_end(self.backwards[index], turned_inputs, padding, last)
+        turned = with_rows(inputs, reverse_by_length(rows_of(inputs), lengths))  # (B, S, M) or items (B, S, V)
+        back, back_ends = _run_to_own_end(self.backwards[index], turned, padding, last)
         outputs = torch.cat([outputs, reverse_by_length(back, lengths)], -1)  # (B, S, E)
         return outputs, [torch.cat(pair, -1) for pair in zip(ends, back_ends, strict=True)]  # (B, E)
-
-
-def _rows(inputs: Tensor | Items) -> Tensor:
-    return inputs.one_hot if isinstance(inputs, Items) else inputs
 
 
 def _joined(norm: nn.Module | None, residual: bool, inputs: Tensor | Items, outputs: Tensor) -> Tensor:
@@ -284,7 +279,7 @@ def _joined(norm: nn.Module | None, residual: bool, inputs: Tensor | Items, outp
 def _run_to_own_end(layer: nn.Module, inputs: Tensor | Items, padding: Tensor, last: Tensor) -> tuple[Tensor, States]:
     """Outputs (B, S, H), and the state at each sequence's own end (each (B, H)); zeros for an empty sequence."""
     assert isinstance(layer, RecurrentLayer)
-    rows = _rows(inputs)
+    rows = rows_of(inputs)
     outputs, state = layer(inputs, layer.zero_state(rows.shape[0], rows), padding)
     hidden = outputs.gather(1, last[:, None, None].expand(-1, 1, outputs.shape[-1]))[:, 0]  # (B, H)
     empty = padding[:, :1]  # (B, 1)

@@ -9,10 +9,11 @@ them costs.
 from __future__ import annotations
 
 import copy
+import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,8 +147,8 @@ def time_decoding(
     """Batches of `batch` texts of similar length, decoded as `predict` does it."""
     ordered = sorted(texts, key=len)
     batches = [ordered[start : start + batch] for start in range(0, len(ordered) - batch + 1, batch)] or [ordered]
-    middle_first = sorted(batches, key=lambda each: abs(batches.index(each) - len(batches) // 2))
-    turns = _around(middle_first)
+    middle_first = sorted(range(len(batches)), key=lambda place: abs(place - len(batches) // 2))
+    turns = itertools.cycle([batches[place] for place in middle_first])
     outputs: list[tuple[int, int, int, int]] = []  # source items, output items, steps of encoder and decoder
     looped = isinstance(model.single.encoder, RecurrentEncoder)
 
@@ -231,11 +232,6 @@ def _positions(dataset: PairDataset, data: StepData) -> tuple[int, int]:
     """Source positions, and target positions with `<eos>`."""
     indices = np.concatenate(data.batches)
     return int(dataset.source_lengths[indices].sum()), int(dataset.target_lengths[indices].sum()) + len(indices)
-
-
-def _around(batches: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
-    while True:
-        yield from batches
 
 
 def _median(call: Callable[[], object], device: torch.device, seconds: float) -> float:

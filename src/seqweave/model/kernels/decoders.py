@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from seqweave.model.attention import AdditiveScorer, DotScorer, GeneralScorer, Scorer
-from seqweave.model.items import Items, linear
+from seqweave.model.items import Items, linear, rows_of, with_rows
 from seqweave.model.kernels.loops import LoopInputs, Plan, run_loop
 from seqweave.model.kernels.stacks import LayerParts
 from seqweave.model.recurrent import RecurrentLayer, RecurrentStack
@@ -24,7 +24,7 @@ def loop_applies(
     stack: RecurrentStack, scorer: Scorer, embedded: Tensor | Items, state: DecoderState, window: Window | None = None
 ) -> bool:
     """Whether `loops` can run these modules on this input (B, T, M)."""
-    rows = embedded.one_hot if isinstance(embedded, Items) else embedded
+    rows = rows_of(embedded)
     known = isinstance(scorer, AdditiveScorer | DotScorer | GeneralScorer)
     plain = stack.norms is None and not stack.residual and window is None
     return known and plain and state.width == 1 and rows.shape[1] > 0 and _exact(rows.dtype)
@@ -127,9 +127,8 @@ def _layers(
 
 def _first_sums(layer: RecurrentLayer, weight: Tensor, embedded: Tensor | Items) -> Tensor:
     """The embedding's part of the first layer's gates. Shape: (B, T, M) or items (B, T, V) -> (T, B, G)."""
-    if isinstance(embedded, Items):
-        return linear(embedded.with_rows(embedded.one_hot.transpose(0, 1).contiguous()), weight, layer.bias_ih)
-    return linear(embedded.transpose(0, 1).contiguous(), weight, layer.bias_ih)
+    turned = rows_of(embedded).transpose(0, 1).contiguous()  # (T, B, M) or (T, B, V)
+    return linear(with_rows(embedded, turned), weight, layer.bias_ih)
 
 
 def _scale(scorer: Scorer, state: DecoderState) -> float | None:
