@@ -19,8 +19,8 @@ def page(root: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("the page's tests need Node.js with npm, and there is none on the PATH")
-    if not (folder / "node_modules" / "vitest").is_dir():
-        pytest.skip("the page's tests need its npm packages: run `npm ci --prefix page` first (tests use no network)")
+    if not (folder / "node_modules" / ".package-lock.json").is_file():  # npm writes it when all is there
+        pytest.skip("the page's tests need its npm packages: run `.ci/page-tools` first (tests use no network)")
     return folder
 
 
@@ -47,6 +47,15 @@ def test_types(page: Path) -> None:
     assert npm is not None
     done = run([npm, "run", "--silent", "check"], page)
     assert done.returncode == 0, done.stdout[-4000:]
+
+
+def test_the_sources_build_the_page_that_is_committed(page: Path, root: Path, tmp_path: Path) -> None:
+    node = shutil.which("node")
+    assert node is not None
+    done = run([node, "node_modules/vite/bin/vite.js", "build", "--outDir", str(tmp_path / "page")], page)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    built, committed = tmp_path / "page" / "index.html", root / "src/seqweave/inspection/page/index.html"
+    assert built.read_bytes() == committed.read_bytes(), "the built page is not that of its sources: run scripts/page"
 
 
 def test_the_page_in_chromium(page: Path) -> None:
