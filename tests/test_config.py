@@ -337,6 +337,16 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         "training.coverage_weight=2.5 needs model.coverage=true, but it is false: set it, or leave "
         "training.coverage_weight at 1",
     ),
+    (
+        {"model.output": "entmax15"},
+        "training.label_smoothing=0.1 spreads probability over all items, but model.output=entmax15 gives most of them "
+        "none: set training.label_smoothing=0",
+    ),
+    (
+        {"model.output": "entmax15", "training.label_smoothing": 0, "training.metric": "loss"},
+        "training.metric=loss is the mean of -log p over the dev items, which is infinite where model.output=entmax15 "
+        "gives one of them probability 0: choose a metric of outputs, or leave it unset",
+    ),
 ]
 
 
@@ -372,6 +382,7 @@ def test_all_contradictions_are_listed_at_once() -> None:
         {"model.encoder": "transformer", "model.attention": "dot", "model.decoder_hidden_size": 256},
         {"model.encoder": "transformer", "model.cell": "rnn", "model.bridge": "copy", "model.decoder_hidden_size": 256},
         {"model.encoder": "transformer", "model.positions": "learned", "search.max_length": 2000},
+        {"model.output": "entmax15", "training.label_smoothing": 0.0, "training.metric": "bleu"},
     ],
 )
 def test_what_fits_together_is_taken(settings: dict[str, Any]) -> None:

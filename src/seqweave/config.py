@@ -33,6 +33,7 @@ PositionKind = Literal["sinusoidal", "learned", "rotary"]
 AttentionKind = Literal["none", "additive", "dot", "scaled_dot", "general", "concat", "location", "location_aware"]
 AttentionWindow = Literal["global", "local_m", "local_p"]
 AttentionPosition = Literal["before", "after", "between"]
+Output = Literal["softmax", "entmax15"]
 Metric = Literal["loss", "exact_match", "token_error_rate", "cer", "wer", "bleu", "chrf", "accuracy", "macro_f1"]
 PresetName = Literal["tiny", "small", "base"]
 
@@ -179,6 +180,9 @@ class ModelConfig(_Group):
         description="width of the readout before the generator; unset: decoder_hidden_size, or embedding_size when tied",
     )
     tie_embeddings: bool = Field(False, description="the generator shares the target embedding's weights")
+    output: Output = Field(
+        "softmax", description="from logits to probabilities; entmax15 gives most items exactly 0 (Peters et al. 2019)"
+    )
     heads: int = Field(4, ge=1, le=1024, description="Transformer: attention heads, which share embedding_size")
     feed_forward_size: int | None = Field(
         None,

@@ -50,6 +50,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _features(config)
     yield from _labels(config)
     yield from _vectors(config)
+    yield from _entmax(config)
 
 
 def model_contradictions(model: ModelConfig) -> Iterator[str]:
@@ -304,6 +305,22 @@ def _vectors(config: Config) -> Iterator[str]:
         yield (
             "training.freeze_vectors=true needs pretrained vectors, but there are none: "
             "set training.source_vectors or training.target_vectors, or leave it at false"
+        )
+
+
+def _entmax(config: Config) -> Iterator[str]:
+    """What a loss that is no log-likelihood, and probabilities of 0, leave no room for."""
+    if config.model.output != "entmax15":
+        return
+    if config.training.label_smoothing:
+        yield (
+            f"training.label_smoothing={config.training.label_smoothing:g} spreads probability over all items, but "
+            "model.output=entmax15 gives most of them none: set training.label_smoothing=0"
+        )
+    if config.training.metric == "loss":
+        yield (
+            "training.metric=loss is the mean of -log p over the dev items, which is infinite where "
+            "model.output=entmax15 gives one of them probability 0: choose a metric of outputs, or leave it unset"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
 import torch
 
 from seqweave.config import ModelConfig
@@ -46,6 +47,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "features_one_hot": {"feature_size": 4, "input": "one_hot", "attention": "none"},
     "features_by_table": {"feature_size": 4, "embedding_size": 24},
     "features_reversed": {"feature_size": 4, "reverse_source": True, "embedding_dropout": 0.2, "word_dropout": 0.1},
+    "entmax": {"output": "entmax15"},
+    "entmax_feeding": {"output": "entmax15", "attention": "dot", "input_feeding": True, "tie_embeddings": True},
 }
 # Scorers and windows beyond the plain ones, each in every place; small windows, so that they matter.
 KINDS: dict[str, dict[str, Any]] = {
@@ -82,6 +85,7 @@ TRANSFORMER_OPTIONS: dict[str, dict[str, Any]] = {
     "features": {"feature_size": 4},
     "features_learned": {"feature_size": 8, "positions": "learned"},
     "features_rotary": {"feature_size": 4, "positions": "rotary", "reverse_source": True, "encoder_layers": 2},
+    "entmax": {"output": "entmax15"},
 }
 # A Transformer reads, and each kind of recurrent decoder writes.
 TRANSFORMER_READS: dict[str, dict[str, Any]] = {
@@ -128,8 +132,15 @@ SOURCE_SIZE, TARGET_SIZE = 11, 9
 FEATURES = 3  # the last ids of the source, in the cases that have a feature_size
 
 
+def needs_library(config: ModelConfig) -> None:
+    """Skip the test where an optional library that the network needs is not installed."""
+    if config.output == "entmax15":
+        pytest.importorskip("entmax", reason='entmax is not installed: pip install "seqweave[entmax]"')
+
+
 def small_model(config: ModelConfig, seed: int = 1) -> Seq2Seq:
     """A model with weights large enough that every path matters, in evaluation mode."""
+    needs_library(config)
     torch.manual_seed(seed)
     model = build_model(config, SOURCE_SIZE, TARGET_SIZE, FEATURES if config.feature_size else 0)
     with torch.no_grad():

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from seqweave.config import Config, DataConfig, ModelConfig, SearchConfig, TextConfig, config_to_json
+from architectures import needs_library
+from seqweave.config import Config, DataConfig, ModelConfig, SearchConfig, TextConfig, TrainConfig, config_to_json
 from seqweave.folder import CONFIG, SOURCE_TOKENIZER, TARGET_TOKENIZER, WEIGHTS, save_weights, write_manifest
 from seqweave.model.build import build_model
 from seqweave.search.predictor import Model
@@ -17,6 +18,7 @@ LETTERS = "abcdefg"
 
 def tiny_model(config: ModelConfig, seed: int = 1, units: TextConfig | None = None) -> Model:
     """A model with weights large enough that every path matters; outputs end at different lengths."""
+    needs_library(config)
     text = units or TextConfig(units="char")
     source, target = train_tokenizer([LETTERS], text), train_tokenizer([LETTERS], text)
     torch.manual_seed(seed)
@@ -26,7 +28,8 @@ def tiny_model(config: ModelConfig, seed: int = 1, units: TextConfig | None = No
             parameter.add_(torch.randn_like(parameter) * 0.3)
         network.generator.bias[3] -= 0.5  # <eos>
     search = SearchConfig(max_length_ratio=1.0, max_length=20)
-    whole = Config(model=config, search=search, data=DataConfig(source=text, target=text))
+    training = TrainConfig(label_smoothing=0.1 if config.output == "softmax" else 0.0)
+    whole = Config(model=config, search=search, data=DataConfig(source=text, target=text), training=training)
     return Model(network.eval(), source, target, whole)
 
 

@@ -13,6 +13,7 @@ from seqweave.data.dataset import make_batch
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.beam import beam_search
 from seqweave.search.contract import Found
+from seqweave.search.deviations import furthest, gap
 from seqweave.search.exhaustive import exhaustive_search
 from seqweave.search.greedy import greedy_search
 from seqweave.search.score import force_score
@@ -46,11 +47,12 @@ def searched(config: ModelConfig, rows: slice = slice(None), beam_size: int = 3)
     )
 
 
-def assert_same(one: Found, other: Found) -> None:
+def assert_same(one: Found, other: Found, config: ModelConfig) -> None:
     assert one.ids == other.ids
     assert one.finished == other.finished
-    assert one.score == pytest.approx(other.score, abs=TOLERANCE)
-    assert one.token_log_probs == pytest.approx(other.token_log_probs, abs=TOLERANCE)
+    sparse = config.output == "entmax15"
+    assert furthest(one, other, sparse) <= TOLERANCE
+    assert gap(one.score, other.score, sparse) <= TOLERANCE
     assert (one.attention is None) == (other.attention is None)
     if one.attention is not None and other.attention is not None:
         width = min(one.attention.shape[1], other.attention.shape[1])
@@ -69,7 +71,7 @@ def test_searched_score_is_forced_score(config: ModelConfig) -> None:
     batch = make_batch(sources, [found.ids for _, found in pairs])
     forced = force_score(model_of(config), batch, return_attention=True)
     for (_, found), other in zip(pairs, forced, strict=True):
-        assert_same(found, other)
+        assert_same(found, other, config)
 
 
 @architectures
@@ -77,7 +79,7 @@ def test_beam_of_one_is_greedy(config: ModelConfig) -> None:
     source, lengths, _ = small_batch()
     greedy = greedy_search(model_of(config), source, lengths, LIMITS, length_penalty=1.0, return_attention=True)
     for [found], other in zip(searched(config, beam_size=1), greedy, strict=True):
-        assert_same(found, other)
+        assert_same(found, other, config)
 
 
 @architectures
@@ -85,9 +87,10 @@ def test_a_batch_finds_what_each_sentence_finds_alone(config: ModelConfig) -> No
     together = searched(config)
     for row, group in enumerate(together):
         [alone] = searched(config, slice(row, row + 1))
-        assert len(alone) == len(group) == 3
+        assert len(alone) == len(group)
+        assert len(group) == 3 or config.output == "entmax15"  # which may leave fewer outputs than that
         for found, other in zip(group, alone, strict=True):
-            assert_same(found, other)
+            assert_same(found, other, config)
 
 
 @pytest.mark.parametrize(
@@ -120,4 +123,4 @@ def test_a_beam_as_wide_as_the_language_finds_the_best(name: str) -> None:
         )
         assert len(found) == 5
         for got, best in zip(found, every, strict=False):
-            assert_same(got, best)
+            assert_same(got, best, CASES[name])

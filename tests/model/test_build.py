@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from seqweave.config import PRESETS, ModelConfig, PresetName, resolve_settings
 from seqweave.errors import ConfigError
 from seqweave.model.build import build_model
 from seqweave.model.seq2seq import parameter_count
+from seqweave.training.run import train
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -103,3 +106,17 @@ def test_the_seed_decides_the_weights() -> None:
     first, again, other = built(1), built(1), built(2)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["generator.weight"], other["generator.weight"])
+
+
+def test_a_missing_library_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "entmax", None)  # makes its import fail
+    sentence = (
+        "^model.output=entmax15 needs the library entmax, which is not installed: .* pip install .seqweave.entmax"
+    )
+    with pytest.raises(ConfigError, match=sentence):
+        build_model(ModelConfig(output="entmax15"), 9, 9)
+    # A training says so before it reads anything.
+    settings = {"model.output": "entmax15", "training.label_smoothing": 0}
+    with pytest.raises(ConfigError, match=sentence):
+        train(tmp_path / "missing.tsv", tmp_path / "model", settings=settings)
+    build_model(ModelConfig(), 9, 9)

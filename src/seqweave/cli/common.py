@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,8 +41,21 @@ def all_folders(folder: Path, ensemble: list[Path] | None) -> Path | list[Path]:
 
 
 def print_json(value: Any, indent: int | None = 2) -> None:
-    """Print a value as JSON; without indent, on one line."""
-    print(json.dumps(value, ensure_ascii=False, indent=indent))
+    """Print a value as JSON; without indent, on one line. Infinity, for which JSON has no number, is null."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), ensure_ascii=False, indent=indent, allow_nan=False)
+    print(text)
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for every number that is not finite."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def note(text: str) -> None:

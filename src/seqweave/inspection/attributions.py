@@ -29,6 +29,7 @@ from seqweave.inspection.recorder import recording_copy, to_array
 from seqweave.inspection.trace import Array, Attribution, Trace, attention_of
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.predictor import Model
+from seqweave.search.steps import IMPOSSIBLE
 from seqweave.text.vocabulary import BOS, UNK
 
 METHODS = ("gradient_x_input", "integrated_gradients", "occlusion")
@@ -161,7 +162,8 @@ def _log_probs(network: Seq2Seq, source: Tensor, ids: Tensor) -> Tensor:
     lengths = torch.full((source.shape[0],), source.shape[1], device=source.device)
     target_in = functional.pad(ids[:, :-1], (1, 0), value=BOS)  # (B, T)
     logits = network.decode(target_in, network.encode(source, lengths)).logits
-    return logits.log_softmax(-1).gather(2, ids[..., None])[..., 0]  # (B, T, V) -> (B, T)
+    log_probs = logits.log_softmax(-1).gather(2, ids[..., None])[..., 0]  # (B, T, V) -> (B, T)
+    return log_probs.clamp(min=IMPOSSIBLE)
 
 
 def _ranks(values: Any) -> Array:

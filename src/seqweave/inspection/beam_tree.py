@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqweave.errors import DataError
 from seqweave.inspection.changes import NO_CHANGES, Changes, Overwritten
 from seqweave.inspection.recorder import recording_copy
 from seqweave.inspection.trace import REASONS, STATUSES, Beam
@@ -22,7 +23,7 @@ from seqweave.model.state import Encoded
 from seqweave.search.contract import Found, not_finite
 from seqweave.search.coverage import Coverage
 from seqweave.search.lengths import length_normalised
-from seqweave.search.steps import next_log_probs
+from seqweave.search.steps import IMPOSSIBLE, next_log_probs
 from seqweave.search.topk import top_k
 from seqweave.text.vocabulary import BOS, EOS
 
@@ -159,6 +160,7 @@ def grow_beam(
         changes: what to do otherwise; a hypothesis ends no earlier than the last forced step.
 
     Raises:
+        DataError: when no hypothesis can reach the last forced step.
         SeqweaveError: when the network gives NaN.
     """
     search = _Search(beam_size, length_penalty, stop, limit)
@@ -174,8 +176,8 @@ def grow_beam(
         output = twin.step(ids, state, coverage is not None)
         if coverage is not None:
             search.coverage = dict(zip(live, coverage.add(output.attention)[0].tolist(), strict=False))
-        log_probs = _allowed(next_log_probs(output.logits), changes, step)
-        values, items = top_k(log_probs, min(beam_size + 1, output.logits.shape[1]))  # (R, k)
+        log_probs = _allowed(next_log_probs(output.logits)[: len(live)], changes, step)  # (R, V) -> (live, V)
+        values, items = top_k(log_probs, min(beam_size + 1, output.logits.shape[1]))  # (live, k)
         ranked = search.expand(step, _expansions(live, values.tolist(), items.tolist()))
         search.choose(ranked, step)
         if search.is_over(step):
@@ -195,14 +197,24 @@ def grow_beam(
 
 
 def _allowed(log_probs: Tensor, changes: Changes, step: int) -> Tensor:
-    """All but what a forced step takes becomes impossible, and an end before the last of them. Shape: (R, V)."""
+    """All but what a forced step takes becomes impossible, and an end before the last of them. Shape: (R, V).
+
+    Raises:
+        DataError: when that leaves nothing.
+    """
     if step in changes.forced:
         allowed = torch.full_like(log_probs, float("-inf"))
         id_ = changes.forced[step]
-        allowed[:, id_] = log_probs[:, id_]
+        allowed[:, id_] = log_probs[:, id_].clamp(min=IMPOSSIBLE)
         return allowed
-    if step < max(changes.forced, default=0):
+    last = max(changes.forced, default=0)
+    if step < last:
         log_probs[:, EOS] = float("-inf")
+        if bool(log_probs.isneginf().all()):
+            raise DataError(
+                f"a run must reach step {last}, where an item is forced, but at step {step} the model gives everything "
+                f"but <eos> probability 0: force an item at step {step} as well"
+            )
     return log_probs
 
 
@@ -227,14 +239,15 @@ def found_of(beam: Beam, rank: int = 0) -> Found:
 
 
 def _expansions(live: Sequence[int], values: list[list[float]], items: list[list[int]]) -> list[tuple[int, int, float]]:
+    best = [row[0] for row in values]
+    if any(math.isnan(value) for value in best) or not any(math.isfinite(value) for value in best):
+        raise not_finite()
     found = []
-    for slot, parent in enumerate(live):
-        if not math.isfinite(values[slot][0]):
-            raise not_finite()
+    for parent, some, ids in zip(live, values, items, strict=True):
         found += [
             (parent, id_, value)
-            for value, id_ in zip(values[slot], items[slot], strict=True)
-            if value != float("-inf")  # <pad>, <bos>
+            for value, id_ in zip(some, ids, strict=True)
+            if value != float("-inf")  # <pad>, <bos>, and what the model gives no probability
         ]
     return found
 

@@ -140,7 +140,7 @@ class Steps:
 
     Attributes:
         tokens: the item of each step, `<eos>` included when there is one (its span is empty).
-        log_probs: of these items. Shape: (T,).
+        log_probs: of these items; of one with probability 0 it is -10000, here and below. Shape: (T,).
         entropy: of the whole distribution, in nats. Shape: (T,).
         ranks: place of the item in the distribution, from 0. Shape: (T,).
         top_ids, top_log_probs: the likeliest items, best first. Shape: (T, k).

@@ -24,6 +24,7 @@ from seqweave.search.beam import check_sizes
 from seqweave.search.coverage import coverage_term, no_attention
 from seqweave.search.lengths import length_normalised, max_lengths
 from seqweave.search.predictor import Model
+from seqweave.search.steps import IMPOSSIBLE
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import BOS, EOS
 
@@ -117,7 +118,7 @@ def description(model: Model) -> dict[str, Any]:
 def steps_of(recording: Recording, tokens: list[Token], top: int = TOP) -> Steps:
     """What a recording says about the tokens that were taken."""
     wide = recording.logits.dtype if recording.logits.dtype == torch.float64 else torch.float32
-    log_probs = torch.log_softmax(recording.logits, 1, dtype=wide)  # (T, V)
+    log_probs = torch.log_softmax(recording.logits, 1, dtype=wide).clamp(min=IMPOSSIBLE)  # (T, V)
     taken = log_probs.gather(1, torch.tensor([[token.id] for token in tokens], device=log_probs.device))  # (T, 1)
     best = log_probs.sort(dim=1, descending=True, stable=True)
     return Steps(

@@ -13,6 +13,7 @@ from seqweave.model.generator import Generator, MaxoutReadout, PlainReadout, Tan
 from seqweave.model.positions import Positions, build_positions
 from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer, RecurrentStack, SequenceDropout
 from seqweave.model.seq2seq import Seq2Seq
+from seqweave.model.sparse import entmax_library
 from seqweave.model.transformer import TransformerDecoder, TransformerEncoder
 from seqweave.model.transformer_layers import DecoderLayer, EncoderLayer
 from seqweave.model.windows import build_window
@@ -27,9 +28,11 @@ def build_model(config: ModelConfig, source_size: int, target_size: int, feature
         features: how many of the source's entries, the last ones, are features.
 
     Raises:
-        ConfigError: when settings contradict each other (all contradictions at once).
+        ConfigError: when settings contradict each other (all contradictions at once), or need a library that
+            is not installed.
     """
     check_model(config)
+    check_libraries(config)
     source_embedding = _source_embedding(config, source_size, features)
     target_embedding = _embedding(config, target_size, _decoder_takes_items(config))
     encoder = _encoder(config, source_embedding.size)
@@ -44,7 +47,14 @@ def build_model(config: ModelConfig, source_size: int, target_size: int, feature
         generator=Generator(size, target_size, tied=config.tie_embeddings),
         dropout=generator_dropout,
         reverse_source=config.reverse_source,
+        sparse=config.output == "entmax15",
     )
+
+
+def check_libraries(config: ModelConfig) -> None:
+    """Raise a `ConfigError` when the network needs an optional library that is not installed."""
+    if config.output == "entmax15":
+        entmax_library()
 
 
 def _dropout(config: ModelConfig) -> SequenceDropout:

@@ -14,6 +14,7 @@ from seqweave.model.decoder import Decoder
 from seqweave.model.embeddings import Embedder, Embedding
 from seqweave.model.generator import Generator
 from seqweave.model.recurrent import SequenceDropout, reverse_by_length
+from seqweave.model.sparse import log_entmax15
 from seqweave.model.state import DecoderOutput, DecoderState, Encoded, StepOutput
 from seqweave.model.transformer import TransformerEncoder
 
@@ -30,6 +31,8 @@ class Seq2Seq(nn.Module):
         dropout: before the generator.
         reverse_source: the encoder reads the source last item first (Sutskever et al. 2014, section
             3.3); outputs and attention stay in the order of the source.
+        sparse: probabilities are those of entmax-1.5 (`seqweave.model.sparse`). In evaluation mode logits are
+            their logarithms then, -inf where one is 0; in training mode they are what its loss takes.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Seq2Seq(nn.Module):
         generator: Generator,
         dropout: SequenceDropout,
         reverse_source: bool = False,
+        sparse: bool = False,
     ):
         super().__init__()
         self.source_embedding = source_embedding
@@ -52,6 +56,7 @@ class Seq2Seq(nn.Module):
         self.generator = generator
         self.dropout = dropout
         self.reverse_source = reverse_source
+        self.sparse = sparse
 
     def encode(self, source: Tensor, source_lengths: Tensor) -> Encoded:
         """Read the sources. Shape: source (B, S) ids, source_lengths (B,)."""
@@ -100,7 +105,7 @@ class Seq2Seq(nn.Module):
     def _logits(self, readout: Tensor) -> Tensor:
         tied = self.target_embedding.weight if isinstance(self.target_embedding, Embedding) else None
         logits: Tensor = self.generator(readout, tied)
-        return logits
+        return log_entmax15(logits) if self.sparse and not self.training else logits
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from seqweave.errors import ConfigError
+from seqweave.search.steps import IMPOSSIBLE
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK
 
@@ -54,18 +55,19 @@ class Rules:
         """Make impossible, in place, what may not follow the outputs so far; the rest keeps its value.
 
         Inside the prefix only its next item is possible. After it the other rules hold. Where they leave
-        nothing, the output may end: `<eos>` gets its value back, before the minimum length too.
+        nothing, the output may end: `<eos>` gets its value back, before the minimum length too. Where the model
+        gives what is left probability 0 (entmax-1.5), its log-probability becomes `IMPOSSIBLE`.
 
         Shape: log_probs (R, V), one of `outputs` a row.
         """
         for row, output in zip(log_probs, outputs, strict=True):  # row (V,), a view
             if len(output) < len(self.prefix):
                 item = self.prefix[len(output)]
-                kept = row[item].clone()
+                kept = row[item].clamp(min=IMPOSSIBLE)
                 row.fill_(float("-inf"))
                 row[item] = kept
                 continue
-            end = row[EOS].clone()
+            end = row[EOS].clamp(min=IMPOSSIBLE)
             if self.max_length is not None and len(output) >= self.max_length:
                 row.fill_(float("-inf"))
                 row[EOS] = end

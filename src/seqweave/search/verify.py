@@ -4,8 +4,9 @@ A proof compares two ways to the same result on real sources and gives the large
 ways differ in nothing but the order of sums, so that they agree to within the rounding of fp32.
 
 Deviations are differences of log-probabilities of single items (natural logarithm), or of attention
-weights. Where two outputs differ, the deviation is by how much the model prefers one to the other: within
-the tolerance that is a tie, which rounding decides.
+weights. With entmax-1.5 twice the root of a probability takes the place of its logarithm (`deviations.py`).
+Where two outputs differ, the deviation is by how much the model prefers one to the other: within the
+tolerance that is a tie, which rounding decides.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from seqweave.search.beam import beam_search
 from seqweave.search.beam_parts import Stop
 from seqweave.search.contract import Found, Searchable
 from seqweave.search.coverage import Penalties
+from seqweave.search.deviations import comparable, furthest, gap, item_gaps
 from seqweave.search.greedy import greedy_search
 from seqweave.search.lengths import max_lengths
 from seqweave.search.predictor import Model
@@ -53,6 +55,7 @@ class Sources:
         length_penalty, coverage_penalty, stop: as in `beam_search`.
         device: where the networks are.
         padding: columns by which a batch may be wider than its longest source.
+        sparse: probabilities may be 0, and are compared as `deviations.comparable` says.
     """
 
     ids: list[list[int]]
@@ -62,6 +65,7 @@ class Sources:
     stop: Stop = "enough"
     device: torch.device | str = "cpu"
     padding: int = _PADDING
+    sparse: bool = False
 
     @property
     def penalties(self) -> Penalties:
@@ -219,7 +223,9 @@ def _sources(model: Model, texts: Sequence[str]) -> tuple[list[str], Sources]:
     limits = max_lengths(lengths, search.max_length_ratio, search.max_length)
     padding = max(0, min(_PADDING, room))
     penalties = (search.length_penalty, search.coverage_penalty)
-    return [text for text, _ in kept], Sources(ids, limits, *penalties, search.stop, model.device, padding)
+    networks = model.network.networks if isinstance(model.network, Ensemble) else (model.network,)
+    sparse = any(network.sparse for network in networks)
+    return [text for text, _ in kept], Sources(ids, limits, *penalties, search.stop, model.device, padding, sparse)
 
 
 @torch.inference_mode()
@@ -305,19 +311,12 @@ def compared_outputs(
     """The best outputs of two searches of the sources `rows`."""
     for row, (one, *_), (other, *_) in zip(rows, ones, others, strict=True):
         if one.ids == other.ids and one.finished == other.finished:
-            yield Deviation(row, _furthest(one, other))
+            yield Deviation(row, furthest(one, other, sources.sparse))
         elif beam_size == 0:
             yield Deviation(row, _greedy_gap(plain, sources, row, one, other), tie=True)
         else:
             alike = one.finished == other.finished
-            yield Deviation(row, abs(one.score - other.score) if alike else math.inf, tie=True)
-
-
-def _furthest(one: Found, other: Found) -> float:
-    """The largest difference of an item's log-probability; a score counts as one of its items."""
-    items = np.abs(np.subtract(one.token_log_probs, other.token_log_probs))
-    value = float(max(items.max(initial=0.0), abs(one.score - other.score) / max(1, len(items))))
-    return math.inf if math.isnan(value) else value
+            yield Deviation(row, gap(one.score, other.score, sources.sparse) if alike else math.inf, tie=True)
 
 
 def _greedy_gap(plain: Searchable, sources: Sources, row: int, one: Found, other: Found) -> float:
@@ -328,7 +327,7 @@ def _greedy_gap(plain: Searchable, sources: Sources, row: int, one: Found, other
         return math.inf
     batch = make_batch([sources.ids[row]] * 2, [way[: place + 1] for way in ways]).to(sources.device)
     first, second = force_score(plain, batch)
-    return abs(first.token_log_probs[place] - second.token_log_probs[place])
+    return gap(first.token_log_probs[place], second.token_log_probs[place], sources.sparse)
 
 
 def _forced(plain: Searchable, sources: Sources, searches: Sequence[list[list[Found]]]) -> Iterator[Deviation]:
@@ -340,8 +339,11 @@ def _forced(plain: Searchable, sources: Sources, searches: Sequence[list[list[Fo
         forced = force_score(plain, batch, **sources.penalties)
         for i, known in zip(some, forced, strict=True):
             row, found = flat[i]
-            items = np.abs(np.subtract(found.token_log_probs, known.token_log_probs[: len(found.token_log_probs)]))
-            yield Deviation(row, _furthest(found, known) if found.finished else float(items.max(initial=0.0)))
+            if found.finished:
+                yield Deviation(row, furthest(found, known, sources.sparse))
+                continue
+            ones, others = found.token_log_probs, known.token_log_probs[: len(found.token_log_probs)]
+            yield Deviation(row, float(item_gaps(ones, others, sources.sparse).max(initial=0.0)))
 
 
 def _stepped(
@@ -356,7 +358,8 @@ def _stepped(
         for place in range(batch.target_in.shape[1]):
             step = stepping.step(batch.target_in[:, place], state, True)
             state = step.state
-            apart = _apart(whole.logits[:, place].log_softmax(1), step.logits.log_softmax(1))  # (B, V) -> (B,)
+            both = (one.log_softmax(1) for one in (whole.logits[:, place], step.logits))  # (B, V)
+            apart = _apart(*(comparable(one, sources.sparse) for one in both))  # (B, V) -> (B,)
             if whole.attention is not None and step.attention is not None:
                 apart = torch.maximum(apart, _apart(whole.attention[:, place], step.attention))  # (B, S) -> (B,)
             elif whole.attention is not step.attention:  # one has weights, the other has none

@@ -5,6 +5,7 @@ What it leaves out: reading data (prepare.py), one update (step.py), files of th
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -211,7 +212,8 @@ def _keep_if_better(run: Run, result: Validation) -> bool:
     state = run.state
     if not result.replaces(state.best, state.best_perplexity):
         return False
-    state.best, state.best_step, state.best_perplexity = result.value, state.step, result.perplexity
+    state.best, state.best_step = result.value, state.step
+    state.best_perplexity = min(result.perplexity, sys.float_info.max)  # JSON has no infinity
     run.record.keep_weights(run.model)
     return True
 

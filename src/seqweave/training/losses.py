@@ -1,4 +1,4 @@
-"""The losses: cross-entropy summed over real target positions, with label smoothing; coverage."""
+"""The losses, summed over real target positions: cross-entropy with label smoothing, entmax-1.5; coverage."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from seqweave.model.kernels.cross_entropy import summed_cross_entropy
+from seqweave.model.sparse import entmax15_losses
 from seqweave.text.vocabulary import PAD
 
 
@@ -26,6 +27,17 @@ def summed_loss(logits: Tensor, target_out: Tensor, label_smoothing: float = 0.0
     return functional.cross_entropy(
         flat.float(), wanted, ignore_index=PAD, reduction="sum", label_smoothing=label_smoothing
     )
+
+
+def summed_entmax15_loss(logits: Tensor, target_out: Tensor) -> Tensor:
+    """The loss of entmax-1.5 (`seqweave.model.sparse`), summed over real positions as `summed_loss` is.
+
+    Not a log-likelihood: it is finite, also where the target's probability is 0.
+
+    Shape: logits (B, T, V), target_out (B, T) -> ().
+    """
+    flat, wanted = logits.flatten(0, 1), target_out.flatten()  # (B * T, V), (B * T,)
+    return entmax15_losses(flat, wanted).masked_fill(wanted == PAD, 0).sum()
 
 
 def coverage_loss(weights: Tensor, target_out: Tensor) -> Tensor:

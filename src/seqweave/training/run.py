@@ -17,6 +17,7 @@ from seqweave import folder as files
 from seqweave.config import Config, PresetName, build_config, differing_keys, resolve_settings
 from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
 from seqweave.evaluation.evaluate import evaluate_model
+from seqweave.model.build import check_libraries
 from seqweave.model.device import choose_device
 from seqweave.model.seq2seq import parameter_count
 from seqweave.search.predictor import build_network, load
@@ -74,7 +75,7 @@ def train(
         listen: told what happens, see `seqweave.training.events`.
 
     Raises:
-        ConfigError: settings are wrong, or `out` holds a run with other settings.
+        ConfigError: settings are wrong or need a library that is missing, or `out` holds a run with other settings.
         DataError: the data cannot be used; `out` is left as it was.
         ModelFolderError: `out` is something else than a run, or damaged, or trained by another process.
         LimitError: the disk is full; the last checkpoint is kept.
@@ -82,6 +83,7 @@ def train(
     config = resolve_settings(preset, Path(config_file) if config_file else None, settings or ())
     if seed is not None:
         config = build_config({"training.seed": seed}, config)
+    check_libraries(config.model)
     given = _data_files(data, target_file, dev, dev_target)
     where = choose_device(device)
     folder = _real(Path(out))

@@ -17,7 +17,7 @@ from seqweave.data.dataset import PairDataset, collate
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import Listener, TrainEvent
-from seqweave.training.losses import coverage_loss, summed_loss
+from seqweave.training.losses import coverage_loss, summed_entmax15_loss, summed_loss
 from seqweave.training.optimizer import Optimizer
 from seqweave.training.sampling import scheduled_inputs
 from seqweave.training.state import batch_seed
@@ -79,9 +79,9 @@ class Stepper:
         """One optimizer step.
 
         Returns:
-            The mean losses of a real target position of the whole step (2,), cross-entropy with smoothing and
-            coverage (a tensor, so that the host need not wait), the real positions of the whole step, and
-            whether any process wants to stop.
+            The mean losses of a real target position of the whole step (2,), cross-entropy with smoothing (or the loss
+            of entmax-1.5) and coverage (a tensor, so that the host need not wait), the real positions of the whole
+            step, and whether any process wants to stop.
         """
         target_tokens, tokens = self._count(data.batches)
         losses = self.backward(step, data.batches, target_tokens)
@@ -92,7 +92,7 @@ class Stepper:
     def backward(self, step: int, batches: list[Indices], target_tokens: int) -> Tensor:
         """Gradients of the loss divided by all the step's target positions.
 
-        Returns this process's part of cross-entropy and coverage loss, (2,).
+        Returns this process's part of both losses, (2,).
         """
         totals = torch.zeros(2, device=self.device)
         for index in range(self.ranks.rank, len(batches), self.ranks.world):
@@ -103,7 +103,7 @@ class Stepper:
             with self._precision():  # a second one: torch may reuse weights converted without gradients
                 encoded = self.model.encode(batch.source, batch.source_lengths)
                 output = self.model.decode(target_in, encoded, return_attention=self.coverage)
-            loss = summed_loss(output.logits, batch.target_out, self.training.label_smoothing) / target_tokens
+            loss = self._loss(output.logits, batch.target_out) / target_tokens
             totals[0] += loss.detach()
             if self.coverage and output.attention is not None:
                 again = coverage_loss(output.attention, batch.target_out) / target_tokens
@@ -115,6 +115,12 @@ class Stepper:
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16")
+
+    def _loss(self, logits: Tensor, target_out: Tensor) -> Tensor:
+        """That of the network's probabilities, summed over real target positions. Shape: (B, T, V), (B, T) -> ()."""
+        if self.model.sparse:
+            return summed_entmax15_loss(logits, target_out)
+        return summed_loss(logits, target_out, self.training.label_smoothing)
 
     def _count(self, batches: list[Indices]) -> tuple[int, int]:
         """Target positions with `<eos>`, and source and target positions, of all batches of all processes."""

@@ -80,8 +80,8 @@ def prepared(network: Seq2Seq | Ensemble) -> Seq2Seq | FastSeq2Seq | Ensemble | 
 def prepared(network: Seq2Seq | Ensemble) -> Seq2Seq | FastSeq2Seq | Ensemble | Averaged:
     """The network with prepared weights where that is possible, else the network as it is.
 
-    Possible: recurrent decoders on a processor, in fp32, unless a residual connection reads the
-    input of the first layer. Of an ensemble each member is prepared for itself.
+    Possible: recurrent decoders on a processor, in fp32, with a softmax, unless a residual connection
+    reads the input of the first layer. Of an ensemble each member is prepared for itself.
     """
     if isinstance(network, Ensemble):
         members = [prepared(member) for member in network.networks]
@@ -97,6 +97,8 @@ def prepared(network: Seq2Seq | Ensemble) -> Seq2Seq | FastSeq2Seq | Ensemble | 
 def _is_plain(network: Seq2Seq) -> bool:
     """Whether the prepared steps know what this network does."""
     if any(part.dtype != torch.float32 or part.device.type != "cpu" for part in network.parameters()):
+        return False
+    if network.sparse:
         return False
     decoder = network.decoder
     stacks = (
