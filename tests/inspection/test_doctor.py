@@ -160,6 +160,21 @@ def test_a_learning_rate_that_is_too_high(tmp_path: Path) -> None:
     assert "model.cell=rnn" in found.evidence
 
 
+def test_sparse_outputs(tmp_path: Path) -> None:
+    """Infinite perplexities are no illness there; a loss far above that of a uniform guess is one."""
+    pytest.importorskip("entmax", reason='entmax is not installed: pip install "seqweave[entmax]"')
+    folder = run(tmp_path, TRAINED, model__output="entmax15", training__max_steps=150)
+    patient = on(folder, SOURCES, TARGETS)
+    impossible = [{**row, "perplexity": None, "free_running_perplexity": None} for row in patient.validations]
+    assert impossible
+    assert diagnose(replace(patient, validations=impossible)) == []
+    uneven = [{**row, "perplexity": 1.1 + place, "best": True} for place, row in enumerate(impossible)]
+    assert diagnose(replace(patient, validations=uneven)) == []
+    guess = (1 - patient.facts["target_vocabulary"] ** -0.5) / 0.75
+    only(replace(patient, steps=[*patient.steps, {"loss": 1.6 * guess}]), "learning rate too high")
+    assert diagnose(replace(patient, steps=[*patient.steps, {"loss": 1.4 * guess}])) == []
+
+
 def test_a_run_that_diverged_before_it_had_weights(tmp_path: Path, capsys: Capture) -> None:
     settings: dict[str, Any] = {"training__learning_rate": 1e30, "training__max_steps": 30, "model__cell": "rnn"}
     with pytest.raises(SeqweaveError, match="training has diverged"):

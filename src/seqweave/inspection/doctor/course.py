@@ -1,9 +1,13 @@
-"""Illnesses that show in the course of training."""
+"""Illnesses that show in the course of training.
+
+Perplexities are left out where probabilities may be 0 (model.output=entmax15): there they are infinite as soon as
+one item of the dev pairs is impossible, in a healthy run as in an ill one.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seqweave.inspection.doctor.patient import Finding, Patient
@@ -26,9 +30,9 @@ LEAST_VALIDATIONS = 5
 def rate_too_high(patient: Patient) -> Finding | None:
     """Training loss far above that of a guess, or no number at all."""
     losses = [row.get("loss", 0.0) for row in patient.steps]
-    figures = [*losses, *(row.get("perplexity", 1.0) for row in patient.validations)]
+    figures = [*losses, *(row.get("perplexity", 1.0) for row in _judged(patient))]
     lost = sum(one is None for one in figures)
-    guess = math.log(patient.facts.get("target_vocabulary") or math.inf)
+    guess = _guess(patient)
     highest = max((loss for loss in losses if loss is not None), default=0.0)
     if not lost and highest < SPIKE * guess:
         return None
@@ -88,9 +92,20 @@ def exposure_bias(patient: Patient) -> Finding | None:
 
 def _best(patient: Patient) -> Mapping[str, Any]:
     """The validation of the weights that the folder has."""
-    kept = [row for row in patient.validations if row.get("best")]
+    kept = [row for row in _judged(patient) if row.get("best")]
     return kept[-1] if kept else {}
 
 
 def _perplexities(patient: Patient) -> list[float]:
-    return [row["perplexity"] for row in patient.validations if row.get("perplexity") is not None]
+    return [row["perplexity"] for row in _judged(patient) if row.get("perplexity") is not None]
+
+
+def _judged(patient: Patient) -> Sequence[Mapping[str, Any]]:
+    """The validations whose perplexities say something."""
+    return () if patient.config.model.output == "entmax15" else patient.validations
+
+
+def _guess(patient: Patient) -> float:
+    """The loss of a uniform guess: log V, or that of entmax-1.5, (1 - 1 / sqrt(V)) / 0.75."""
+    size = patient.facts.get("target_vocabulary") or math.inf
+    return (1 - size**-0.5) / 0.75 if patient.config.model.output == "entmax15" else math.log(size)
