@@ -256,6 +256,21 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         "model.max_positions=512: raise it, lower data.max_target_length, or use model.positions=sinusoidal",
     ),
     (
+        {"data.target.subword_dropout": 0.1},
+        "data.target.subword_dropout=0.1 leaves out merges and needs data.target.units=subword, but it is unset: "
+        "set data.target.units=subword, or leave the dropout at 0",
+    ),
+    (
+        {"data.source.units": "subword", "data.source.subword_model": "unigram", "data.source.subword_dropout": 0.1},
+        "data.source.subword_dropout=0.1 leaves out merges and needs data.source.subword_model=bpe, but it is unigram, "
+        "which has none: change one of them",
+    ),
+    (
+        {"data.joint_vocabulary": True, "data.source.units": "char", "data.target.subword_dropout": 0.5},
+        "data.target.subword_dropout=0.5 leaves out merges and needs data.source.units=subword, but it is char: "
+        "set data.source.units=subword, or leave the dropout at 0",
+    ),
+    (
         {"training.sampling_k": 0.5},
         "training.sampling_k=0.5 is for scheduled sampling, but training.scheduled_sampling=none: leave it unset",
     ),

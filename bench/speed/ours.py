@@ -65,7 +65,7 @@ def file_order(pairs: int, batch: int) -> Iterator[StepData]:
     """Steps of consecutive pairs, again and again: the batches of the files."""
     for epoch in count():
         for number, start in enumerate(range(0, pairs, batch), 1):
-            yield StepData([np.arange(start, min(start + batch, pairs))], epoch, number)
+            yield StepData([np.arange(start, min(start + batch, pairs))], epoch, number, [epoch])
 
 
 def run_steps(

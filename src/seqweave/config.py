@@ -66,6 +66,9 @@ class TextConfig(_Group):
 
     units: Units | None = Field(None, description="what an item is; unset: guessed from the data and said")
     subword_model: Literal["bpe", "unigram"] = Field("bpe", description="how subwords are learned")
+    subword_dropout: float = Field(
+        0.0, ge=0, le=1, description="BPE-dropout: probability of leaving out a merge in training (Provilkov et al. 2020)"
+    )
     lowercase: bool = Field(False, description="lower-case the text first")
     normalize: Literal["none", "nfc", "nfkc"] = Field("nfc", description="Unicode normal form of the text")
     jamo: bool = Field(False, description="split Hangul syllables into jamo (NFD in, NFC out)")

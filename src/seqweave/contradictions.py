@@ -43,6 +43,7 @@ TRANSFORMER = ("heads", "feed_forward_size", "norm", "positions", "max_positions
 def contradictions(config: Config) -> Iterator[str]:
     """All contradictions of a whole config."""
     yield from model_contradictions(config.model)
+    yield from _subword_dropout(config)
     yield from _scheduled_sampling(config.training)
     yield from _too_long(config)
     yield from _coverage_weight(config)
@@ -224,6 +225,27 @@ def _coverage_penalty(config: Config) -> Iterator[str]:
     model, penalty = config.model, config.search.coverage_penalty
     if penalty and model.decoder == "recurrent" and model.attention == "none":
         yield f"search.coverage_penalty={penalty:g} needs attention, but model.attention=none: leave it at 0"
+
+
+def _subword_dropout(config: Config) -> Iterator[str]:
+    data = config.data
+    for side, text in (("source", data.source), ("target", data.target)):
+        name = "source" if data.joint_vocabulary else side  # whose settings made the tokenizer
+        made = data.source if data.joint_vocabulary else text
+        if not text.subword_dropout:
+            continue
+        key = f"data.{side}.subword_dropout={text.subword_dropout:g}"
+        if made.units != "subword":
+            units = "unset" if made.units is None else made.units
+            yield (
+                f"{key} leaves out merges and needs data.{name}.units=subword, but it is {units}: "
+                f"set data.{name}.units=subword, or leave the dropout at 0"
+            )
+        elif made.subword_model != "bpe":
+            yield (
+                f"{key} leaves out merges and needs data.{name}.subword_model=bpe, but it is {made.subword_model}, "
+                "which has none: change one of them"
+            )
 
 
 def _scheduled_sampling(training: TrainConfig) -> Iterator[str]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +38,22 @@ def write_pairs(path: Path, pairs: int = 120, seed: int = 1) -> Path:
     words = ["".join(draw.choices("abcdef", k=draw.randint(2, 6))) for _ in range(pairs)]
     path.write_text("".join(f"{word}\t{word[::-1]}\n" for word in words), encoding="utf-8")
     return path
+
+
+def train_in_two_processes(data: Path, out: Path, settings: dict[str, Any]) -> None:
+    """What torchrun does with two processes on this machine."""
+    script = out.with_suffix(".py")
+    script.write_text(
+        "import json, sys\n"
+        "from seqweave.training.run import train\n"
+        "train(sys.argv[1], sys.argv[2], settings=json.loads(sys.argv[3]), device='cpu')\n"
+    )
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    done = subprocess.run(
+        [*launcher, str(script), str(data), str(out), json.dumps(settings)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +27,7 @@ from seqweave.training.sampling import (
     scheduled_inputs,
     truth_probability,
 )
-from tiny_run import SETTINGS, write_pairs
+from tiny_run import SETTINGS, train_in_two_processes, write_pairs
 
 ARCHITECTURES: tuple[str, ...] = ("gru-general-after", "lstm-additive-before", "gru-dot-feeding", "lstm-none-first")
 ARCHITECTURES += ("transformer-pre-rotary", "recurrent_encoder-post-learned", "lstm-variational", "rnn-general-between")
@@ -266,22 +263,7 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     data = write_pairs(tmp_path / "pairs.tsv")
     same = {**SETTINGS, **ON, "model.dropout": 0.0, "training.validate_every": 12, "training.max_steps": 12}
     train(data, tmp_path / "one", settings={**same, "training.accumulate": 2}, device="cpu")
-    code = (
-        "import json, sys\n"
-        "from seqweave.training.run import train\n"
-        "train(sys.argv[1], sys.argv[2], settings=json.loads(sys.argv[3]), device='cpu')\n"
-    )
-    script = tmp_path / "script.py"
-    script.write_text(code)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    done = subprocess.run(
-        [*launcher, str(script), str(data), str(tmp_path / "two"), json.dumps({**same, "training.accumulate": 1})],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    train_in_two_processes(data, tmp_path / "two", {**same, "training.accumulate": 1})
     one, two = (weights_of(tmp_path / name) for name in ("one", "two"))
     for name, expected in one.items():
         torch.testing.assert_close(two[name], expected, atol=1e-5, rtol=1e-5)

@@ -2,15 +2,17 @@
 
 A dataset folder holds, for each side, the ids of all texts one after the other (`source.bin`:
 uint16, or uint32 for a vocabulary of 65536 or more), their lengths (int32) and where each begins
-(int64), and `meta.json` with the counts. Byte order is little-endian. It is written as a stream,
-chunk by chunk, so memory does not grow with the corpus; reading maps the files, so the operating
-system may drop their pages whenever memory is short.
+(int64), and `meta.json` with the counts. A side with BPE-dropout has its texts as single characters, too
+(`source_letters`), and how many of them each word has (`source_words`). Byte order is little-endian.
+It is written as a stream, chunk by chunk, so memory does not grow with the corpus; reading maps the
+files, so the operating system may drop their pages whenever memory is short.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -29,6 +31,10 @@ from seqweave.text.vocabulary import BOS, EOS, PAD
 # A chunk ends at either; the second bounds the memory of a file with very long texts.
 CHUNK_PAIRS = 10_000
 CHUNK_CHARACTERS = 4_000_000
+_LONGEST_WORD = 2**31  # characters
+
+# A side and indices of pairs to the ids of many texts one after the other, and their lengths: (sum,), (B,).
+Flat = Callable[[str, NDArray[np.int64]], tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 
 class PairDataset:
@@ -58,7 +64,11 @@ class PairDataset:
         return self._item("target", index)
 
     def flat(self, side: str, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The ids of many texts one after the other, and their lengths; shapes (sum,), (B,)."""
+        """The ids of many texts one after the other, and their lengths; shapes (sum,), (B,).
+
+        `side` is `source` or `target`; with letters kept also `source_letters` (ids of the characters) and
+        `source_words` (characters of each word), and likewise for the target.
+        """
         lengths = self._arrays[f"{side}_lengths"][indices].astype(np.int64)
         begins = self._arrays[f"{side}_offsets"][indices]
         ends = np.cumsum(lengths)
@@ -87,6 +97,7 @@ def write_dataset(
     folder: Path,
     max_source_length: int,
     max_target_length: int,
+    letters: Sequence[str] = (),
 ) -> tuple[PairDataset, dict[str, int]]:
     """Tokenise pairs into a dataset folder, as a stream; the folder appears complete or not at all.
 
@@ -96,6 +107,7 @@ def write_dataset(
         pairs: source and target texts.
         max_source_length: items; a pair with a longer source is dropped and counted.
         max_target_length: items, without `<eos>`; likewise.
+        letters: sides whose texts are kept as single characters, too, for BPE-dropout.
 
     Returns:
         The mapped dataset, and how many pairs were dropped for each reason: `source_too_long`,
@@ -106,19 +118,26 @@ def write_dataset(
     """
     dropped: Counter[str] = Counter()
     limits = {"source": max_source_length, "target": max_target_length}
+    tokenizers = {"source": source_tokenizer, "target": target_tokenizer}
+    sizes = {side: tokenizer.size for side, tokenizer in tokenizers.items()}
+    for side in letters:
+        sizes |= {f"{side}_letters": sizes[side], f"{side}_words": _LONGEST_WORD}
     with new_folder(folder) as temporary:
-        source_writer = SideWriter(temporary, "source", source_tokenizer.size)
-        target_writer = SideWriter(temporary, "target", target_tokenizer.size)
-        with source_writer, target_writer:
-            for sources, targets in _chunks(pairs):
-                ids = {
-                    "source": source_tokenizer.encode_batch(sources),
-                    "target": target_tokenizer.encode_batch(targets),
-                }
+        writers = {name: SideWriter(temporary, name, size) for name, size in sizes.items()}
+        with ExitStack() as stack:
+            for writer in writers.values():
+                stack.enter_context(writer)
+            for chunk in _chunks(pairs):
+                texts = dict(zip(SIDES, chunk, strict=True))
+                ids = {side: tokenizers[side].encode_batch(texts[side]) for side in SIDES}
                 kept = [row for row, reason in enumerate(_drop_reasons(ids, limits, dropped)) if reason is None]
-                source_writer.append(*_flatten([ids["source"][row] for row in kept]))
-                target_writer.append(*_flatten([ids["target"][row] for row in kept]))
-        write_meta(temporary, source_writer, target_writer)
+                for side in SIDES:
+                    writers[side].append(*_flatten([ids[side][row] for row in kept]))
+                for side in letters:
+                    found = tokenizers[side].letters_batch([texts[side][row] for row in kept])
+                    writers[f"{side}_letters"].append(*_flatten([characters for characters, _ in found]))
+                    writers[f"{side}_words"].append(*_flatten([words for _, words in found]))
+        write_meta(temporary, *writers.values())
     return PairDataset.open(folder), dict(dropped)
 
 
@@ -200,9 +219,10 @@ class Batch:
         )
 
 
-def collate(dataset: PairDataset, indices: NDArray[np.int64]) -> Batch:
-    """Make the batch of these pairs of a dataset, on the CPU."""
-    return _batch(*dataset.flat("source", indices), *dataset.flat("target", indices), indices)
+def collate(dataset: PairDataset, indices: NDArray[np.int64], flat: Flat | None = None) -> Batch:
+    """Make the batch of these pairs of a dataset, on the CPU; `flat` gives other ids than `dataset.flat` does."""
+    flat = dataset.flat if flat is None else flat
+    return _batch(*flat("source", indices), *flat("target", indices), indices)
 
 
 def make_batch(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> Batch:

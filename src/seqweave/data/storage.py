@@ -115,7 +115,7 @@ def read_meta(folder: Path) -> dict[str, Part]:
             raise DataError(f"must have format {FORMAT_VERSION}, but it is {meta['format']}; {_REMEDY}", path)
         parts = {name: Part(name, entry["kind"], int(entry["count"])) for name, entry in meta["arrays"].items()}
         counts = {parts[f"{side}_{what}"].count for side in SIDES for what in ("lengths", "offsets")}
-        sizes = {parts[name].file_name: parts[name].size_bytes for side in SIDES for name in _names(side)}
+        sizes = {part.file_name: part.size_bytes for part in parts.values()}
     except OSError as error:
         raise DataError(
             f"is part of a tokenised dataset, but cannot be read ({error.strerror}); {_REMEDY}", path

@@ -10,6 +10,8 @@ What this leaves out: special tokens are never looked for in text, and never add
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -40,6 +42,7 @@ class Tokenizer:
         self._pipeline = pipeline
         self._entries = _checked_entries(pipeline, where)
         self._units = _checked_units(pipeline, where)
+        self._letters: tokenizers.Tokenizer | None = None  # made when it is asked for
         self._composer = normalizers.NFC() if splits_hangul(pipeline) else None
         shown = byte_names() if self._units == "byte" else {}
         self._names = [*SPECIALS, *(shown.get(entry, display_name(entry)) for entry in self._entries[len(SPECIALS) :])]
@@ -79,6 +82,21 @@ class Tokenizer:
         except TypeError:
             return [self.encode(text) for text in texts]
         return [encoding.ids for encoding in encodings]
+
+    def letters_batch(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+        """Of each text: the ids of its characters, and how many of them each word has (no merge leaves a word).
+
+        For subwords of BPE, where merging begins with them; `seqweave.text.subword_dropout` goes on from there.
+        """
+        if self._letters is None:
+            content = json.loads(self._pipeline.to_str())
+            content["model"]["merges"] = []
+            self._letters = tokenizers.Tokenizer.from_str(json.dumps(content))
+        found = []
+        for batch in _batches(texts, 1000):  # the library's encodings are large
+            for encoding in self._letters.encode_batch(batch, add_special_tokens=False):
+                found.append((encoding.ids, list(Counter(encoding.word_ids).values())))
+        return found
 
     def tokens(self, text: str) -> list[str]:
         """Names of the items of `text` for people; an unknown item is shown as its own text."""

@@ -46,6 +46,14 @@ class Ranks:
             at += gradient.numel()
         return bool(flat[-1].item() > 0), flat[at:-1].view_as(loss).clone()
 
+    def total(self, counts: list[int], device: torch.device) -> list[int]:
+        """Counts summed over the processes; the device is waited for."""
+        if self.world == 1:
+            return counts
+        sums = torch.tensor(counts, device=device)
+        torch.distributed.all_reduce(sums)
+        return [int(count) for count in sums.tolist()]
+
     def share(self, value: Any) -> Any:
         """The first process's value (plain data), for all."""
         if self.world == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from itertools import islice
 
 from seqweave.evaluation.evaluate import text_batches
@@ -10,7 +11,7 @@ from seqweave.evaluation.perplexity import perplexities
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import ignore
 from seqweave.training.loop import Run
-from seqweave.training.step import Stepper, step_stream
+from seqweave.training.step import step_stream
 
 _BATCHES = 4  # timed after one that warms up
 
@@ -28,23 +29,13 @@ def estimate_seconds(run: Run) -> float:
 def _seconds_per_batch(run: Run) -> float:
     """The median of a few forward and backward passes, without an update."""
     run.model.train()
-    quiet = Stepper(
-        run.model,
-        run.optimizer,
-        run.dataset,
-        run.config.training,
-        run.device,
-        Ranks(),
-        ignore,
-        run.config.model.coverage,
-    )
-    steps = step_stream(run.dataset, run.config.training, 1, 0, 0)
-    batches = islice((batch for data in steps for batch in data.batches), 1 + _BATCHES)
+    quiet = replace(run.stepper, ranks=Ranks(), listen=ignore)
+    single = run.config.training.model_copy(update={"accumulate": 1})
     middle = (run.state.step + run.max_steps) // 2 + 1  # at the first step scheduled sampling may not decode yet
     times = []
-    for batch in batches:
+    for data in islice(step_stream(run.dataset, single, 1, 0, 0), 1 + _BATCHES):
         began = time.perf_counter()
-        float(quiet.backward(middle, [batch], 1)[0])  # waits for the device
+        float(quiet.backward(middle, quiet.batches(data), 1)[0])  # waits for the device
         times.append(time.perf_counter() - began)
     run.model.zero_grad(set_to_none=True)
     return sorted(times[1:])[_BATCHES // 2]

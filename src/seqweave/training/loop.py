@@ -32,7 +32,7 @@ from seqweave.training.checkpoint import (
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.optimizer import FrozenRows, MovingAverage, Optimizer
-from seqweave.training.prepare import DevPairs
+from seqweave.training.prepare import DevPairs, subword_dropout
 from seqweave.training.record import Record
 from seqweave.training.sampling import truth_probability
 from seqweave.training.schedules import learning_rate
@@ -74,6 +74,7 @@ class Run:
             self.ranks,
             self.listen,
             self.config.model.coverage,
+            subword_dropout(self.config, self.tokenizers),
         )
         assert training.max_steps is not None
         assert training.validate_every is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from seqweave.config import TrainConfig
 from seqweave.data.batching import epoch_batches
-from seqweave.data.dataset import PairDataset, collate
+from seqweave.data.dataset import Batch, PairDataset, collate
+from seqweave.data.dropped import SubwordDropout
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import Listener, TrainEvent
@@ -27,11 +28,12 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class StepData:
-    """The batches of one step, over all processes, and where in the data the next step begins."""
+    """The batches of one step, over all processes, where in the data the next step begins, and each batch's epoch."""
 
     batches: list[Indices]
     next_epoch: int
     next_batch: int
+    epochs: list[int]
 
 
 def step_stream(dataset: PairDataset, training: TrainConfig, world: int, epoch: int, batch: int) -> Iterator[StepData]:
@@ -41,13 +43,15 @@ def step_stream(dataset: PairDataset, training: TrainConfig, world: int, epoch: 
     """
     size = training.accumulate * world
     taken: list[Indices] = []
+    epochs: list[int] = []
     while True:
         for indices in islice(_epoch(dataset, training, epoch), batch, None):
             taken.append(indices)
+            epochs.append(epoch)
             batch += 1
             if len(taken) == size:
-                yield StepData(taken, epoch, batch)
-                taken = []
+                yield StepData(taken, epoch, batch, epochs)
+                taken, epochs = [], []
         epoch, batch = epoch + 1, 0
 
 
@@ -74,6 +78,7 @@ class Stepper:
     ranks: Ranks
     listen: Listener
     coverage: bool = False
+    subwords: SubwordDropout | None = None
 
     def run(self, step: int, data: StepData, rate: float, stop: bool) -> tuple[Tensor, int, bool]:
         """One optimizer step.
@@ -83,21 +88,34 @@ class Stepper:
             of entmax-1.5) and coverage (a tensor, so that the host need not wait), the real positions of the whole
             step, and whether any process wants to stop.
         """
-        target_tokens, tokens = self._count(data.batches)
-        losses = self.backward(step, data.batches, target_tokens)
+        batches: Iterable[tuple[int, Batch]] = self.batches(data)
+        if self.subwords is None:
+            target_tokens, tokens = self._count(data.batches)
+        else:
+            batches = list(batches)  # how long texts are is known once they are drawn
+            target_tokens, tokens = self._count_drawn([batch for _, batch in batches])
+        losses = self.backward(step, batches, target_tokens)
         stop, losses = self.ranks.sum_gradients(self.optimizer.parameters, stop, losses)
         self.optimizer.update(rate)
         return losses, tokens, stop
 
-    def backward(self, step: int, batches: list[Indices], target_tokens: int) -> Tensor:
+    def batches(self, data: StepData) -> Iterator[tuple[int, Batch]]:
+        """This process's batches of a step, with their numbers in the step; on the CPU."""
+        for index in range(self.ranks.rank, len(data.batches), self.ranks.world):
+            if self.subwords is None:
+                yield index, collate(self.dataset, data.batches[index])
+            else:
+                yield index, self.subwords.collate(self.dataset, data.batches[index], data.epochs[index])
+
+    def backward(self, step: int, batches: Iterable[tuple[int, Batch]], target_tokens: int) -> Tensor:
         """Gradients of the loss divided by all the step's target positions.
 
         Returns this process's part of both losses, (2,).
         """
         totals = torch.zeros(2, device=self.device)
-        for index in range(self.ranks.rank, len(batches), self.ranks.world):
+        for index, made in batches:
             torch.manual_seed(batch_seed(self.training.seed, step, index))
-            batch = collate(self.dataset, batches[index]).to(self.device)
+            batch = made.to(self.device)
             with self._precision():
                 target_in = scheduled_inputs(self.model, batch, self.training, step, index)
             with self._precision():  # a second one: torch may reuse weights converted without gradients
@@ -127,3 +145,10 @@ class Stepper:
         indices = np.concatenate(batches)
         target = int(self.dataset.target_lengths[indices].sum()) + len(indices)
         return target, target + int(self.dataset.source_lengths[indices].sum())
+
+    def _count_drawn(self, batches: list[Batch]) -> tuple[int, int]:
+        """The same from this process's batches, once they are made; the others tell theirs."""
+        target = sum(batch.target_tokens for batch in batches)
+        both = target + sum(batch.source_tokens for batch in batches)
+        target, both = self.ranks.total([target, both], self.device)
+        return target, both
