@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqweave.config import TextConfig
+from seqweave.text.features import FeaturedTokenizer, Features
 from seqweave.text.subword_dropout import Merges, child_keys, dropped_subwords, mixed, uniform, word_keys
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
 
@@ -79,6 +80,18 @@ def test_dropped_subwords_stand_for_the_same_text() -> None:
     found = {tuple(drop(BPE, TEXTS[0], 0.3, key)) for key in range(50)}
     assert len(found) > 40
     assert {BPE.decode(ids) for ids in found} == {TEXTS[0]}
+
+
+def test_features_are_never_merged() -> None:
+    tokenizer = FeaturedTokenizer(BPE, Features(("3", "4"), ";", (("PST", "V"), ("de", "en"))))
+    text = "the lower\tV;PST\ten"
+    features = [BPE.size, BPE.size + 1, BPE.size + 3]
+    assert drop(tokenizer, text, 0.0) == tokenizer.encode(text) == [*features, *BPE.encode("the lower")]
+    assert drop(tokenizer, text, 1.0) == [*features, *drop(BPE, "the lower", 1.0)]
+    some = drop(tokenizer, text, 0.3)
+    assert some[:3] == features
+    assert BPE.decode(some[3:]) == "the lower"
+    assert tokenizer.letters_batch(["the\t\t", "\tV\tde"]) == [BPE.letters_batch(["the"])[0], ([], [])]
 
 
 def test_by_hand() -> None:

@@ -17,6 +17,7 @@ from seqweave.config import TextConfig, build_config
 from seqweave.data.dataset import PairDataset, write_dataset
 from seqweave.data.dropped import SubwordDropout
 from seqweave.search.predictor import load
+from seqweave.text.features import FeaturedTokenizer, Features
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import TrainEvent, ignore
@@ -93,6 +94,23 @@ def test_what_becomes_too_long_keeps_its_usual_ids(made: tuple[PairDataset, Toke
     letters = [ids for ids, _ in tokenizer.letters_batch([source for source, _ in texts()])]
     assert found == [one if len(one) <= most else dataset.source(index).tolist() for index, one in enumerate(letters)]
     assert 0 < sum(len(one) > most for one in letters) < 60
+
+
+def test_features_stay_before_a_text_in_pieces(made: tuple[PairDataset, Tokenizer], tmp_path: Path) -> None:
+    plain = made[1]
+    tokenizer = FeaturedTokenizer(plain, Features(("3",), ";", (("a", "b"),)))
+    tags = ["", "a", "b", "b;a"]
+    pairs = [(f"{source}\t{tags[place % 4]}", target) for place, (source, target) in enumerate(texts())]
+    dataset, _ = write_dataset(pairs, tokenizer, plain, tmp_path / "featured", 99, 99, letters=["source"])
+    dropout = subword_dropout(build_config({**SUBWORDS, "data.target.subword_dropout": 0.0}), (tokenizer, plain))
+    assert dropout is not None
+    known = [[], [plain.size], [plain.size + 1], [plain.size, plain.size + 1]]
+    found = rows(dropout, dataset, 1, "source", list(range(60)))
+    for place, (ids, (source, _)) in enumerate(zip(found, texts(), strict=True)):
+        features = known[place % 4]
+        assert ids[: len(features)] == features
+        assert plain.decode(ids[len(features) :]) == source
+    assert sum(map(len, found)) > dataset.source_lengths.sum()
 
 
 def test_each_process_draws_its_own_batches_of_their_epochs(made: tuple[PairDataset, Tokenizer]) -> None:

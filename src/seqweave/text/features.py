@@ -144,6 +144,15 @@ class FeaturedTokenizer(Tokenizer):
         ids = super().encode_batch([text for text, _ in rows])
         return [[*self._known(cells), *items] if items else [] for (_, cells), items in zip(rows, ids, strict=True)]
 
+    def letters_batch(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+        """As of a text alone, with each feature before it as a word of its own, so that no merge takes it."""
+        rows = [self._cut(text) for text in texts]
+        found = []
+        for (_, cells), (letters, words) in zip(rows, super().letters_batch([text for text, _ in rows]), strict=True):
+            known = self._known(cells) if letters else []
+            found.append(([*known, *letters], [*(1 for _ in known), *words]))
+        return found
+
     def tokens(self, text: str) -> list[str]:
         """Names of features and items for people, as many as `encode` gives ids."""
         base, cells = self._cut(text)

@@ -106,7 +106,7 @@ def made_up_pairs(model: Model, count: int, length: int) -> list[tuple[str, str]
 
 
 def time_training(model: Model, pairs: Sequence[tuple[str, str]], peaks: Peaks, seconds: float) -> Timing:
-    """Training steps on a copy of the network, with the batches and the precision of its config.
+    """Training steps on a copy of the network, with the batches and the precision of its config; without BPE-dropout.
 
     Raises:
         DataError: when no pair has items on both sides.
