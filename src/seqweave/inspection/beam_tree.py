@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from seqweave.inspection.recorder import recording_copy
 from seqweave.inspection.trace import REASONS, STATUSES, Beam
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import Encoded
-from seqweave.search.contract import Found, not_finite
+from seqweave.search.contract import Found, Searchable, not_finite
 from seqweave.search.coverage import Coverage
 from seqweave.search.lengths import length_normalised
 from seqweave.search.steps import IMPOSSIBLE, next_log_probs
@@ -138,7 +139,7 @@ class _Search:
 
 @torch.inference_mode()
 def grow_beam(
-    network: Seq2Seq,
+    network: Searchable,
     encoded: Encoded,
     limit: int,
     *,
@@ -152,7 +153,7 @@ def grow_beam(
     """Search one sentence as `beam_search` does with n_best=1.
 
     Args:
-        network: what to search.
+        network: what to search; a `Seq2Seq` when attention or the start is changed.
         encoded: one sentence.
         limit: most positions, `<eos>` counted.
         beam_size, length_penalty, stop, coverage_penalty: as in `config.search`.
@@ -164,15 +165,14 @@ def grow_beam(
         SeqweaveError: when the network gives NaN.
     """
     search = _Search(beam_size, length_penalty, stop, limit)
-    twin = recording_copy(network) if changes.attention else network
-    overwritten = Overwritten(twin, changes.attention)
-    state = changes.start(twin, encoded)
+    twin, state, overwritten = _begin(network, encoded, changes)
     source_lengths = encoded.mask.sum(1)
     coverage = Coverage(source_lengths, encoded.mask.shape[1], coverage_penalty) if coverage_penalty else None
     live = [-1]
     ids = torch.tensor([BOS], device=encoded.outputs.device)
     for step in range(limit):
-        overwritten.step = step
+        if overwritten is not None:
+            overwritten.step = step
         output = twin.step(ids, state, coverage is not None)
         if coverage is not None:
             search.coverage = dict(zip(live, coverage.add(output.attention)[0].tolist(), strict=False))
@@ -194,6 +194,16 @@ def grow_beam(
         last = [search.nodes[node].id for node in live] + [EOS] * (beam_size - len(live))
         ids = torch.tensor(last, device=ids.device)  # (R,)
     return search.columns(reference)
+
+
+def _begin(network: Searchable, encoded: Encoded, changes: Changes) -> tuple[Searchable, Any, Overwritten | None]:
+    """What to step, its first state, and what must be told the step."""
+    if not changes.inside:
+        return network, network.start(encoded), None
+    assert isinstance(network, Seq2Seq)
+    twin = recording_copy(network) if changes.attention else network
+    overwritten = Overwritten(twin, changes.attention)
+    return twin, changes.start(twin, encoded), overwritten
 
 
 def _allowed(log_probs: Tensor, changes: Changes, step: int) -> Tensor:

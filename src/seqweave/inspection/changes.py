@@ -52,6 +52,11 @@ class Changes:
     attention: Mapping[int, Tensor] = field(default_factory=dict)
     recurrent: tuple[Tensor, ...] | None = None
 
+    @property
+    def inside(self) -> bool:
+        """Whether the network itself runs otherwise, not only what is taken of its distributions."""
+        return bool(self.attention) or self.recurrent is not None
+
     def start(self, network: Seq2Seq, encoded: Encoded) -> DecoderState:
         """The decoder's state before the first step."""
         state = network.start(encoded)

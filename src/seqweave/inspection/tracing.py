@@ -25,6 +25,7 @@ from seqweave.search.coverage import coverage_term, no_attention
 from seqweave.search.lengths import length_normalised, max_lengths
 from seqweave.search.predictor import Model
 from seqweave.search.steps import IMPOSSIBLE
+from seqweave.search.topk import top_k
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import BOS, EOS
 
@@ -65,7 +66,7 @@ def _traced(model: Model, source: Sentence, target: Sentence | None, beam_size: 
     changes = NO_CHANGES if what_if is None else changes_of(model, what_if, encoded, limit)
     reference = None if target is None else [*(token.id for token in target.tokens), EOS]
     beam = grow_beam(
-        network,
+        network if changes.inside else model.searched(),  # prepared weights search much faster
         encoded,
         limit,
         beam_size=beam_size,
@@ -120,14 +121,14 @@ def steps_of(recording: Recording, tokens: list[Token], top: int = TOP) -> Steps
     wide = recording.logits.dtype if recording.logits.dtype == torch.float64 else torch.float32
     log_probs = torch.log_softmax(recording.logits, 1, dtype=wide).clamp(min=IMPOSSIBLE)  # (T, V)
     taken = log_probs.gather(1, torch.tensor([[token.id] for token in tokens], device=log_probs.device))  # (T, 1)
-    best = log_probs.sort(dim=1, descending=True, stable=True)
+    top_log_probs, top_ids = top_k(log_probs, min(top, log_probs.shape[1]))  # (T, k)
     return Steps(
         tokens=tokens,
         log_probs=to_array(taken[:, 0]),
         entropy=to_array(_entropy(log_probs)),
         ranks=to_array((log_probs > taken).sum(1)),
-        top_ids=to_array(best.indices[:, :top]),
-        top_log_probs=to_array(best.values[:, :top]),
+        top_ids=to_array(top_ids),
+        top_log_probs=to_array(top_log_probs),
         embedding_norms=recording.embedding_norms,
         layers=recording.layers,
         attention=recording.attention,

@@ -311,7 +311,7 @@ class Model:
         """Sentences in a batch, so that the logits of a step stay below a fixed size."""
         return max(1, min(_MOST_PAIRS, _MOST_LOGITS // (beam_size * self.target_tokenizer.size)))
 
-    def _searched(self) -> _Searched:
+    def searched(self) -> _Searched:
         """The network with weights prepared for search, made again when the weights are others."""
         marks = [(part.data_ptr(), part._version) for part in self.network.parameters()]
         if self._prepared is None or self._prepared[0] != marks:
@@ -322,7 +322,7 @@ class Model:
         self, sources: list[list[int]], beam_size: int, n_best: int, rules: Rules | None, return_attention: bool
     ) -> list[list[Found]]:
         """Search one batch of sources."""
-        search, network = self.config.search, self._searched()
+        search, network = self.config.search, self.searched()
         batch = self._batch(sources, rules)
         if beam_size == 1:
             found = greedy_search(network, *batch, **self._penalties(), rules=rules, return_attention=return_attention)
@@ -345,7 +345,7 @@ class Model:
         batch = self._batch(sources, rules)
         draws = [
             sample_search(
-                self._searched(),
+                self.searched(),
                 *batch,
                 sampling=sampling,
                 **self._penalties(),
