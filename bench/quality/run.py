@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from recipes import RECIPES, Recipe, Row, find_data, hash_order, write_splits
+from recipes import RECIPES, Recipe
+from splits import Row, find_data, hash_order, write_splits
 
 import seqweave
 from seqweave.config import parse_setting

@@ -11,6 +11,8 @@ import argparse
 import time
 from pathlib import Path
 
+from splits import read_split
+
 import seqweave
 from seqweave.config import build_config
 from seqweave.evaluation.evaluate import predict_rows
@@ -34,9 +36,7 @@ def main() -> None:
     parser.add_argument("--stops", nargs="+", default=["proven"])
     arguments = parser.parse_args()
     model = seqweave.load(arguments.folder / "model", device="cpu")
-    text = (arguments.folder / "data" / f"{arguments.split}.tsv").read_text(encoding="utf-8")
-    rows = [line.split("\t") for line in text.removesuffix("\n").split("\n")]
-    sources, targets = [row[0] for row in rows], [row[1] for row in rows]
+    sources, targets = zip(*read_split(arguments.folder / "data" / f"{arguments.split}.tsv"), strict=True)
     print("| beam | length penalty | stop | exact match | token error rate | BLEU | chrF | seconds |")
     print("|---|---|---|---|---|---|---|---|")
     for beam_size in arguments.beam_sizes:

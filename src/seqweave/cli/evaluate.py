@@ -27,7 +27,8 @@ def evaluate(
 ) -> None:
     """Decode DATA and print exact match, error rates, BLEU, chrF and TER with 95% intervals, in percent.
 
-    Pairs with the same source are its references; the best one counts.
+    Pairs with the same source are its references; the best one counts. Targets of words or subwords also get
+    ROUGE-1, ROUGE-2 and ROUGE-L, and distinct-1 and distinct-2 of the outputs.
 
     Example: seqweave evaluate model test.tsv --beam-size 5
     """

@@ -6,6 +6,8 @@ All figures are percent, except perplexities. Rows with the same source are its 
     token_error_rate    edit distance over the target's units to the best reference / its length (PER for phones)
     cer, wer            the same over characters and words, as jiwer defines them
     accuracy, macro_f1  only of targets of one label: the share that is right; the mean F1 over labels
+    rouge_1, 2, l       only of targets of words or subwords: F1, the best reference, the mean over sources
+    distinct_1, 2       the same: distinct words, and pairs of words, of all outputs in percent of all of them
     bleu, chrf, ter     sacrebleu's corpus metrics with all references, default settings, signature recorded
 
 The best reference has the smallest distance / length. Rates are sums over sources / sums over sources,
@@ -25,11 +27,13 @@ from typing import Any
 import numpy as np
 
 from seqweave.errors import DataError
+from seqweave.evaluation.rouge import distinct_ngrams
 from seqweave.evaluation.statistics import (
     HIGHER_IS_BETTER,
     LABEL_METRICS,
     METRICS,
     MOST_LABELS,
+    ROUGE_METRICS,
     Examples,
     MetricStatistics,
     bootstrap_scores,
@@ -40,6 +44,9 @@ from seqweave.evaluation.statistics import (
 from seqweave.text.tokenizers import Tokenizer
 
 BUCKETS = 5
+DISTINCT = ("distinct_1", "distinct_2")
+"""How varied outputs are; without intervals, because they are no mean over sentences."""
+_SOMETIMES = (*LABEL_METRICS, *ROUGE_METRICS, *DISTINCT)
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,11 @@ class Metrics:
     free_running_perplexity: float | None = None
     accuracy: float | None = None  # of targets of one label, as macro_f1
     macro_f1: float | None = None
+    rouge_1: float | None = None  # of targets of words or subwords, as all below
+    rouge_2: float | None = None
+    rouge_l: float | None = None
+    distinct_1: float | None = None
+    distinct_2: float | None = None
 
     def with_perplexity(self, perplexity: float | None, free_running_perplexity: float | None = None) -> Metrics:
         """The same metrics with the perplexities filled in."""
@@ -88,7 +100,7 @@ class Metrics:
         return {
             "pairs": self.pairs,
             "sources": self.sources,
-            **{name: value for name in LABEL_METRICS if (value := getattr(self, name)) is not None},
+            **{name: value for name in _SOMETIMES if (value := getattr(self, name)) is not None},
             **{name: getattr(self, name) for name in METRICS},
             "perplexity": _finite(self.perplexity),
             "free_running_perplexity": _finite(self.free_running_perplexity),
@@ -148,6 +160,7 @@ def evaluate_outputs(
         pairs=len(sources),
         sources=len(examples),
         **{name: item.total() for name, item in statistics.items()},
+        **_distinct(examples, statistics),
         signatures=signatures,
         intervals=_intervals(statistics, samples, seed),
         by_length=_by_length(examples, statistics),
@@ -160,13 +173,21 @@ def _names(examples: Examples, tokenizer: Tokenizer) -> list[str]:
     return [name for name in metrics_of(tokenizer) if name != "macro_f1" or len(distinct) <= MOST_LABELS]
 
 
+def _distinct(examples: Examples, statistics: Mapping[str, MetricStatistics]) -> dict[str, float]:
+    """How varied outputs are, where they are sentences."""
+    if ROUGE_METRICS[0] not in statistics:
+        return {}
+    return {name: distinct_ngrams(examples.outputs, n) for n, name in enumerate(DISTINCT, 1)}
+
+
 def quick_metric(
     name: str, sources: Sequence[str], outputs: Sequence[str], targets: Sequence[str], tokenizer: Tokenizer
 ) -> float:
     """One metric of outputs in percent without intervals, for validation while training.
 
     Raises:
-        ConfigError: when `name` is none of `METRICS` and `LABEL_METRICS` (`loss` and `perplexity` need the model).
+        ConfigError: when `name` is none of `METRICS`, `LABEL_METRICS` and `ROUGE_METRICS` (`loss` and `perplexity`
+            need the model).
         DataError: as `evaluate_outputs`.
         LimitError: macro F1 of too many labels.
     """

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from seqweave.evaluation.metrics import Metrics
+from seqweave.evaluation.metrics import DISTINCT, Metrics
 from seqweave.evaluation.significance import Comparison
-from seqweave.evaluation.statistics import HIGHER_IS_BETTER, LABEL_METRICS, METRICS
+from seqweave.evaluation.statistics import HIGHER_IS_BETTER, LABEL_METRICS, METRICS, ROUGE_METRICS
 
 LABELS = {
     "accuracy": "accuracy",
@@ -18,6 +18,11 @@ LABELS = {
     "bleu": "BLEU",
     "chrf": "chrF",
     "ter": "TER",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
+    "rouge_l": "ROUGE-L",
+    "distinct_1": "distinct-1",
+    "distinct_2": "distinct-2",
 }
 METRIC_HEADER = ("metric", "value", "95% interval")
 BUCKET_HEADER = ("source length", "sources", "exact match", "token error rate", "BLEU")
@@ -63,7 +68,7 @@ def comparison_markdown(comparisons: Sequence[Comparison]) -> str:
 
 def _metric_rows(metrics: Metrics) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
-    for name in (*LABEL_METRICS, *METRICS):
+    for name in (*LABEL_METRICS, *METRICS, *ROUGE_METRICS, *DISTINCT):
         if getattr(metrics, name) is None:
             continue
         interval = metrics.intervals.get(name)

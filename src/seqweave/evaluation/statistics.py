@@ -6,6 +6,7 @@ of a count matrix with the rows, and no text is looked at twice.
     exact_match       (match, 1)
     error rates       (edit distance, reference length)      token_error_rate, cer, wer through jiwer
     bleu, chrf, ter   what sacrebleu sums over sentences
+    rouge_1, 2, l     (F1 of the sentence, 1)                for targets of words or subwords
     accuracy          as exact_match; for targets of one label
     macro_f1          of each label, whether it is right, given wrongly, missed
 
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqweave.errors import ConfigError, DataError, LimitError
+from seqweave.evaluation.rouge import rouge_l, rouge_n, words_of
 from seqweave.text.tokenizers import Tokenizer
 
 Numbers = NDArray[np.float64]
@@ -32,7 +34,9 @@ Numbers = NDArray[np.float64]
 METRICS = ("exact_match", "token_error_rate", "cer", "wer", "bleu", "chrf", "ter")
 LABEL_METRICS = ("accuracy", "macro_f1")
 """What a target of one label (units `label`) has besides."""
-HIGHER_IS_BETTER = frozenset(("exact_match", "bleu", "chrf", *LABEL_METRICS))
+ROUGE_METRICS = ("rouge_1", "rouge_2", "rouge_l")
+"""What targets of words or subwords, which are sentences, have besides."""
+HIGHER_IS_BETTER = frozenset(("exact_match", "bleu", "chrf", *LABEL_METRICS, *ROUGE_METRICS))
 MOST_LABELS = 1000
 """With more distinct labels there is no macro F1: its intervals would need too much memory."""
 
@@ -102,8 +106,10 @@ def group_examples(
 
 
 def metrics_of(tokenizer: Tokenizer) -> tuple[str, ...]:
-    """The names of all metrics of a target: those of labels where its text is one."""
-    return (*LABEL_METRICS, *METRICS) if tokenizer.units == "label" else METRICS
+    """The names of all metrics of a target: those of labels where its text is one, ROUGE where it is sentences."""
+    if tokenizer.units == "label":
+        return (*LABEL_METRICS, *METRICS)
+    return (*METRICS, *ROUGE_METRICS) if tokenizer.units in ("word", "subword") else METRICS
 
 
 def collect_statistics(
@@ -126,6 +132,8 @@ def _collect(name: str, examples: Examples, tokenizer: Tokenizer) -> MetricStati
         return _error_rate(name, examples, tokenizer)
     if name in ("bleu", "chrf", "ter"):
         return _sacrebleu(name, examples)
+    if name in ROUGE_METRICS:
+        return _rouge(name, examples)
     raise ConfigError(f"a metric must be one of {', '.join(METRICS)}, but it is {name!r}")
 
 
@@ -242,6 +250,18 @@ def _sacrebleu(name: str, examples: Examples) -> MetricStatistics:
         return float(metric._compute_score_from_stats(sums.tolist()).score)
 
     return MetricStatistics(rows, score, str(metric.get_signature()))
+
+
+def _rouge(name: str, examples: Examples) -> MetricStatistics:
+    """The best F1 over the references of each source, as `rouge-score` takes it, averaged over sources."""
+
+    def score(output: str, reference: str) -> float:
+        words = words_of(output), words_of(reference)
+        return rouge_l(*words) if name == "rouge_l" else rouge_n(*words, int(name[-1]))
+
+    pairs = zip(examples.outputs, examples.references, strict=True)
+    rows = np.array([(max(score(output, one) for one in references), 1) for output, references in pairs])  # (N, 2)
+    return MetricStatistics(rows, _share, "measure:f1|words:letters and digits|case:lc|stem:no|refs:best")
 
 
 def bootstrap_scores(
