@@ -160,12 +160,12 @@ RECIPES: dict[str, Recipe] = {
     ),
     "kor-inflection-large": Recipe(
         partial(inflection, size="large"),
-        {**_INFLECTION, "training.max_epochs": 40, "training.batch_tokens": 2048},
+        {**_INFLECTION, "training.max_epochs": 20, "training.batch_tokens": 1024},
         ("dev", "test"),
     ),
     "kor-inflection-small": Recipe(
         partial(inflection, size="small"),
-        {**_INFLECTION, "training.max_steps": 2000, "training.batch_tokens": 1024},
+        {**_INFLECTION, "training.max_steps": 1200, "training.warmup_steps": 100, "training.batch_tokens": 512},
         ("dev", "test"),
     ),
     "kor-chatbot": Recipe(
