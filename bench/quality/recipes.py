@@ -81,6 +81,7 @@ _INFLECTION = {
     "model.encoder_hidden_size": 128,
     "model.decoder_hidden_size": 256,
     "model.dropout": 0.4,
+    "training.learning_rate": 3e-3,
     "training.average_checkpoints": 5,
     "training.metric": "exact_match",
 }
