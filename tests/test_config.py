@@ -353,6 +353,24 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         "training.coverage_weight at 1",
     ),
     (
+        {"search.top_k": 5},
+        "search.top_k=5 is for drawn outputs and needs search.sample=true, but it is false: leave it at 0",
+    ),
+    (
+        {"search.min_length": 9, "search.max_length": 9},
+        "search.min_length=9 needs search.max_length=10 or more, <eos> counted, but it is 9: change one of them",
+    ),
+    (
+        {"data.target.units": "label", "search.min_length": 2},
+        "search.min_length=2 asks for more items than the one that an output has with data.target.units=label: "
+        "leave it at 0",
+    ),
+    (
+        {"model.decoder": "transformer", "model.positions": "learned", "search.min_length": 1024},
+        "search.min_length=1024 needs 1025 positions, but model.positions=learned knows only model.max_positions=1024: "
+        "raise it, lower search.min_length, or use model.positions=sinusoidal",
+    ),
+    (
         {"model.output": "entmax15"},
         "training.label_smoothing=0.1 spreads probability over all items, but model.output=entmax15 gives most of them "
         "none: set training.label_smoothing=0",
@@ -398,6 +416,8 @@ def test_all_contradictions_are_listed_at_once() -> None:
         {"model.encoder": "transformer", "model.cell": "rnn", "model.bridge": "copy", "model.decoder_hidden_size": 256},
         {"model.encoder": "transformer", "model.positions": "learned", "search.max_length": 2000},
         {"model.output": "entmax15", "training.label_smoothing": 0.0, "training.metric": "bleu"},
+        {"search.sample": True, "search.top_k": 5, "search.temperature": 0, "search.top_p": 0.5, "search.seed": 0},
+        {"search.min_length": 8, "search.max_length": 9, "search.no_repeat_ngram": 3, "search.forbid": ("<unk>",)},
     ],
 )
 def test_what_fits_together_is_taken(settings: dict[str, Any]) -> None:

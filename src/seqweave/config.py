@@ -43,6 +43,7 @@ _LARGEST_BATCH = 100_000_000
 _WIDEST = 65_536
 _DEEPEST = 64
 LARGEST_BEAM = 1000
+LARGEST_MIN_LENGTH = 10_000
 
 
 class _Group(BaseModel):
@@ -315,6 +316,20 @@ class SearchConfig(_Group):
         "enough",
         description="when a sentence is done: K have finished and none alive scores better as it stands, or none alive can still win",
     )
+    sample: bool = Field(False, description="draw outputs instead of searching the best one")
+    temperature: float = Field(
+        1.0, ge=0, le=1000, description="sample: below 1 sharper, above 1 flatter; 0: always the most probable item"
+    )
+    top_k: int = Field(0, ge=0, le=_MOST, description="sample: draw from so many most probable items only; 0: all")
+    top_p: float = Field(
+        1.0, gt=0, le=1, description="sample: draw from the fewest items that reach this probability only; 1: all"
+    )
+    seed: int = Field(1, ge=0, le=2**64 - 1, description="sample: other draws")
+    min_length: int = Field(0, ge=0, le=LARGEST_MIN_LENGTH, description="fewest items of an output")
+    no_repeat_ngram: int = Field(
+        0, ge=0, le=LARGEST_MIN_LENGTH, description="no run of so many items occurs twice in an output; 0: none is barred"
+    )
+    forbid: tuple[str, ...] = Field((), description="items that no output has, as their texts; <unk>: unknown items")
 
 
 class Config(_Group):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seqweave.config import Config, ModelConfig, TrainConfig
+    from seqweave.config import Config, ModelConfig, SearchConfig, TrainConfig
 
 # What only one kind of layers reads. Widths, layer counts and dropout of the presets are not here:
 # a preset must go with every architecture.
@@ -35,6 +35,7 @@ RECURRENT_DECODER = (
     "context",
     "readout_size",
 )
+DRAWING = ("temperature", "top_k", "top_p", "seed")
 ADDITIVE = ("additive", "concat", "location_aware")  # what coverage may enter
 NORMALIZED = ("additive", "location_aware")
 TRANSFORMER = ("heads", "feed_forward_size", "norm", "positions", "max_positions")
@@ -48,6 +49,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _too_long(config)
     yield from _coverage_weight(config)
     yield from _coverage_penalty(config)
+    yield from _decoding(config.search)
     yield from _features(config)
     yield from _labels(config)
     yield from _vectors(config)
@@ -102,7 +104,7 @@ def _unused(model: ModelConfig) -> Iterator[str]:
 
 
 def _changed(
-    settings: ModelConfig | TrainConfig, names: Sequence[str], why: str, group: str = "model"
+    settings: ModelConfig | TrainConfig | SearchConfig, names: Sequence[str], why: str, group: str = "model"
 ) -> Iterator[str]:
     for name in names:
         value, default = getattr(settings, name), type(settings).model_fields[name].default
@@ -227,6 +229,19 @@ def _coverage_penalty(config: Config) -> Iterator[str]:
         yield f"search.coverage_penalty={penalty:g} needs attention, but model.attention=none: leave it at 0"
 
 
+def _decoding(search: SearchConfig) -> Iterator[str]:
+    """What only drawing reads, and lengths that leave no room."""
+    if not search.sample:
+        yield from _changed(
+            search, DRAWING, "is for drawn outputs and needs search.sample=true, but it is false", "search"
+        )
+    if search.max_length is not None and search.min_length >= search.max_length:
+        yield (
+            f"search.min_length={search.min_length} needs search.max_length={search.min_length + 1} or more, <eos> "
+            f"counted, but it is {search.max_length}: change one of them"
+        )
+
+
 def _subword_dropout(config: Config) -> Iterator[str]:
     data = config.data
     for side, text in (("source", data.source), ("target", data.target)):
@@ -309,6 +324,11 @@ def _labels(config: Config) -> Iterator[str]:
             f"training.metric={metric} is for data.target.units=label, but the target's units are {units}: "
             "change one of them"
         )
+    if config.data.target.units == "label" and config.search.min_length > 1:
+        yield (
+            f"search.min_length={config.search.min_length} asks for more items than the one that an output has with "
+            "data.target.units=label: leave it at 0"
+        )
     if config.data.source.units == "label" and config.data.joint_vocabulary:
         yield "data.joint_vocabulary=true is for units that both sides share, but data.source.units=label: change one"
 
@@ -362,6 +382,7 @@ def _too_long(config: Config) -> Iterator[str]:
     if model.decoder == "transformer":
         sides.append(("data.max_target_length", data.max_target_length, 1))  # and <bos>
         sides.append(("search.max_length", config.search.max_length or 0, 0))
+        sides.append(("search.min_length", config.search.min_length, 1))  # and <eos>
     for key, length, more in sides:
         if length + more > model.max_positions:
             yield (

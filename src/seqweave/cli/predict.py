@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,8 @@ from seqweave.cli.common import BeamSize, Device, Ensemble, Folder, Json, all_fo
 from seqweave.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from seqweave.config import SearchConfig
+    from seqweave.search.constraints import Constraints
     from seqweave.search.predictor import Hypothesis, Model
     from seqweave.search.sampling import Sampling
 
@@ -35,19 +38,19 @@ def predict(
     ] = 1,
     sample: Annotated[bool, typer.Option("--sample", help="Draw outputs instead of searching the best.")] = False,
     temperature: Annotated[
-        float | None, typer.Option(metavar="X", help="With --sample: below 1 sharper, above 1 flatter. Default: 1.")
+        float | None, typer.Option(metavar="X", help="When drawing: below 1 sharper, above 1 flatter.")
     ] = None,
     top_k: Annotated[
-        int | None, typer.Option(metavar="N", help="With --sample: draw from the N most probable items only.")
+        int | None, typer.Option(metavar="N", help="When drawing: from the N most probable items only.")
     ] = None,
     top_p: Annotated[
-        float | None, typer.Option(metavar="P", help="With --sample: draw from the fewest items that reach P only.")
+        float | None, typer.Option(metavar="P", help="When drawing: from the fewest items that reach P only.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="With --sample: other draws. Default: 1.")] = None,
-    min_length: Annotated[int, typer.Option(metavar="N", help="Fewest items of an output.")] = 0,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="When drawing: other draws.")] = None,
+    min_length: Annotated[int | None, typer.Option(metavar="N", help="Fewest items of an output.")] = None,
     no_repeat_ngram: Annotated[
-        int, typer.Option(metavar="N", help="No run of N items twice in an output; 0: none is barred.")
-    ] = 0,
+        int | None, typer.Option(metavar="N", help="No run of N items twice in an output; 0: none is barred.")
+    ] = None,
     prefix: Annotated[str, typer.Option(metavar="TEXT", help="What every output begins with.")] = "",
     forbid: Annotated[
         list[str] | None, typer.Option(metavar="ITEM", help="An item outputs do without, also <unk>; repeatable.")
@@ -58,22 +61,23 @@ def predict(
 ) -> None:
     """Print the output for each line of FILE or stdin, in order.
 
+    What is not said is as the model's settings have it (search.*).
+
     Example: echo "3. März 2021" | seqweave predict model
     """
     from seqweave.data.readers import read_sources
-    from seqweave.search.constraints import Constraints
     from seqweave.search.predictor import load
 
     if file == Path("-") and not file.exists():
         file = None
-    sampling = _sampling(sample, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    constraints: Constraints | None = Constraints(min_length, no_repeat_ngram, tuple(forbid or ()), prefix)
-    if constraints == Constraints():
-        constraints = None
     lines = read_sources(file)
     model = load(all_folders(folder, ensemble), device)
+    search = model.config.search
+    draws = sample or (search.sample and beam_size is None)
+    sampling = _sampling(search, draws, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+    constraints = _constraints(search, prefix, forbid, min_length=min_length, no_repeat_ngram=no_repeat_ngram)
     if beam_size is None and sampling is None:
-        beam_size = max(n_best, model.config.search.beam_size)
+        beam_size = max(n_best, search.beam_size)
     at_once = 1 if file is None and sys.stdin.isatty() else CHUNK
     number = 0
     for texts in _chunks(_checked(lines, model, file), at_once):
@@ -118,19 +122,33 @@ def _checked(lines: Iterator[str], model: Model, file: Path | None) -> Iterator[
         yield line
 
 
-def _sampling(sample: bool, **settings: float | None) -> Sampling | None:
-    """How to draw; None: not at all.
+def _sampling(search: SearchConfig, draws: bool, **options: float | None) -> Sampling | None:
+    """How to draw: the settings, with the options that were given; None: not at all.
 
     Raises:
-        ConfigError: when a setting is out of its range, or given without --sample.
+        ConfigError: when an option is out of its range, or given where nothing is drawn.
     """
     from seqweave.search.sampling import Sampling
 
-    given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
-    if given and not sample:
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if given and not draws:
         option = next(iter(given)).replace("_", "-")
         raise ConfigError(f"--{option} must come with --sample, but --sample is not given: add it, or leave it out")
-    return Sampling(**given) if sample else None
+    return replace(Sampling.of(search), **given) if draws else None
+
+
+def _constraints(search: SearchConfig, prefix: str, forbid: list[str] | None, **options: int | None) -> Constraints:
+    """What outputs may be: the settings, with the options that were given.
+
+    Raises:
+        ConfigError: when an option is out of its range.
+    """
+    from seqweave.search.constraints import Constraints
+
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if forbid:
+        given["forbid"] = tuple(forbid)
+    return replace(Constraints.of(search), prefix=prefix, **given)
 
 
 def hypothesis_json(hypothesis: Hypothesis) -> dict[str, Any]:

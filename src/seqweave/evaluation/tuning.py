@@ -116,13 +116,18 @@ def tune_model(
         progress: see `Progress`.
 
     Raises:
-        ConfigError: when the metric cannot be tuned, or a value is out of its range.
+        ConfigError: when the metric cannot be tuned, a value is out of its range, or the model draws its outputs.
         DataError: when there are no pairs.
     """
     name = _metric(model, metric)
     if coverage_penalties is None:
         coverage_penalties = COVERAGE_PENALTIES if _attends(model.config) else (0.0,)
     search = model.config.search
+    if search.sample:
+        raise ConfigError(
+            "tuning compares searches, but the model's setting is search.sample=true, which draws outputs: "
+            "train with search.sample=false"
+        )
     now = Choice(search.beam_size, search.length_penalty, search.coverage_penalty)
     choices = _choices(now, beam_sizes or (now.beam_size,), length_penalties, coverage_penalties)
     configs = [build_config(choice.settings(), model.config) for choice in choices]  # all are checked first

@@ -14,13 +14,11 @@ from typing import Any
 
 from torch import Tensor
 
+from seqweave.config import LARGEST_MIN_LENGTH, SearchConfig
 from seqweave.errors import ConfigError
 from seqweave.search.steps import IMPOSSIBLE
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK
-
-LARGEST_MIN_LENGTH = 10_000
-"""Most items that a minimum length can ask for."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +108,11 @@ class Constraints:
     no_repeat_ngram: int = 0
     forbid: tuple[str, ...] = ()
     prefix: str = ""
+
+    @classmethod
+    def of(cls, search: SearchConfig) -> Constraints:
+        """Those of the settings."""
+        return cls(search.min_length, search.no_repeat_ngram, search.forbid)
 
     def __post_init__(self) -> None:
         for name in ("min_length", "no_repeat_ngram"):

@@ -137,8 +137,10 @@ class Model:
                 (`V;PST`), or a list with a cell for each column. Without them, each of `texts` holds its cells
                 itself, after tabs. Features the model does not know are left out, with a warning that counts them.
             beam_size: hypotheses kept a sentence, at most 1000; 1 is greedy; None takes `config.search.beam_size`.
-            sampling: draw the output instead of searching the best one; leave beam_size out then.
-            constraints: what outputs may be; an empty text gives an empty output all the same.
+            sampling: draw the output instead of searching the best one; leave beam_size out then. Without either,
+                `config.search.sample` decides.
+            constraints: what outputs may be; None takes those of `config.search`. An empty text gives an empty
+                output all the same.
             return_attention: also give attention weights.
 
         Raises:
@@ -181,11 +183,15 @@ class Model:
         texts = self._with_features(list_of_texts(texts), features)
         if sampling is not None and beam_size is not None:
             raise ConfigError(f"beam_size must be left out with sampling, but it is {beam_size}: choose one of the two")
-        size = self.config.search.beam_size if beam_size is None else whole("beam_size", beam_size)
+        search = self.config.search
+        if search.sample and beam_size is None and sampling is None:
+            sampling = Sampling.of(search)
+        size = search.beam_size if beam_size is None else whole("beam_size", beam_size)
         if sampling is not None:
             size = 1
         check_sizes(whole("n_best", n_best), size if sampling is None else max(1, n_best))
-        rules = None if constraints is None else constraints.rules(self.target_tokenizer)
+        constraints = Constraints.of(search) if constraints is None else constraints
+        rules = None if constraints == Constraints() else constraints.rules(self.target_tokenizer)
         if self.target_tokenizer.units == "label":
             rules = replace(rules or Rules(), min_length=1, max_length=1)
         sources = self._encode_sources(texts)

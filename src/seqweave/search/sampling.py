@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqweave.config import SearchConfig
 from seqweave.errors import ConfigError
 from seqweave.search.constraints import Rules
 from seqweave.search.contract import Found, Searchable, not_finite
@@ -44,6 +45,11 @@ class Sampling:
     top_k: int = 0
     top_p: float = 1.0
     seed: int = 1
+
+    @classmethod
+    def of(cls, search: SearchConfig) -> Sampling:
+        """How the settings say to draw, where they do (`search.sample`)."""
+        return cls(search.temperature, search.top_k, search.top_p, search.seed)
 
     def __post_init__(self) -> None:
         _check_number("temperature", self.temperature, 0 <= _number(self.temperature) < math.inf, "0 or more")

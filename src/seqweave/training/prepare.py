@@ -380,7 +380,8 @@ def decided(config: Config, dataset: PairDataset, device: torch.device, world: i
         "training.metric": training.metric or _metric_for(config.data.target.units),
         "training.precision": precision,
         **default_settings(training, max_steps),
-        "search.max_length": config.search.max_length or min(2 * longest + 10, _most_positions(config.model)),
+        "search.max_length": config.search.max_length
+        or max(min(2 * longest + 10, _most_positions(config.model)), config.search.min_length + 1),
         "search.max_length_ratio": config.search.max_length_ratio or round(ratio + 0.005, 2),
     }
     return build_config(settings, config)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from seqweave import folder as files
-from seqweave.config import Config, ModelConfig, config_from_json, config_to_json
+from seqweave.config import Config, ModelConfig, SearchConfig, config_from_json, config_to_json
 from seqweave.data.hashes import SourceHashes
 from seqweave.errors import ModelFolderError
 from seqweave.evaluation.metrics import Metrics
@@ -169,7 +169,7 @@ All settings are in `config.json`, all facts of the run in `run.json`.
 
 ## Figures on the dev pairs
 
-{facts["dev_pairs_used"]:,} of {facts["dev_pairs"]:,} dev pairs, beam {config.search.beam_size}.
+{facts["dev_pairs_used"]:,} of {facts["dev_pairs"]:,} dev pairs, {_decoding(config.search)}.
 The weights were selected on these pairs, by their greedy outputs, so expect a little less on new data.
 
 {metrics_markdown(metrics)}
@@ -209,6 +209,13 @@ def _architecture(model: ModelConfig) -> str:
     if model.decoder == "transformer":
         return f"{model.cell.upper()} encoder, Transformer decoder"
     return f"{model.cell.upper()} encoder-decoder, {attention}"
+
+
+def _decoding(search: SearchConfig) -> str:
+    """How outputs were made, in a few words."""
+    rules = any((search.min_length, search.no_repeat_ngram, search.forbid))
+    way = f"drawn (seed {search.seed})" if search.sample else f"beam {search.beam_size}"
+    return f"{way}, with constraints" if rules else way
 
 
 def _cell(text: str) -> str:
