@@ -162,6 +162,49 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         "change one of them",
     ),
     (
+        {"model.copy": True, "model.attention": "none"},
+        "model.copy=true copies by attention, but model.attention=none: choose an attention or switch it off",
+    ),
+    (
+        {"model.copy": True, "model.output": "entmax15", "training.label_smoothing": 0},
+        "model.copy=true mixes softmax probabilities with attention and learns by their logarithm, which "
+        "model.output=entmax15 has not for probabilities of 0: set model.output=softmax, or model.copy=false",
+    ),
+    (
+        {
+            "model.copy": True,
+            "data.source.units": "subword",
+            "data.target.units": "subword",
+            "data.source.subword_dropout": 0.1,
+        },
+        "data.source.subword_dropout=0.1 cuts texts into other items in each epoch, but model.copy=true knows one way "
+        "to cut them, by which it finds what can be copied: change one of them",
+    ),
+    (
+        {"model.copy": True, "model.decoder": "transformer"},
+        "model.copy=true is for a recurrent decoder, but model.decoder=transformer, which has its own attention: "
+        "leave it at false",
+    ),
+    (
+        {"model.copy": True, "data.source.units": "word", "data.target.units": "char"},
+        "model.copy=true needs the same units on both sides, but data.source.units is word and data.target.units is "
+        "char: change one of them, or set model.copy=false",
+    ),
+    (
+        {"model.copy": True, "data.source.units": "word", "data.target.units": "label"},
+        "model.copy=true puts items of the source into the output, but data.target.units=label, which are no such "
+        "items: leave it at false",
+    ),
+    (
+        {"search.replace_unknown": True, "data.target.units": "label"},
+        "search.replace_unknown=true puts items of the source into the output, but data.target.units=label, which are "
+        "no such items: leave it at false",
+    ),
+    (
+        {"search.replace_unknown": True, "model.attention": "none"},
+        "search.replace_unknown=true follows attention, but model.attention=none: choose an attention or switch it off",
+    ),
+    (
         {"model.context": "every_step"},
         "model.context=every_step is for models without attention, but model.attention=general: "
         "set model.attention=none or leave model.context=first",
@@ -408,6 +451,8 @@ def test_all_contradictions_are_listed_at_once() -> None:
         {"model.input_feeding": True},
         {"model.tie_embeddings": True, "model.readout_size": 256},
         {"model.input": "one_hot"},
+        {"model.copy": True, "model.attention_window": "local_p", "search.replace_unknown": True},
+        {"model.copy": True, "model.encoder": "transformer", "model.attention": "additive", "model.coverage": True},
         {"model.bridge": "zero"},
         {"model.bridge": "zero", "model.attention": "none", "model.context": "every_step"},
         {**TRANSFORMER, "model.positions": "learned", "model.norm": "post", "model.heads": 8},

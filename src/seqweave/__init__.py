@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from seqweave.evaluation.metrics import Metrics
     from seqweave.inspection.trace import Trace
     from seqweave.search.constraints import Constraints
-    from seqweave.search.predictor import Hypothesis, Model, load
+    from seqweave.search.hypothesis import Hypothesis
+    from seqweave.search.predictor import Model, load
     from seqweave.search.sampling import Sampling
     from seqweave.training.run import TrainResult, train
 
@@ -50,7 +51,7 @@ _HOMES = {
     "Constraints": "search.constraints",
     "DataError": "errors",
     "ExportError": "errors",
-    "Hypothesis": "search.predictor",
+    "Hypothesis": "search.hypothesis",
     "LimitError": "errors",
     "Metrics": "evaluation.metrics",
     "Model": "search.predictor",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -122,6 +123,10 @@ class DataConfig(_Group):
         return names
 
 
+# pydantic warns of a field with the name of an old method of its own, which nobody calls here.
+warnings.filterwarnings("ignore", 'Field name "copy" in "ModelConfig" shadows an attribute', UserWarning)
+
+
 class ModelConfig(_Group):
     """What rebuilds the network."""
 
@@ -174,6 +179,9 @@ class ModelConfig(_Group):
         False, description="the sum of earlier weights enters additive, concat and location_aware attention"
     )
     input_feeding: bool = Field(False, description="feed the attentional state to the next step (position after)")
+    copy: bool = Field(  # type: ignore[assignment]
+        False, description="outputs may also be copied from the source: pointer-generator (See et al. 2017)"
+    )
     context: Literal["first", "every_step"] = Field(
         "first", description="without attention: where the context vector goes"
     )
@@ -312,6 +320,9 @@ class SearchConfig(_Group):
     )
     max_length: int | None = Field(None, ge=1, le=_MOST, description="most target items; unset: from the training data")
     batch_tokens: int = Field(8192, ge=8, le=_LARGEST_BATCH, description="source positions times beam in a batch")
+    replace_unknown: bool = Field(
+        False, description="each <unk> put out is replaced by the source item with most attention (Luong et al. 2015b)"
+    )
     stop: Literal["enough", "proven"] = Field(
         "enough",
         description="when a sentence is done: K have finished and none alive scores better as it stands, or none alive can still win",

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from seqweave.contradictions_of_data import data_contradictions
+
 if TYPE_CHECKING:
     from seqweave.config import Config, ModelConfig, SearchConfig, TrainConfig
 
@@ -33,6 +35,7 @@ RECURRENT_DECODER = (
     *OF_ATTENTION,
     "input_feeding",
     "context",
+    "copy",
     "readout_size",
 )
 DRAWING = ("temperature", "top_k", "top_p", "seed")
@@ -44,22 +47,19 @@ TRANSFORMER = ("heads", "feed_forward_size", "norm", "positions", "max_positions
 def contradictions(config: Config) -> Iterator[str]:
     """All contradictions of a whole config."""
     yield from model_contradictions(config.model)
-    yield from _subword_dropout(config)
     yield from _scheduled_sampling(config.training)
     yield from _too_long(config)
     yield from _coverage_weight(config)
     yield from _coverage_penalty(config)
     yield from _decoding(config.search)
-    yield from _features(config)
-    yield from _labels(config)
-    yield from _vectors(config)
     yield from _entmax(config)
+    yield from data_contradictions(config)
 
 
 def model_contradictions(model: ModelConfig) -> Iterator[str]:
     """All contradictions between the settings of a network."""
     yield from _unused(model)
-    yield from _input(model)
+    yield from _items(model)
     if model.decoder == "recurrent":
         yield from _recurrent_decoder(model)
     if "transformer" in (model.encoder, model.decoder):
@@ -73,7 +73,13 @@ def encoder_width(model: ModelConfig) -> int:
     return (2 if model.bidirectional else 1) * model.encoder_hidden_size
 
 
-def _input(model: ModelConfig) -> Iterator[str]:
+def _items(model: ModelConfig) -> Iterator[str]:
+    """How items enter the network, and leave it."""
+    if model.copy and model.output == "entmax15":
+        yield (
+            "model.copy=true mixes softmax probabilities with attention and learns by their logarithm, which "
+            "model.output=entmax15 has not for probabilities of 0: set model.output=softmax, or model.copy=false"
+        )
     if model.tie_embeddings and model.input != "embedding":
         yield "model.tie_embeddings=true needs model.input=embedding, but it is one_hot: change one of them"
     if model.tie_embeddings and model.readout_size not in (None, model.embedding_size):
@@ -141,6 +147,8 @@ def _without_attention(model: ModelConfig) -> Iterator[str]:
     yield from _changed(model, OF_ATTENTION, "needs attention, but model.attention=none")
     if model.input_feeding:
         yield "model.input_feeding=true needs attention, but model.attention=none: choose an attention or switch it off"
+    if model.copy:
+        yield "model.copy=true copies by attention, but model.attention=none: choose an attention or switch it off"
     if model.bridge == "zero" and model.context == "first":
         yield (
             "model.bridge=zero with model.attention=none and model.context=first leaves the decoder blind to the source: "
@@ -242,27 +250,6 @@ def _decoding(search: SearchConfig) -> Iterator[str]:
         )
 
 
-def _subword_dropout(config: Config) -> Iterator[str]:
-    data = config.data
-    for side, text in (("source", data.source), ("target", data.target)):
-        name = "source" if data.joint_vocabulary else side  # whose settings made the tokenizer
-        made = data.source if data.joint_vocabulary else text
-        if not text.subword_dropout:
-            continue
-        key = f"data.{side}.subword_dropout={text.subword_dropout:g}"
-        if made.units != "subword":
-            units = "unset" if made.units is None else made.units
-            yield (
-                f"{key} leaves out merges and needs data.{name}.units=subword, but it is {units}: "
-                f"set data.{name}.units=subword, or leave the dropout at 0"
-            )
-        elif made.subword_model != "bpe":
-            yield (
-                f"{key} leaves out merges and needs data.{name}.subword_model=bpe, but it is {made.subword_model}, "
-                "which has none: change one of them"
-            )
-
-
 def _scheduled_sampling(training: TrainConfig) -> Iterator[str]:
     kind, k = training.scheduled_sampling, training.sampling_k
     if kind == "none":
@@ -281,72 +268,6 @@ def _scheduled_sampling(training: TrainConfig) -> Iterator[str]:
         yield (
             "training.scheduled_sampling=inverse_sigmoid falls as k / (k + exp(i / k)) and needs training.sampling_k of "
             f"1 or more, but it is {k:g}: raise it or leave it unset"
-        )
-
-
-def _features(config: Config) -> Iterator[str]:
-    """Feature columns that are read as something else, and widths of features that nobody gives."""
-    data = config.data
-    for key in ("source_column", "target_column"):
-        if getattr(data, key) in data.feature_columns:
-            yield (
-                f"data.feature_columns must name other columns than data.{key}, but both have {getattr(data, key)}: "
-                "change one of them"
-            )
-    if not data.feature_columns and config.model.feature_size is not None:
-        yield (
-            f"model.feature_size={config.model.feature_size} is for models with data.feature_columns, but there are "
-            "none: name the columns, or leave it unset"
-        )
-    if data.feature_columns:
-        yield from _counted_positions(config.model)
-
-
-def _counted_positions(model: ModelConfig) -> Iterator[str]:
-    """What counts a source's positions, which features before its text would shift by their number."""
-    why = (
-        "counts the positions of a source, but data.feature_columns puts features before its text, from pair to pair "
-        "another number of them"
-    )
-    if model.decoder != "recurrent" or model.attention == "none":
-        return
-    if model.attention_window != "global":
-        yield f"model.attention_window={model.attention_window} {why}: set model.attention_window=global"
-    if model.attention == "location":
-        yield f"model.attention=location {why}: use another attention, such as location_aware"
-
-
-def _labels(config: Config) -> Iterator[str]:
-    """What only targets of one label have."""
-    metric, units = config.training.metric, config.data.target.units
-    if metric in ("accuracy", "macro_f1") and units not in (None, "label"):
-        yield (
-            f"training.metric={metric} is for data.target.units=label, but the target's units are {units}: "
-            "change one of them"
-        )
-    if config.data.target.units == "label" and config.search.min_length > 1:
-        yield (
-            f"search.min_length={config.search.min_length} asks for more items than the one that an output has with "
-            "data.target.units=label: leave it at 0"
-        )
-    if config.data.source.units == "label" and config.data.joint_vocabulary:
-        yield "data.joint_vocabulary=true is for units that both sides share, but data.source.units=label: change one"
-
-
-def _vectors(config: Config) -> Iterator[str]:
-    """Pretrained vectors that no embedding takes."""
-    training = config.training
-    given = [key for key in ("source_vectors", "target_vectors") if getattr(training, key) is not None]
-    if config.model.input != "embedding":
-        for key in given:
-            yield (
-                f"training.{key} needs embeddings and so model.input=embedding, but it is {config.model.input}: "
-                "change one of them"
-            )
-    if training.freeze_vectors and not given:
-        yield (
-            "training.freeze_vectors=true needs pretrained vectors, but there are none: "
-            "set training.source_vectors or training.target_vectors, or leave it at false"
         )
 
 

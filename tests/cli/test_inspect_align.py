@@ -11,10 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from architectures import CASES
 from seqweave.cli.main import main
-from seqweave.evaluation.corpus import edit_distance
+from seqweave.evaluation.corpus import corpus_rows, edit_distance
 from seqweave.inspection import trace_page
 from seqweave.inspection.server import PageServer
 from seqweave.inspection.trace_json import trace_from_json
@@ -201,3 +202,15 @@ def test_align_tells_mistakes(folder: Path, pairs: Path, tmp_path: Path, capsys:
 def test_edit_distance_by_hand() -> None:
     for ours, theirs, distance in (("kitten", "sitting", 3), ("", "abc", 3), ("abc", "", 3), ("abc", "abc", 0)):
         assert edit_distance([ord(c) for c in ours], [ord(c) for c in theirs]) == distance
+
+
+def test_unknown_items_are_not_all_the_same() -> None:
+    """The model puts out what it copied; the reference has another item that the vocabulary lacks."""
+    model = tiny_model(CASES["lstm-copies"])
+    with torch.no_grad():
+        model.single.generator.bias[3] = -50.0  # no <eos>
+        assert model.single.copier is not None
+        model.single.copier.gate.bias.fill_(-50.0)
+    [row] = corpus_rows(model, ["g"], ["z"], beam_size=1)
+    assert set(row["output"]) == {"g"}
+    assert row["error_rate"] >= 100

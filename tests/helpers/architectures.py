@@ -69,6 +69,18 @@ KINDS: dict[str, dict[str, Any]] = {
         "location_width": 5,
     },
 }
+COPYING: dict[str, dict[str, Any]] = {
+    "copies": {"encoder_layers": 2, "decoder_layers": 2},
+    "copies_before": {"attention": "additive", "attention_position": "before"},
+    "copies_feeding": {"input_feeding": True},
+    "copies_between": {"attention_position": "between", "decoder_layers": 2, "tie_embeddings": True},
+    "copies_reversed": {"reverse_source": True, "attention": "dot", "input_feeding": True},
+    "copies_covering": {"attention": "concat", "coverage": True, "attention_position": "before"},
+    "copies_local_m": {"attention_window": "local_m", "window_size": 1},
+    "copies_features": {"feature_size": 4, "embedding_size": 24, "attention": "additive"},
+    "copies_local_p": {"attention_window": "local_p", "window_size": 2, "input_feeding": True},
+}
+OPTIONS |= {name: {"copy": True, **settings} for name, settings in COPYING.items()}
 TRANSFORMER: dict[str, Any] = {"embedding_size": 8, "heads": 2, "feed_forward_size": 7}
 TRANSFORMER_SIDES: dict[str, dict[str, Any]] = {
     "transformer": {"encoder": "transformer", "decoder": "transformer"},
@@ -97,6 +109,8 @@ TRANSFORMER_READS: dict[str, dict[str, Any]] = {
     "lstm-copy": {"bridge": "copy", "decoder_hidden_size": 8, "decoder_layers": 2},
     "lstm-zero": {"bridge": "zero"},
     "gru-features": {"cell": "gru", "feature_size": 3},
+    "gru-copies": {"cell": "gru", "copy": True},
+    "lstm-copies_features": {"copy": True, "feature_size": 3},
 }
 
 
@@ -149,12 +163,29 @@ def small_model(config: ModelConfig, seed: int = 1) -> Seq2Seq:
     return model.eval()
 
 
-def small_batch(seed: int = 2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Sources (B, S) with unequal lengths (B,), and decoder inputs (B, T)."""
+def small_batch(seed: int = 2, config: ModelConfig | None = None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Sources (B, S) with unequal lengths (B,), and decoder inputs (B, T), of the kind that a config takes."""
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.tensor([7, 3, 5, 1])
     source = torch.randint(4, SOURCE_SIZE, (4, 7), generator=generator)
     source = source.masked_fill(torch.arange(7) >= lengths[:, None], 0)
     target_in = torch.randint(4, TARGET_SIZE, (4, 6), generator=generator)
     target_in[:, 0] = 2
+    if config is not None and config.copy:
+        source = coded(source, config)
+        target_in[:, 3] = torch.tensor([TARGET_SIZE, 5, TARGET_SIZE + 1, 4])  # ids of the sentences' own
     return source, lengths, target_in
+
+
+def coded(source: torch.Tensor, config: ModelConfig) -> torch.Tensor:
+    """Codes (B, S) of sources: small ids are the same in outputs, others unknown there; features stand for 0."""
+    stands_for = source.clone()
+    features = SOURCE_SIZE - FEATURES if config.feature_size else SOURCE_SIZE
+    for row in stands_for:
+        extra: dict[int, int] = {}
+        for place, item in enumerate(row.tolist()):
+            if item >= features:
+                row[place] = 0
+            elif item >= features - 3:
+                row[place] = TARGET_SIZE + extra.setdefault(item, len(extra))
+    return stands_for * SOURCE_SIZE + source

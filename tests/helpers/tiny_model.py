@@ -20,7 +20,9 @@ def tiny_model(config: ModelConfig, seed: int = 1, units: TextConfig | None = No
     """A model with weights large enough that every path matters; outputs end at different lengths."""
     needs_library(config)
     text = units or TextConfig(units="char")
-    source, target = train_tokenizer([LETTERS], text), train_tokenizer([LETTERS], text)
+    # A model that copies puts out letters that its target vocabulary lacks.
+    letters = LETTERS[:4] if config.copy else LETTERS
+    source, target = train_tokenizer([LETTERS], text), train_tokenizer([letters], text)
     torch.manual_seed(seed)
     network = build_model(config, source.size, target.size)
     with torch.no_grad():

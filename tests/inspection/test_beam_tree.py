@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from architectures import CASES, SOURCE_SIZE, small_model
+from architectures import CASES, SOURCE_SIZE, coded, small_model
 from seqweave.inspection.beam_tree import found_of, grow_beam, path_of
 from seqweave.inspection.trace import REASONS, Beam
 from seqweave.model.seq2seq import Seq2Seq
@@ -50,6 +50,7 @@ def test_equals_beam_search(
 ) -> None:
     model = ending_model(name, seed, eos)
     source = torch.randint(4, SOURCE_SIZE, (1, length), generator=torch.Generator().manual_seed(seed))
+    source = coded(source, CASES[name]) if CASES[name].copy else source
     beam = grown(model, source, limit, size, alpha, stop)
     expected = beam_search(
         model,

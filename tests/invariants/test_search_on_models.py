@@ -33,7 +33,7 @@ def model_of(config: ModelConfig) -> Seq2Seq:
 
 
 def searched(config: ModelConfig, rows: slice = slice(None), beam_size: int = 3) -> list[list[Found]]:
-    source, lengths, _ = small_batch()
+    source, lengths, _ = small_batch(config=config)
     source, lengths = source[rows], lengths[rows]
     return beam_search(
         model_of(config),
@@ -63,7 +63,7 @@ def assert_same(one: Found, other: Found, config: ModelConfig) -> None:
 
 @architectures
 def test_searched_score_is_forced_score(config: ModelConfig) -> None:
-    source, lengths, _ = small_batch()
+    source, lengths, _ = small_batch(config=config)
     results = searched(config)
     pairs = [(row, found) for row, group in enumerate(results) for found in group if found.finished]
     assert pairs
@@ -76,7 +76,7 @@ def test_searched_score_is_forced_score(config: ModelConfig) -> None:
 
 @architectures
 def test_beam_of_one_is_greedy(config: ModelConfig) -> None:
-    source, lengths, _ = small_batch()
+    source, lengths, _ = small_batch(config=config)
     greedy = greedy_search(model_of(config), source, lengths, LIMITS, length_penalty=1.0, return_attention=True)
     for [found], other in zip(searched(config, beam_size=1), greedy, strict=True):
         assert_same(found, other, config)
@@ -108,11 +108,13 @@ def test_a_batch_finds_what_each_sentence_finds_alone(config: ModelConfig) -> No
         "transformer-pre-sinusoidal",
         "recurrent_encoder-post-rotary",
         "recurrent_decoder-pre-learned",
+        "lstm-copies",
+        "gru-copies_before",
     ],
 )
 def test_a_beam_as_wide_as_the_language_finds_the_best(name: str) -> None:
     model = model_of(CASES[name])
-    source, lengths, _ = small_batch()
+    source, lengths, _ = small_batch(config=CASES[name])
     for row in range(4):
         one = source[row : row + 1, : lengths[row]]
         length = lengths[row : row + 1]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from architectures import CASES, small_batch, small_model
+from architectures import CASES, coded, small_batch, small_model
 from seqweave.data.dataset import make_batch
 from seqweave.model.ensemble import Averaged, Ensemble, mean_logits
 from seqweave.model.inference import prepared
@@ -24,6 +24,7 @@ MIXES = {
     "one without attention": ("gru-none-first", "rnn-concat-after", "lstm-tied"),
     "no attention": ("gru-none-first", "lstm-none-every_step"),
     "reversed": ("gru-reversed", "recurrent_encoder-post-learned"),
+    "copying": ("lstm-copies", "gru-copies_before"),
 }
 mixes = pytest.mark.parametrize("names", MIXES.values(), ids=MIXES.keys())
 LIMITS = torch.tensor([8, 5, 8, 3])
@@ -50,7 +51,7 @@ def test_the_mean_by_hand() -> None:
 @mixes
 def test_decode_is_the_naive_mean(names: tuple[str, ...]) -> None:
     ensemble = ensemble_of(names)
-    source, lengths, target_in = small_batch()
+    source, lengths, target_in = small_batch(config=CASES[names[0]])
     with torch.inference_mode():
         output = ensemble.decode(target_in, ensemble.encode(source, lengths), return_attention=True)
         each = [
@@ -71,7 +72,10 @@ def test_decode_is_the_naive_mean(names: tuple[str, ...]) -> None:
 def test_every_proof_of_the_search_holds(names: tuple[str, ...]) -> None:
     """Beam 1 = greedy, alone = batched = padded = permuted, searched = forced, decode = step; prepared or not."""
     ensemble = ensemble_of(names)
-    sources = Sources([[4, 5, 6, 7], [8], [9, 4, 4], [5, 10, 6, 6]], LIMITS.tolist(), padding=2)
+    ids = [[4, 5, 6, 7], [8], [9, 4, 4], [5, 10, 6, 6]]
+    if CASES[names[0]].copy:
+        ids = [coded(torch.tensor([one]), CASES[names[0]])[0].tolist() for one in ids]
+    sources = Sources(ids, LIMITS.tolist(), padding=2)
     for proof in prove(ensemble, prepared(ensemble), sources, beam_size=3, tolerance=1e-4):
         assert proof.compared > 0
         assert proof.passed, proof

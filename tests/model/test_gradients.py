@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from architectures import CASES, small_batch, small_model
+from seqweave.config import ModelConfig
 from seqweave.model.recurrent import RecurrentLayer, mask_of
 
 CHOSEN = (
@@ -34,13 +35,19 @@ CHOSEN = (
     "lstm-features",
     "lstm-features_by_table",
     "transformer-features_rotary",
+    "lstm-copies",
+    "gru-copies_before",
+    "lstm-copies_feeding",
+    "gru-copies_covering",
+    "lstm-copies_local_p",
+    "lstm-copies_features",
 )
 STEP = 1e-6
 
 
-def total(model: torch.nn.Module) -> Tensor:
+def total(model: torch.nn.Module, config: ModelConfig) -> Tensor:
     """A loss that every parameter has a part in."""
-    source, lengths, target_in = small_batch()
+    source, lengths, target_in = small_batch(config=config)
     loss: Tensor = model(source, lengths, target_in).log_softmax(-1)[..., 4].sum()
     return loss
 
@@ -48,7 +55,8 @@ def total(model: torch.nn.Module) -> Tensor:
 @pytest.mark.parametrize("name", CHOSEN)
 def test_gradients_along_random_directions(name: str) -> None:
     model = small_model(CASES[name]).double()
-    total(model).backward()
+    config = CASES[name]
+    total(model, config).backward()
     generator = torch.Generator().manual_seed(3)
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None
@@ -56,9 +64,9 @@ def test_gradients_along_random_directions(name: str) -> None:
         expected = float((parameter.grad * direction).sum())
         with torch.no_grad():
             parameter.add_(STEP * direction)
-            above = float(total(model))
+            above = float(total(model, config))
             parameter.sub_(2 * STEP * direction)
-            below = float(total(model))
+            below = float(total(model, config))
             parameter.add_(STEP * direction)
         difference = (above - below) / (2 * STEP)
         assert difference == pytest.approx(expected, rel=1e-5, abs=1e-6), parameter_name

@@ -23,7 +23,8 @@ PUBLIC = "__init__"  # the names `import seqweave` gives
 ALLOWED: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "config": frozenset({"contradictions", "errors"}),
-    "contradictions": frozenset({"config"}),  # for its types alone
+    "contradictions": frozenset({"config", "contradictions_of_data"}),  # the first for its types alone
+    "contradictions_of_data": frozenset({"config"}),  # likewise
     "files": frozenset(),
     "text": BASE,
     "data": BASE | {"files", "text"},

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from seqweave.cli.main import each_ensemble_folder, main
 from seqweave.config import ModelConfig, TextConfig, build_config
 from seqweave.errors import ConfigError
 from seqweave.evaluation.evaluate import evaluate_model
+from seqweave.model.build import build_model
 from seqweave.search.predictor import load
 from seqweave.search.sampling import Sampling
 from tiny_model import tiny_folder, tiny_model
@@ -140,3 +142,27 @@ def test_folders_are_spread_over_options() -> None:
     assert each_ensemble_folder(words) == spread
     assert each_ensemble_folder(spread) == spread
     assert each_ensemble_folder(["predict", "m", "--beam-size", "3", "x"]) == ["predict", "m", "--beam-size", "3", "x"]
+
+
+def test_members_copy_all_or_none(folders: list[Path], tmp_path: Path) -> None:
+    copying = ModelConfig(**SIZES, copy=True)
+    models = [tiny_model(copying, seed) for seed in (1, 2)]
+    for model in models:
+        assert model.single.copier is not None
+        torch.nn.init.constant_(model.single.copier.gate.bias, -2.0)  # copies more often than not
+    made = [tiny_folder(model, tmp_path / f"member{seed}") for seed, model in enumerate(models)]
+    both = load(made, "cpu")
+    texts = ["fez", "gefa", "e", "bad", "ggf"]
+    found = zip(texts, both.predict(texts, beam_size=2), strict=True)
+    whole = [(text, one) for text, one in found if "<unk>" not in one.tokens]
+    assert any(set(one.text) - set("abcd") for _, one in whole), "nothing was copied"
+    for (_, one), again in zip(whole, both.score([(text, one.text) for text, one in whole]), strict=True):
+        # One that was cut has no <eos>.
+        assert again.token_log_probs[: len(one.token_log_probs)] == pytest.approx(one.token_log_probs, abs=1e-5)
+    plain = ModelConfig(**SIZES)
+    other = tiny_model(plain, 3)
+    other.target_tokenizer = models[0].target_tokenizer
+    torch.manual_seed(1)
+    other.network = build_model(plain, other.source_tokenizer.size, other.target_tokenizer.size)
+    with pytest.raises(ConfigError, match="must all copy or none"):
+        load([made[0], tiny_folder(other, tmp_path / "plain")], "cpu")

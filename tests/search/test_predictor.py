@@ -14,7 +14,8 @@ from seqweave import folder as folders
 from seqweave.config import Config, TextConfig, build_config, config_to_json
 from seqweave.errors import ConfigError, DataError, ModelFolderError
 from seqweave.model.build import build_model
-from seqweave.search.predictor import Hypothesis, Model, load
+from seqweave.search.hypothesis import Hypothesis
+from seqweave.search.predictor import Model, load
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
 from seqweave.text.vocabulary import EOS
 

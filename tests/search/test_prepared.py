@@ -66,8 +66,14 @@ def test_steps_are_those_of_the_network(config: ModelConfig, tables: bool, monke
 def test_most_architectures_are_prepared() -> None:
     for name, config in CASES.items():
         kinds = "location" in config.attention or config.coverage or config.attention_window != "global"
-        may_be_kept = config.decoder == "transformer" or config.residual or kinds or config.output == "entmax15"
+        others = config.copy or config.output == "entmax15"
+        may_be_kept = config.decoder == "transformer" or config.residual or kinds or others
         assert may_be_kept or isinstance(prepared(small_model(config)), FastSeq2Seq), name
+
+
+def test_a_model_that_copies_is_kept() -> None:
+    network = small_model(CASES["lstm-copies"])
+    assert prepared(network) is network
 
 
 def test_another_type_of_numbers_keeps_the_network() -> None:

@@ -44,6 +44,8 @@ def failed(proofs: list[Proof]) -> set[str]:
         "transformer-pre-sinusoidal",
         "recurrent_encoder-post-rotary",
         "recurrent_decoder-pre-learned",
+        "lstm-copies",
+        "gru-copies_before",
     ],
 )
 def test_every_proof_holds(name: str) -> None:

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from architectures import CASES, SOURCE_SIZE, TARGET_SIZE, small_model
+from architectures import CASES, SOURCE_SIZE, TARGET_SIZE, coded, small_model
 from seqweave.config import TrainConfig, config_from_json
 from seqweave.data.dataset import Batch, make_batch
 from seqweave.model.seq2seq import Seq2Seq
@@ -32,18 +32,23 @@ from tiny_run import SETTINGS, train_in_two_processes, write_pairs
 ARCHITECTURES: tuple[str, ...] = ("gru-general-after", "lstm-additive-before", "gru-dot-feeding", "lstm-none-first")
 ARCHITECTURES += ("transformer-pre-rotary", "recurrent_encoder-post-learned", "lstm-variational", "rnn-general-between")
 ARCHITECTURES += ("gru-everything-before", "lstm-local_m-between", "gru-normalized-feeding")
+ARCHITECTURES += ("lstm-copies", "gru-copies_before", "lstm-copies_features")
 ON = {"training.scheduled_sampling": "linear", "training.sampling_k": 0.6, "training.sampling_slope": 0.02}
 
 
-def some_batch() -> Batch:
+def some_batch(name: str | None = None) -> Batch:
+    """Pairs for an architecture; where it copies, codes, and targets with ids of the sentences' own."""
     draw = torch.Generator().manual_seed(3)
 
     def ids(length: int, size: int) -> list[int]:
         return torch.randint(4, size, (length,), generator=draw).tolist()
 
-    return make_batch(
-        [ids(length, SOURCE_SIZE) for length in (5, 2, 7, 3)], [ids(length, TARGET_SIZE) for length in (6, 1, 4, 5)]
-    )
+    sources = [ids(length, SOURCE_SIZE) for length in (5, 2, 7, 3)]
+    targets = [ids(length, TARGET_SIZE) for length in (6, 1, 4, 5)]
+    if name is not None and CASES[name].copy:
+        sources = [coded(torch.tensor([one]), CASES[name])[0].tolist() for one in sources]
+        targets = [[TARGET_SIZE, *one[1:]] for one in targets]
+    return make_batch(sources, targets)
 
 
 @torch.no_grad()
@@ -111,7 +116,7 @@ def test_unset_numbers_make_it_one_half_in_the_middle(kind: Any, steps: int) -> 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize("feed", ["sample", "argmax"])
 def test_mixed_inputs_are_those_of_the_naive_twin(name: str, feed: str) -> None:
-    model, batch = small_model(CASES[name]), some_batch()
+    model, batch = small_model(CASES[name]), some_batch(name)
     coins, draws = numbers(batch)
     given = draws if feed == "sample" else None
     found = real(batch, mixed_inputs(model, batch, coins, given))
@@ -121,7 +126,7 @@ def test_mixed_inputs_are_those_of_the_naive_twin(name: str, feed: str) -> None:
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_ends_are_teacher_forcing_and_free_running(name: str) -> None:
-    model, batch = small_model(CASES[name]), some_batch()
+    model, batch = small_model(CASES[name]), some_batch(name)
     always = torch.ones(batch.target_in.shape, dtype=torch.bool)
     assert torch.equal(mixed_inputs(model, batch, always, None), batch.target_in)
     free = mixed_inputs(model, batch, ~always, None)

@@ -21,8 +21,8 @@ from seqweave.text.features import FeaturedTokenizer, Features
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import TrainEvent, ignore
+from seqweave.training.ids import dropping_sides, subword_dropout
 from seqweave.training.optimizer import Optimizer
-from seqweave.training.prepare import dropping_sides, subword_dropout
 from seqweave.training.run import train
 from seqweave.training.step import Stepper, step_stream
 from tiny_run import SETTINGS, train_in_two_processes

@@ -10,7 +10,7 @@ import torch
 
 from architectures import CASES
 from seqweave.cli.main import main
-from seqweave.training.timing import Peaks, Timing, bench_model, made_up_pairs, matrix_sizes, measure_peaks
+from seqweave.training.timing import Peaks, Timing, _dataset, bench_model, made_up_pairs, matrix_sizes, measure_peaks
 from tiny_model import tiny_folder, tiny_model
 
 Capture = pytest.CaptureFixture[str]
@@ -41,7 +41,7 @@ def test_matrices_are_counted_once_a_position() -> None:
     assert matrix_sizes(network).tolist() == [source, sum(sizes.values()) - left_out - source]
 
 
-@pytest.mark.parametrize("name", ["gru-additive-after", TRANSFORMER])
+@pytest.mark.parametrize("name", ["gru-additive-after", "lstm-copies", TRANSFORMER])
 def test_every_work_is_timed_and_the_model_stays_as_it_is(name: str) -> None:
     model = tiny_model(CASES[name])
     before = {key: value.clone() for key, value in model.single.state_dict().items()}
@@ -52,6 +52,14 @@ def test_every_work_is_timed_and_the_model_stays_as_it_is(name: str) -> None:
     assert all(timing.seconds > 0 and timing.products > 0 and timing.reading > 0 for timing in timings)
     assert all(torch.equal(value, before[key]) for key, value in model.single.state_dict().items())
     assert not model.single.training
+
+
+def test_a_model_that_copies_is_timed_on_codes(tmp_path: Path) -> None:
+    model = tiny_model(CASES["lstm-copies"])
+    dataset = _dataset(model, [("fez", "z")], tmp_path / "pairs")
+    coded = model.encode_sources(["fez"])
+    assert dataset.source(0).tolist() == coded.codes[0]
+    assert dataset.target(0).tolist() == [model.target_tokenizer.size + 2]
 
 
 def test_made_up_pairs_have_their_length() -> None:

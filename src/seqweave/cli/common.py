@@ -32,6 +32,13 @@ Ensemble = Annotated[
         help="Average the probabilities of these model folders with those of DIR; put it behind the arguments.",
     ),
 ]
+ReplaceUnknown = Annotated[
+    bool,
+    typer.Option(
+        "--replace-unknown",
+        help="Put the source item with most attention for each <unk>. Default: the model's setting.",
+    ),
+]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]
 
 

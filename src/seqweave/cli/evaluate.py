@@ -9,6 +9,7 @@ from seqweave.cli.common import (
     Ensemble,
     Folder,
     Json,
+    ReplaceUnknown,
     TargetFile,
     all_folders,
     print_json,
@@ -22,6 +23,7 @@ def evaluate(
     target_file: TargetFile = None,
     beam_size: BeamSize = None,
     ensemble: Ensemble = None,
+    replace_unknown: ReplaceUnknown = False,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -38,7 +40,7 @@ def evaluate(
 
     model = load(all_folders(folder, ensemble), device)
     sources, targets = read_pairs(data, target_file, model.config.data)
-    metrics = evaluate_model(model, sources, targets, beam_size=beam_size)
+    metrics = evaluate_model(model, sources, targets, beam_size=beam_size, replace_unknown=replace_unknown or None)
     if json:
         print_json(metrics.to_json())
     else:

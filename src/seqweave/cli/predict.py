@@ -11,13 +11,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqweave.cli.common import BeamSize, Device, Ensemble, Folder, Json, all_folders, one_line, print_json
+from seqweave.cli.common import (
+    BeamSize,
+    Device,
+    Ensemble,
+    Folder,
+    Json,
+    ReplaceUnknown,
+    all_folders,
+    one_line,
+    print_json,
+)
 from seqweave.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from seqweave.config import SearchConfig
     from seqweave.search.constraints import Constraints
-    from seqweave.search.predictor import Hypothesis, Model
+    from seqweave.search.hypothesis import Hypothesis
+    from seqweave.search.predictor import Model
     from seqweave.search.sampling import Sampling
 
 CHUNK = 1000  # lines decoded and printed at once
@@ -56,6 +67,7 @@ def predict(
         list[str] | None, typer.Option(metavar="ITEM", help="An item outputs do without, also <unk>; repeatable.")
     ] = None,
     ensemble: Ensemble = None,
+    replace_unknown: ReplaceUnknown = False,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -87,6 +99,7 @@ def predict(
             beam_size=beam_size,
             sampling=sampling,
             constraints=constraints,
+            replace_unknown=replace_unknown or None,
             return_attention=json,
         )
         for text, hypotheses in zip(texts, results, strict=True):

@@ -1,7 +1,7 @@
 """Tokenised pairs on disk, memory-mapped; and the batches made of them.
 
 A dataset folder holds, for each side, the ids of all texts one after the other (`source.bin`:
-uint16, or uint32 for a vocabulary of 65536 or more), their lengths (int32) and where each begins
+uint16, or a wider type for 65536 ids or more), their lengths (int32) and where each begins
 (int64), and `meta.json` with the counts. A side with BPE-dropout has its texts as single characters, too
 (`source_letters`), and how many of them each word has (`source_words`). Byte order is little-endian.
 It is written as a stream, chunk by chunk, so memory does not grow with the corpus; reading maps the
@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seqweave.data.copying import CopyCoder
 from seqweave.data.storage import SIDES, SideWriter, new_folder, read_meta, write_meta
 from seqweave.errors import DataError
 from seqweave.text.tokenizers import Tokenizer
@@ -98,6 +99,7 @@ def write_dataset(
     max_source_length: int,
     max_target_length: int,
     letters: Sequence[str] = (),
+    copying: bool = False,
 ) -> tuple[PairDataset, dict[str, int]]:
     """Tokenise pairs into a dataset folder, as a stream; the folder appears complete or not at all.
 
@@ -108,6 +110,7 @@ def write_dataset(
         max_source_length: items; a pair with a longer source is dropped and counted.
         max_target_length: items, without `<eos>`; likewise.
         letters: sides whose texts are kept as single characters, too, for BPE-dropout.
+        copying: for a model that copies: sources as codes, targets as extended ids (`seqweave.data.copying`).
 
     Returns:
         The mapped dataset, and how many pairs were dropped for each reason: `source_too_long`,
@@ -119,7 +122,9 @@ def write_dataset(
     dropped: Counter[str] = Counter()
     limits = {"source": max_source_length, "target": max_target_length}
     tokenizers = {"source": source_tokenizer, "target": target_tokenizer}
-    sizes = {side: tokenizer.size for side, tokenizer in tokenizers.items()}
+    coder = CopyCoder(source_tokenizer, target_tokenizer) if copying else None
+    every = (source_tokenizer.size, target_tokenizer.size) if coder is None else coder.sizes(max_source_length)
+    sizes = dict(zip(SIDES, every, strict=True))
     for side in letters:
         sizes |= {f"{side}_letters": sizes[side], f"{side}_words": _LONGEST_WORD}
     with new_folder(folder) as temporary:
@@ -129,7 +134,7 @@ def write_dataset(
                 stack.enter_context(writer)
             for chunk in _chunks(pairs):
                 texts = dict(zip(SIDES, chunk, strict=True))
-                ids = {side: tokenizers[side].encode_batch(texts[side]) for side in SIDES}
+                ids = _ids(texts, tokenizers, coder)
                 kept = [row for row, reason in enumerate(_drop_reasons(ids, limits, dropped)) if reason is None]
                 for side in SIDES:
                     writers[side].append(*_flatten([ids[side][row] for row in kept]))
@@ -139,6 +144,16 @@ def write_dataset(
                     writers[f"{side}_words"].append(*_flatten([words for _, words in found]))
         write_meta(temporary, *writers.values())
     return PairDataset.open(folder), dict(dropped)
+
+
+def _ids(
+    texts: dict[str, list[str]], tokenizers: dict[str, Tokenizer], coder: CopyCoder | None
+) -> dict[str, list[list[int]]]:
+    """The ids of some texts, by side; with a coder codes, and extended ids."""
+    if coder is None:
+        return {side: tokenizers[side].encode_batch(texts[side]) for side in SIDES}
+    coded = coder.sources(texts["source"])
+    return {"source": coded.codes, "target": coder.targets(texts["target"], coded.extra)}
 
 
 def _chunks(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[list[str], list[str]]]:

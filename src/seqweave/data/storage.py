@@ -55,7 +55,7 @@ class SideWriter:
 
     def __init__(self, folder: Path, side: str, vocabulary_size: int):
         self.side = side
-        self.kind = "uint16" if vocabulary_size < 65_536 else "uint32"
+        self.kind = "uint16" if vocabulary_size < 65_536 else "uint32" if vocabulary_size < 2**32 else "int64"
         self.texts = 0
         self.items = 0
         self._folder = folder

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from seqweave.search.predictor import Hypothesis, Model
+from seqweave.search.hypothesis import Hypothesis
+from seqweave.search.predictor import Model
 
 LITTLE_WEIGHT = 0.2  # a source item which gets less from all steps together counts as a gap
 NEARBY = 3  # items before, among which an equal one is a repetition
@@ -25,14 +26,15 @@ def corpus_rows(
         beam_size: hypotheses a sentence; None: the model's own setting, 1: greedy.
     """
     found = model.predict(sources, beam_size=beam_size, return_attention=True)
-    references = model.target_tokenizer.encode_batch(list(targets))
-    outputs = model.target_tokenizer.encode_batch([one.text for one in found])
+    # Items, not ids: two items that the vocabulary lacks are not the same.
+    references = [model.target_tokenizer.tokens(text) for text in targets]
+    outputs = [model.target_tokenizer.tokens(one.text) for one in found]
     rows = zip(sources, targets, found, references, outputs, strict=True)
     return [_row(source, target, one, reference, output, model) for source, target, one, reference, output in rows]
 
 
 def _row(
-    source: str, target: str, found: Hypothesis, reference: list[int], output: list[int], model: Model
+    source: str, target: str, found: Hypothesis, reference: list[str], output: list[str], model: Model
 ) -> dict[str, Any]:
     length = max(len(reference), 1)
     entropy, gaps = _attention_figures(found)
@@ -60,7 +62,7 @@ def _attention_figures(found: Hypothesis) -> tuple[float | None, float | None]:
     return float(entropy.mean()), float((weights.sum(0) < LITTLE_WEIGHT).mean())
 
 
-def edit_distance(ours: Sequence[int], theirs: Sequence[int]) -> int:
+def edit_distance(ours: Sequence[object], theirs: Sequence[object]) -> int:
     """Fewest items to insert, delete or change (Levenshtein)."""
     row = list(range(len(theirs) + 1))
     for count, item in enumerate(ours, 1):

@@ -18,7 +18,13 @@ _MOST_LOGITS = 1 << 26  # numbers in one tensor of logits: 256 MiB
 
 
 def evaluate_model(
-    model: Model, sources: Sequence[str], targets: Sequence[str], *, beam_size: int | None = None, samples: int = 1000
+    model: Model,
+    sources: Sequence[str],
+    targets: Sequence[str],
+    *,
+    beam_size: int | None = None,
+    replace_unknown: bool | None = None,
+    samples: int = 1000,
 ) -> Metrics:
     """All metrics of a model on pairs; rows with the same source are its references.
 
@@ -26,9 +32,10 @@ def evaluate_model(
         model: what `seqweave.load` gives.
         sources, targets: one text a row.
         beam_size: hypotheses a sentence; None: the model's own setting, 1: greedy.
+        replace_unknown: as in `Model.predict`.
         samples: bootstrap resamples for the intervals; 0: none.
     """
-    outputs = predict_rows(model, sources, beam_size)
+    outputs = predict_rows(model, sources, beam_size, replace_unknown)
     lengths = [len(ids) for ids in model.source_tokenizer.encode_batch(list(sources))]
     metrics = evaluate_outputs(
         sources, outputs, targets, model.target_tokenizer, source_lengths=lengths, samples=samples
@@ -36,10 +43,12 @@ def evaluate_model(
     return metrics.with_perplexity(*perplexities(model.network, text_batches(model, sources, targets)))
 
 
-def predict_rows(model: Model, sources: Sequence[str], beam_size: int | None = None) -> list[str]:
+def predict_rows(
+    model: Model, sources: Sequence[str], beam_size: int | None = None, replace_unknown: bool | None = None
+) -> list[str]:
     """The output for each row; each distinct source is decoded once."""
     distinct = list(dict.fromkeys(sources))
-    found = model.predict(distinct, beam_size=beam_size)
+    found = model.predict(distinct, beam_size=beam_size, replace_unknown=replace_unknown)
     texts = {source: hypothesis.text for source, hypothesis in zip(distinct, found, strict=True)}
     return [texts[source] for source in sources]
 
@@ -49,9 +58,8 @@ def text_batches(model: Model, sources: Sequence[str], targets: Sequence[str]) -
 
     Sources are cut as `Model.predict` cuts them; pairs without source items are left out.
     """
-    most = model.config.data.max_source_length
-    source_ids = [ids[:most] for ids in model.source_tokenizer.encode_batch(list(sources))]
-    target_ids = model.target_tokenizer.encode_batch(list(targets))
+    coded = model.encode_sources(sources)
+    source_ids, target_ids = coded.codes, model.encode_targets(targets, coded)
     kept = [row for row, ids in enumerate(source_ids) if ids]
     lengths = [len(source_ids[row]) + len(target_ids[row]) + 1 for row in kept]  # with <eos>
     positions = max(1, min(_BATCH_POSITIONS, _MOST_LOGITS // model.target_tokenizer.size))

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqweave.errors import DataError
+from seqweave.errors import ConfigError, DataError
 from seqweave.inspection.beam_tree import found_of, grow_beam
 from seqweave.inspection.changes import NO_CHANGES, Changes, WhatIf, changes_of
 from seqweave.inspection.recorder import Recording, record_encoder, record_steps, to_array
@@ -50,6 +50,11 @@ def trace_model(
         SeqweaveError: when the network gives NaN.
     """
     check_sizes(1, beam_size)
+    if model.config.model.copy:
+        raise ConfigError(
+            "a traced model must not copy, but it has model.copy=true, which traces cannot show: "
+            "look at its attention with `seqweave align`, or `seqweave predict --json`"
+        )
     sentence = _sentence(model.source_tokenizer, source, model.config.data.max_source_length)
     if not sentence.tokens:
         raise DataError("a source must have an item to be traced, but it is empty: give a text")

@@ -7,6 +7,7 @@ from torch import nn
 from seqweave.config import ModelConfig, check_model
 from seqweave.model.attention import Scorer, build_scorer
 from seqweave.model.bridges import CopyBridge, DenseBridge, ZeroBridge
+from seqweave.model.copying import Copier
 from seqweave.model.decoder import AfterDecoder, BeforeDecoder, BetweenDecoder, ContextDecoder, Decoder
 from seqweave.model.embeddings import Embedding, FeaturedEmbedding, OneHot, pays
 from seqweave.model.generator import Generator, MaxoutReadout, PlainReadout, TanhReadout
@@ -48,6 +49,7 @@ def build_model(config: ModelConfig, source_size: int, target_size: int, feature
         dropout=generator_dropout,
         reverse_source=config.reverse_source,
         sparse=config.output == "entmax15",
+        copier=_copier(config, encoder.output_size, size, target_embedding.size, (source_size, target_size)),
     )
 
 
@@ -55,6 +57,12 @@ def check_libraries(config: ModelConfig) -> None:
     """Raise a `ConfigError` when the network needs an optional library that is not installed."""
     if config.output == "entmax15":
         entmax_library()
+
+
+def _copier(
+    config: ModelConfig, encoder_size: int, size: int, embedded: int, vocabularies: tuple[int, int]
+) -> Copier | None:
+    return Copier(encoder_size, size, embedded, *vocabularies) if config.copy else None
 
 
 def _dropout(config: ModelConfig) -> SequenceDropout:

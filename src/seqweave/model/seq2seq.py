@@ -7,16 +7,20 @@ repeated `step` (free running) for every architecture, and that is a test.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import Tensor, nn
 
+from seqweave.model.copying import Copier
 from seqweave.model.decoder import Decoder
 from seqweave.model.embeddings import Embedder, Embedding
 from seqweave.model.generator import Generator
+from seqweave.model.items import Items
 from seqweave.model.recurrent import SequenceDropout, reverse_by_length
 from seqweave.model.sparse import log_entmax15
 from seqweave.model.state import DecoderOutput, DecoderState, Encoded, StepOutput
 from seqweave.model.transformer import TransformerEncoder
+from seqweave.text.vocabulary import PAD
 
 
 class Seq2Seq(nn.Module):
@@ -33,6 +37,8 @@ class Seq2Seq(nn.Module):
             3.3); outputs and attention stay in the order of the source.
         sparse: probabilities are those of entmax-1.5 (`seqweave.model.sparse`). In evaluation mode logits are
             their logarithms then, -inf where one is 0; in training mode they are what its loss takes.
+        copier: mixes generating with copying. Sources are codes then (`seqweave.data.copying`), and
+            logits are log-probabilities with S columns more.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class Seq2Seq(nn.Module):
         dropout: SequenceDropout,
         reverse_source: bool = False,
         sparse: bool = False,
+        copier: Copier | None = None,
     ):
         super().__init__()
         self.source_embedding = source_embedding
@@ -57,9 +64,17 @@ class Seq2Seq(nn.Module):
         self.dropout = dropout
         self.reverse_source = reverse_source
         self.sparse = sparse
+        self.copier = copier
 
     def encode(self, source: Tensor, source_lengths: Tensor) -> Encoded:
-        """Read the sources. Shape: source (B, S) ids, source_lengths (B,)."""
+        """Read the sources. Shape: source (B, S) ids or codes, source_lengths (B,)."""
+        if self.copier is not None:
+            encoded = self._encode(self.copier.read(source), source_lengths)
+            real = source.masked_fill(~encoded.mask, PAD)  # (B, S)
+            return replace(encoded, copies=self.copier.columns(real))
+        return self._encode(source, source_lengths)
+
+    def _encode(self, source: Tensor, source_lengths: Tensor) -> Encoded:
         if not self.reverse_source:
             return self._read(source, source_lengths)
         turned = self._read(reverse_by_length(source, source_lengths), source_lengths)
@@ -83,16 +98,22 @@ class Seq2Seq(nn.Module):
     def start(self, encoded: Encoded) -> DecoderState:
         """The decoder's state before the first step, one row a sentence."""
         feed = self.decoder.first_feed(encoded.outputs)
-        past = self.decoder.first_past(encoded)
-        return DecoderState(self.bridge(encoded), self.decoder.memory(encoded), feed, past=past)
+        memory, past = self.decoder.memory(encoded), self.decoder.first_past(encoded)
+        if encoded.copies is not None:
+            memory = replace(memory, copies=encoded.copies)
+        return DecoderState(self.bridge(encoded), memory, feed, past=past)
 
     def decode(self, target_in: Tensor, encoded: Encoded, return_attention: bool = False) -> DecoderOutput:
         """Teacher forcing. Shape: target_in (B, T) ids -> logits (B, T, V), attention (B, T, S)."""
+        if self.copier is not None:
+            return self._decode_copying(self.copier, target_in, encoded, return_attention)
         readout, weights = self.decoder(self.target_embedding.items(target_in), self.start(encoded), return_attention)
         return DecoderOutput(self._logits(self.dropout(readout)), weights if return_attention else None)
 
     def step(self, ids: Tensor, state: DecoderState, return_attention: bool = False) -> StepOutput:
         """Free running, one item for each row. Shape: ids (R,) -> logits (R, V), attention (R, S)."""
+        if self.copier is not None:
+            return self._step_copying(self.copier, ids, state, return_attention)
         embedded = self.target_embedding(ids[:, None])[:, 0]  # (R, M)
         readout, state, weights = self.decoder.step(embedded, state, return_attention)
         logits = self._logits(self.dropout(readout[:, None])[:, 0])  # (R, V)
@@ -101,6 +122,29 @@ class Seq2Seq(nn.Module):
     def forward(self, source: Tensor, source_lengths: Tensor, target_in: Tensor) -> Tensor:
         """Encode and decode with teacher forcing. Shape: (B, S), (B,), (B, T) -> logits (B, T, V)."""
         return self.decode(target_in, self.encode(source, source_lengths)).logits
+
+    def _decode_copying(
+        self, copier: Copier, target_in: Tensor, encoded: Encoded, return_attention: bool
+    ) -> DecoderOutput:
+        """As `decode`. Shape: -> (B, T, V + S), (B, T, S)."""
+        items, state = self.target_embedding.items(copier.fed(target_in)), self.start(encoded)
+        readout, weights = self.decoder(items, state, True)  # (B, T, size), (B, T, S)
+        assert weights is not None
+        embedded = items.embedded() if isinstance(items, Items) else items  # (B, T, M)
+        readout = self.dropout(readout)
+        log_probs = copier(self._logits(readout), readout, weights, embedded, state.memory)
+        return DecoderOutput(log_probs, weights if return_attention else None)
+
+    def _step_copying(self, copier: Copier, ids: Tensor, state: DecoderState, return_attention: bool) -> StepOutput:
+        """As `step`; the rows of a sentence take the place of positions. Shape: -> (R, V + S), (R, S)."""
+        embedded = self.target_embedding(copier.fed(ids)[:, None])[:, 0]  # (R, M)
+        readout, after, weights = self.decoder.step(embedded, state, True)  # (R, size), (R, S)
+        assert weights is not None
+        readout = self.dropout(readout[:, None])[:, 0]
+        parts = (self._logits(readout), readout, weights, embedded)
+        grouped = (part.unflatten(0, (-1, state.width)) for part in parts)  # (R, X) -> (G, width, X)
+        log_probs = copier(*grouped, state.memory).flatten(0, 1)  # (R, V + S)
+        return StepOutput(log_probs, after, weights if return_attention else None)
 
     def _logits(self, readout: Tensor) -> Tensor:
         tied = self.target_embedding.weight if isinstance(self.target_embedding, Embedding) else None

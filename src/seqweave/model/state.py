@@ -24,11 +24,13 @@ class Encoded:
         final: states at each sentence's own end, from the first layer to the last; an LSTM gives
             (hidden, cell) for each layer. Shape: each (B, E).
         mask: True at real positions. Shape: (B, S).
+        copies: where the positions stand in outputs of a model that copies (`Copier.columns`). Shape: (B, 2, S).
     """
 
     outputs: Tensor
     final: tuple[Tensor, ...]
     mask: Tensor
+    copies: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Memory:
         mask: True at real positions. Shape: (G, S).
         context: the fixed context vector of a model without attention. Shape: (G, E).
         layers: keys and values of each layer of a Transformer. Shape: each (G, 2, N, S, D).
+        copies: as in `Encoded`. Shape: (G, 2, S).
     """
 
     values: Tensor | None = None
@@ -48,13 +51,15 @@ class Memory:
     mask: Tensor | None = None
     context: Tensor | None = None
     layers: tuple[Tensor, ...] = ()
+    copies: Tensor | None = None
 
     def select(self, groups: Tensor) -> Memory:
         """Take sentences by index."""
         values, keys, mask, context = (
             _rows(part, groups) for part in (self.values, self.keys, self.mask, self.context)
         )
-        return Memory(values, keys, mask, context, tuple(part.index_select(0, groups) for part in self.layers))
+        layers = tuple(part.index_select(0, groups) for part in self.layers)
+        return Memory(values, keys, mask, context, layers, _rows(self.copies, groups))
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,17 @@ def check_vocabularies(folders: Sequence[Path], tokenizers: Sequence[Tokenizers]
 
 
 def combined_config(configs: Sequence[Config]) -> Config:
-    """The first config, within the lengths that every member can read and write."""
+    """The first config, within the lengths that every member can read and write.
+
+    Raises:
+        ConfigError: when only some of the members copy.
+    """
     first = configs[0]
+    if len({config.model.copy for config in configs}) > 1:
+        raise ConfigError(
+            "the members of an ensemble must all copy or none, but model.copy is true in some and false in others: "
+            "leave one kind out"
+        )
     settings = {"data.max_source_length": min(config.data.max_source_length for config in configs)}
     longest = [config.search.max_length for config in configs[:1]] + [
         config.model.max_positions

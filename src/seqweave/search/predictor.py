@@ -7,19 +7,15 @@ the order of the texts. A result does not depend on what else is in the call.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from seqweave.config import Config
-from seqweave.data.batching import sequential_batches
-from seqweave.data.dataset import make_batch, pad_sources
+from seqweave.data.copying import Coded, CopyCoder, plain_sources
 from seqweave.errors import ConfigError, DataError, ModelFolderError
 from seqweave.folder import CONFIG, FEATURES, WEIGHTS, check_manifest, load_weights, read_config, read_tokenizers
 from seqweave.model.build import build_model
@@ -28,15 +24,14 @@ from seqweave.model.ensemble import Averaged, Ensemble
 from seqweave.model.inference import FastSeq2Seq, prepared
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.arguments import kind_of, list_of_pairs, list_of_texts, rows_of_features, whole
-from seqweave.search.beam import beam_search, check_sizes
+from seqweave.search.batches import Batches, Wanted, inference
+from seqweave.search.beam import check_sizes
 from seqweave.search.constraints import Constraints, Rules
 from seqweave.search.contract import Found
-from seqweave.search.coverage import Penalties
 from seqweave.search.ensembles import check_vocabularies, combined_config
-from seqweave.search.greedy import greedy_search
-from seqweave.search.lengths import max_lengths
-from seqweave.search.sampling import Sampling, sample_search
-from seqweave.search.score import force_score
+from seqweave.search.hypothesis import Hypothesis, Shown, hypothesis_of, nothing
+from seqweave.search.sampling import Sampling
+from seqweave.search.unknown import replaces_unknown
 from seqweave.text.features import FeaturedTokenizer
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import UNK
@@ -45,35 +40,7 @@ if TYPE_CHECKING:
     from seqweave.inspection.trace import Trace
 
 _LOGGER = logging.getLogger("seqweave")
-_MOST_LOGITS = 1 << 26  # numbers in one tensor of logits: 256 MiB
-_MOST_PAIRS = 512
 _Searched = Seq2Seq | FastSeq2Seq | Ensemble | Averaged
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """One output of a model.
-
-    Attributes:
-        text: the output as text.
-        tokens: its items, without `<eos>`.
-        score: what outputs are ranked by, higher is better (length-normalised log-probability).
-        log_prob: log p(output | source), natural logarithm.
-        token_log_probs: its summands, one an item, and one for `<eos>` when finished.
-        source_tokens: the items of the source that the model read.
-        attention: weights (T, S) float32, a row for each of `token_log_probs`, a column for each of
-            `source_tokens`; None when not asked for or the model has no attention.
-        finished: False when it was cut at its maximum length.
-    """
-
-    text: str
-    tokens: list[str]
-    score: float
-    log_prob: float
-    token_log_probs: list[float]
-    source_tokens: list[str]
-    attention: NDArray[np.float32] | None
-    finished: bool
 
 
 class Model:
@@ -104,6 +71,7 @@ class Model:
         self.target_tokenizer = target_tokenizer
         self.config = config
         self.quiet = False
+        self._coder = CopyCoder(source_tokenizer, target_tokenizer) if config.model.copy else None
 
     @property
     def single(self) -> Seq2Seq:
@@ -127,6 +95,7 @@ class Model:
         beam_size: int | None = None,
         sampling: Sampling | None = None,
         constraints: Constraints | None = None,
+        replace_unknown: bool | None = None,
         return_attention: bool = False,
     ) -> list[Hypothesis]:
         """The best output of each text, in order; an empty text gives an empty output.
@@ -141,11 +110,14 @@ class Model:
                 `config.search.sample` decides.
             constraints: what outputs may be; None takes those of `config.search`. An empty text gives an empty
                 output all the same.
+            replace_unknown: put the source item with most attention in the place of each `<unk>`; None takes
+                `config.search.replace_unknown`.
             return_attention: also give attention weights.
 
         Raises:
             ConfigError: when beam_size is out of its range, texts is no list of texts, features do not fit
-                the texts or the model, or the target vocabulary lacks what a constraint names.
+                the texts or the model, the target vocabulary lacks what a constraint names, or replace_unknown
+                has no attention to follow.
             DataError: when a text lacks its columns of features.
             SeqweaveError: when the network gives NaN.
         """
@@ -156,6 +128,7 @@ class Model:
             beam_size=beam_size,
             sampling=sampling,
             constraints=constraints,
+            replace_unknown=replace_unknown,
             return_attention=return_attention,
         )
         return [hypotheses[0] for hypotheses in results]
@@ -169,6 +142,7 @@ class Model:
         beam_size: int | None = None,
         sampling: Sampling | None = None,
         constraints: Constraints | None = None,
+        replace_unknown: bool | None = None,
         return_attention: bool = False,
     ) -> list[list[Hypothesis]]:
         """The `n_best` outputs of each text, best first; fewer where there are no more.
@@ -194,26 +168,16 @@ class Model:
         rules = None if constraints == Constraints() else constraints.rules(self.target_tokenizer)
         if self.target_tokenizer.units == "label":
             rules = replace(rules or Rules(), min_length=1, max_length=1)
-        sources = self._encode_sources(texts)
-        found: list[list[Found]] = [[] for _ in texts]
-        real = [index for index, ids in enumerate(sources) if ids]
-        lengths = np.array([len(sources[index]) for index in real], dtype=np.int64)
-        budget = max(1, self.config.search.batch_tokens // size)
-        with _inference(self.network):
-            for batch in sequential_batches(lengths, budget, self._most_pairs(size)):
-                where = [real[place] for place in batch.tolist()]
-                ids = [sources[index] for index in where]
-                if sampling is None:
-                    outputs = self._search(ids, size, n_best, rules, return_attention)
-                else:
-                    outputs = self._sample(ids, sampling, n_best, rules, return_attention)
-                for index, output in zip(where, outputs, strict=True):
-                    found[index] = output
-        names = [self._source_tokens(text, ids) for text, ids in zip(texts, sources, strict=True)]
-        return [
-            [self._hypothesis(one, tokens) for one in each] if tokens else [_nothing(return_attention)]
-            for each, tokens in zip(found, names, strict=True)
-        ]
+        replacing = replaces_unknown(self.config, replace_unknown)
+        wanted = Wanted(size, n_best, sampling, rules, return_attention or replacing)
+        coded = self._encode_sources(texts)
+        with inference(self.network):
+            found = self._batches().find(self.searched(), coded.codes, wanted)
+        results = []
+        for text, ids, extra, each in zip(texts, coded.codes, coded.extra, found, strict=True):
+            shown = Shown(self._source_tokens(text, ids), extra, text if replacing else None, return_attention)
+            results.append([self._hypothesis(one, shown) for one in each] if ids else [nothing(return_attention)])
+        return results
 
     def score(
         self,
@@ -233,26 +197,18 @@ class Model:
         """
         pairs = list_of_pairs(pairs)
         texts = self._with_features([source for source, _ in pairs], features)
-        sources = self._encode_sources(texts)
-        targets = self.target_tokenizer.encode_batch([target for _, target in pairs])
+        coded = self._encode_sources(texts)
+        sources, targets = coded.codes, self.encode_targets([target for _, target in pairs], coded)
         for number, ids in enumerate(sources, 1):
             if not ids:
                 raise DataError(
                     f"pair {number} of {len(pairs)} must have a source, but it is empty: leave the pair out"
                 )
-        lengths = np.array([max(len(s), len(t) + 1) for s, t in zip(sources, targets, strict=True)], dtype=np.int64)
-        # All positions of a batch have logits at once here.
-        budget = max(1, min(self.config.search.batch_tokens, _MOST_LOGITS // self.target_tokenizer.size))
-        found: dict[int, Found] = {}
-        with _inference(self.network):
-            for indices in sequential_batches(lengths, budget, _MOST_PAIRS):
-                where = indices.tolist()
-                batch = make_batch([sources[i] for i in where], [targets[i] for i in where]).to(self.device)
-                outputs = force_score(self.network, batch, return_attention, **self._penalties())
-                found.update(zip(where, outputs, strict=True))
+        with inference(self.network):
+            found = self._batches().force(self.network, sources, targets, return_attention)
         return [
-            self._hypothesis(found[index], self._source_tokens(text, sources[index]))
-            for index, text in enumerate(texts)
+            self._hypothesis(one, Shown(self._source_tokens(text, ids), extra, None, return_attention))
+            for text, ids, extra, one in zip(texts, sources, coded.extra, found, strict=True)
         ]
 
     def trace(self, source: str, target: str | None = None, beam_size: int = 5) -> Trace:
@@ -286,36 +242,46 @@ class Model:
             for text, cells in zip(texts, rows_of_features(features, columns, len(texts)), strict=True)
         ]
 
-    def _encode_sources(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of sources, cut to the longest source of the config; none for a text of nothing but blanks."""
+    def encode_sources(self, texts: Sequence[str]) -> Coded:
+        """Sources as the network takes them, cut to the longest source of the config."""
         most = self.config.data.max_source_length
-        sources = self.source_tokenizer.encode_batch(list(texts))
+        if self._coder is None:
+            return plain_sources(self.source_tokenizer, list(texts), most)
+        return self._coder.sources(list(texts), most)
+
+    def encode_targets(self, texts: Sequence[str], sources: Coded) -> list[list[int]]:
+        """Targets of these sources as ids, without `<eos>`; of a model that copies they are extended ids."""
+        if self._coder is None:
+            return self.target_tokenizer.encode_batch(list(texts))
+        return self._coder.targets(list(texts), sources.extra)
+
+    def _encode_sources(self, texts: Sequence[str]) -> Coded:
+        """As `encode_sources`, and says what was left out; none for a text of nothing but blanks."""
+        coded = self.encode_sources(texts)
         if isinstance(self.source_tokenizer, FeaturedTokenizer) and not self.quiet:
             unknown, total = self.source_tokenizer.unknown_features(texts)
             if unknown:
                 _LOGGER.warning("%d of %d features are not known to the model, and were left out", unknown, total)
-        long = sum(len(ids) > most for ids in sources)
-        if long:
+        if coded.long:
             _LOGGER.warning(
                 "%d of %d sources have more than %d items (data.max_source_length); the rest of them was cut off",
-                long,
-                len(sources),
-                most,
+                coded.long,
+                len(texts),
+                self.config.data.max_source_length,
             )
-        return [ids[:most] if text.strip() else [] for text, ids in zip(texts, sources, strict=True)]
+        codes = [ids if text.strip() else [] for text, ids in zip(texts, coded.codes, strict=True)]
+        return replace(coded, codes=codes)
 
-    def _source_tokens(self, text: str, ids: list[int]) -> list[str]:
+    def _source_tokens(self, text: str, codes: list[int]) -> list[str]:
         """Display names of what the network reads; an unknown item as its text."""
+        ids = codes if self._coder is None else self._coder.read(codes)
         return self.source_tokenizer.tokens(text)[: len(ids)] if UNK in ids else self.source_tokenizer.names(ids)
 
-    def _penalties(self) -> Penalties:
-        """What enters a score besides the log-probability."""
-        search = self.config.search
-        return {"length_penalty": search.length_penalty, "coverage_penalty": search.coverage_penalty}
+    def _hypothesis(self, found: Found, shown: Shown) -> Hypothesis:
+        return hypothesis_of(found, shown, self.source_tokenizer, self.target_tokenizer)
 
-    def _most_pairs(self, beam_size: int) -> int:
-        """Sentences in a batch, so that the logits of a step stay below a fixed size."""
-        return max(1, min(_MOST_PAIRS, _MOST_LOGITS // (beam_size * self.target_tokenizer.size)))
+    def _batches(self) -> Batches:
+        return Batches(self.config.search, self.device, self.target_tokenizer.size)
 
     def searched(self) -> _Searched:
         """The network with weights prepared for search, made again when the weights are others."""
@@ -323,66 +289,6 @@ class Model:
         if self._prepared is None or self._prepared[0] != marks:
             self._prepared = marks, prepared(self.network)
         return self._prepared[1]
-
-    def _search(
-        self, sources: list[list[int]], beam_size: int, n_best: int, rules: Rules | None, return_attention: bool
-    ) -> list[list[Found]]:
-        """Search one batch of sources."""
-        search, network = self.config.search, self.searched()
-        batch = self._batch(sources, rules)
-        if beam_size == 1:
-            found = greedy_search(network, *batch, **self._penalties(), rules=rules, return_attention=return_attention)
-            return [[one] for one in found]
-        return beam_search(
-            network,
-            *batch,
-            beam_size=beam_size,
-            **self._penalties(),
-            n_best=n_best,
-            stop=search.stop,
-            rules=rules,
-            return_attention=return_attention,
-        )
-
-    def _sample(
-        self, sources: list[list[int]], sampling: Sampling, count: int, rules: Rules | None, return_attention: bool
-    ) -> list[list[Found]]:
-        """Draw `count` outputs for each of one batch of sources."""
-        batch = self._batch(sources, rules)
-        draws = [
-            sample_search(
-                self.searched(),
-                *batch,
-                sampling=sampling,
-                **self._penalties(),
-                draw=draw,
-                rules=rules,
-                return_attention=return_attention,
-            )
-            for draw in range(count)
-        ]
-        return [list(each) for each in zip(*draws, strict=True)]
-
-    def _batch(self, sources: list[list[int]], rules: Rules | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Sources (B, S), their lengths (B,), and the most positions of their outputs (B,) with room for `rules`."""
-        search = self.config.search
-        source, lengths = pad_sources(sources)
-        limits = max_lengths(lengths.tolist(), search.max_length_ratio, search.max_length)
-        least = 1 if rules is None else rules.least_positions
-        return source.to(self.device), lengths.to(self.device), torch.tensor(limits).clamp(min=least)
-
-    def _hypothesis(self, found: Found, source_tokens: list[str]) -> Hypothesis:
-        attention = found.attention
-        return Hypothesis(
-            text=self.target_tokenizer.decode(found.ids),
-            tokens=self.target_tokenizer.names(found.ids),
-            score=found.score,
-            log_prob=found.log_prob,
-            token_log_probs=found.token_log_probs,
-            source_tokens=source_tokens,
-            attention=None if attention is None else attention[:, : len(source_tokens)].copy(),
-            finished=found.finished,
-        )
 
 
 def load(folder: Path | str | Sequence[Path | str], device: str = "auto") -> Model:
@@ -434,23 +340,3 @@ def _load_one(folder: Path, device: str) -> Model:
 def build_network(config: Config, source: Tokenizer, target: Tokenizer) -> Seq2Seq:
     """The network of a config and its tokenizers, with fresh weights; see `seqweave.model.build`."""
     return build_model(config.model, source.size, target.size, source.feature_count)
-
-
-@contextmanager
-def _inference(network: torch.nn.Module) -> Iterator[None]:
-    """No dropout and no gradients inside; a network in training is given back in training."""
-    training = network.training
-    if training:
-        network.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        if training:
-            network.train()
-
-
-def _nothing(return_attention: bool) -> Hypothesis:
-    """What an empty source gives."""
-    attention = np.zeros((0, 0), dtype=np.float32) if return_attention else None
-    return Hypothesis("", [], 0.0, 0.0, [], [], attention, finished=True)

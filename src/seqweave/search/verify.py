@@ -209,8 +209,7 @@ def verify_search(
 def _sources(model: Model, texts: Sequence[str]) -> tuple[list[str], Sources]:
     """The texts that have items, and what to search, as `Model.predict` would."""
     config, search = model.config, model.config.search
-    most = config.data.max_source_length
-    encoded = [ids[:most] for ids in model.source_tokenizer.encode_batch(list(texts))]
+    encoded = model.encode_sources(texts).codes
     kept = [(text, ids) for text, ids in zip(texts, encoded, strict=True) if ids and text.strip()]
     if not kept:
         raise DataError(f"there must be a source to verify on, but all {len(texts)} are empty: give other data")
@@ -219,7 +218,7 @@ def _sources(model: Model, texts: Sequence[str]) -> tuple[list[str], Sources]:
     # Learned positions end somewhere; padding must not pass them.
     room = config.model.max_positions - max(lengths) if config.model.encoder == "transformer" else _PADDING
     if isinstance(model.network, Ensemble):  # its config has the fewest positions that a member can read
-        room = most - max(lengths)
+        room = config.data.max_source_length - max(lengths)
     limits = max_lengths(lengths, search.max_length_ratio, search.max_length)
     padding = max(0, min(_PADDING, room))
     penalties = (search.length_penalty, search.coverage_penalty)
@@ -370,8 +369,14 @@ def _stepped(
 
 
 def _apart(one: Tensor, other: Tensor) -> Tensor:
-    """The largest difference of each row, (B, N) -> (B,); NaN is infinitely far."""
-    return (one - other).abs().nan_to_num(nan=math.inf, posinf=math.inf).amax(1)
+    """The largest difference of each row, (B, N) -> (B,); NaN is infinitely far, what is -inf in both equal."""
+    return (
+        (one - other)
+        .abs()
+        .masked_fill(one.isneginf() & other.isneginf(), 0.0)
+        .nan_to_num(nan=math.inf, posinf=math.inf)
+        .amax(1)
+    )
 
 
 def _within_memory(

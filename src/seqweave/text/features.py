@@ -114,9 +114,9 @@ class FeaturedTokenizer(Tokenizer):
         super().__init__(text.pipeline)
         self.features = features
         first = text.size
-        self._ids: list[dict[str, int]] = []
+        self._tag_ids: list[dict[str, int]] = []
         for tags in features.tags:
-            self._ids.append({tag: first + place for place, tag in enumerate(tags)})
+            self._tag_ids.append({tag: first + place for place, tag in enumerate(tags)})
             first += len(tags)
         self._feature_names = features.names
 
@@ -129,6 +129,10 @@ class FeaturedTokenizer(Tokenizer):
     def size(self) -> int:
         """Entries of the vocabulary, specials and features included."""
         return super().size + self.feature_count
+
+    def features_in(self, text: str) -> int:
+        """How many of the ids of `text` are features; they come first."""
+        return sum(id_ >= super(FeaturedTokenizer, self).size for id_ in self.encode(text))
 
     def encode(self, text: str) -> list[int]:
         """Ids of the features, then of the text; none for a text of no items. Unknown features are left out.
@@ -164,7 +168,7 @@ class FeaturedTokenizer(Tokenizer):
         base, cells = self._cut(text)
         items = super().offsets(base)
         spans, start = [], len(base) + 1
-        for ids, cell in zip(self._ids, cells, strict=True):
+        for ids, cell in zip(self._tag_ids, cells, strict=True):
             places: dict[int, tuple[int, int]] = {}
             at = start
             for part in cell.split(self.features.separator):
@@ -177,17 +181,26 @@ class FeaturedTokenizer(Tokenizer):
             start += len(cell) + 1
         return [*spans, *items] if items else []
 
-    def names(self, ids: Sequence[int]) -> list[str]:
+    def names(self, ids: Sequence[int], extra: Sequence[str] = ()) -> list[str]:
         """Names of ids for people; a feature in brackets."""
-        first = super().size
+        first, end = super().size, self.size
         return [
-            self._feature_names[id_ - first] if id_ >= first else super(FeaturedTokenizer, self).names([id_])[0]
+            self._feature_names[id_ - first]
+            if first <= id_ < end
+            else super(FeaturedTokenizer, self).names([id_], extra)[0]
             for id_ in ids
         ]
 
-    def decode(self, ids: Sequence[int]) -> str:
+    def items(self, text: str, ids: Sequence[int] | None = None) -> list[str]:
+        """Names of the features, then the items of the text alone as the vocabulary holds them."""
+        ids = self.encode(text) if ids is None else ids
+        features = [id_ for id_ in ids if id_ >= super(FeaturedTokenizer, self).size]
+        return [*self.names(features), *super().items(self._cut(text)[0], ids[len(features) :])]
+
+    def decode(self, ids: Sequence[int], extra: Sequence[str] = ()) -> str:
         """The text of ids; features are left out."""
-        return super().decode([id_ for id_ in ids if id_ < super(FeaturedTokenizer, self).size])
+        first, end = super().size, self.size
+        return super().decode([id_ for id_ in ids if not first <= id_ < end], extra)
 
     def normalized(self, text: str) -> str:
         """The text without its features, as `decode(encode(text))` gives it when nothing is unknown."""
@@ -197,7 +210,7 @@ class FeaturedTokenizer(Tokenizer):
         """How many tags of some texts the model does not know, and how many tags there are (each once a cell)."""
         unknown = total = 0
         for text in texts:
-            for ids, cell in zip(self._ids, self._cut(text)[1], strict=True):
+            for ids, cell in zip(self._tag_ids, self._cut(text)[1], strict=True):
                 tags = set(tags_of(cell, self.features.separator))
                 unknown += sum(tag not in ids for tag in tags)
                 total += len(tags)
@@ -208,7 +221,7 @@ class FeaturedTokenizer(Tokenizer):
         separator = self.features.separator
         found = {
             ids[tag]
-            for ids, cell in zip(self._ids, cells, strict=True)
+            for ids, cell in zip(self._tag_ids, cells, strict=True)
             for tag in tags_of(cell, separator)
             if tag in ids
         }
@@ -217,11 +230,11 @@ class FeaturedTokenizer(Tokenizer):
     def _cut(self, text: str) -> tuple[str, list[str]]:
         """The text alone and its cells; a blank text without a tab needs no cells."""
         base, *cells = text.split(TAB)
-        if len(cells) == len(self._ids):
+        if len(cells) == len(self._tag_ids):
             return base, cells
         if not text.strip():
-            return "", [""] * len(self._ids)
+            return "", [""] * len(self._tag_ids)
         raise DataError(
-            f"a source must be {self.features.expected}, which is {len(self._ids) + 1} columns, but it has "
+            f"a source must be {self.features.expected}, which is {len(self._tag_ids) + 1} columns, but it has "
             f"{len(cells) + 1}: give each feature column, empty where there is no feature"
         )

@@ -45,6 +45,7 @@ class Tokenizer:
         self._letters: tokenizers.Tokenizer | None = None  # made when it is asked for
         self._composer = normalizers.NFC() if splits_hangul(pipeline) else None
         shown = byte_names() if self._units == "byte" else {}
+        self._ids = {entry: id_ for id_, entry in enumerate(self._entries)}
         self._names = [*SPECIALS, *(shown.get(entry, display_name(entry)) for entry in self._entries[len(SPECIALS) :])]
 
     @property
@@ -55,6 +56,10 @@ class Tokenizer:
     @property
     def feature_count(self) -> int:
         """Features known, whose ids are the last of `size`; see `seqweave.text.features`."""
+        return 0
+
+    def features_in(self, text: str) -> int:
+        """How many of the ids of `text` are features; they come first."""
         return 0
 
     @property
@@ -110,25 +115,47 @@ class Tokenizer:
         """The characters [start, end) of `text` that each item of `encode(text)` stands for."""
         return [(start, end) for start, end in self._encoding(text).offsets]
 
-    def names(self, ids: Sequence[int]) -> list[str]:
-        """Names of `ids` for people: `▁` is a blank, `<0xE4>` a byte, specials as in `SPECIALS`."""
-        return [self._names[id_] for id_ in ids]
+    def names(self, ids: Sequence[int], extra: Sequence[str] = ()) -> list[str]:
+        """Names of `ids` for people: `▁` is a blank, `<0xE4>` a byte, specials as in `SPECIALS`.
+
+        Ids beyond the vocabulary are those of the items `extra`.
+        """
+        size = self.size
+        return [self._names[id_] if id_ < size else self._name(extra[id_ - size]) for id_ in ids]
+
+    def items(self, text: str, ids: Sequence[int] | None = None) -> list[str]:
+        """The items of `text` as the vocabulary holds them; an unknown one as it would hold it.
+
+        `ids`, where known, are those of the text, and save encoding it again.
+        """
+        if ids is None:
+            ids = self.encode(text)
+        if UNK not in ids:
+            return [self._entries[id_] for id_ in ids]
+        if self._units in ("char", "word", "space", "label"):
+            return self._pieces(text)  # a piece is an item
+        encoding, normalizer = self._encoding(text), self._pipeline.normalizer
+        assert normalizer is not None
+        return [
+            normalizer.normalize_str(text[start:end]).removeprefix(" ") if id_ == UNK else self._entries[id_]
+            for id_, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
+        ]
+
+    def id_of(self, item: str) -> int | None:
+        """The id of an item as `items` gives it, or None when the vocabulary lacks it."""
+        return self._ids.get(item)
 
     def normalized(self, text: str) -> str:
         """The text as `decode(encode(text))` gives it when nothing is unknown."""
-        normalizer, splitter = self._pipeline.normalizer, self._pipeline.pre_tokenizer
-        assert normalizer is not None
-        assert splitter is not None
-        try:
-            pieces = splitter.pre_tokenize_str(normalizer.normalize_str(text))
-        except (TypeError, UnicodeEncodeError):
-            raise surrogate_error(text) from None
-        return self._joined([piece for piece, _ in pieces])
+        return self.joined(self._pieces(text))
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids`. Pad, bos and eos are left out; an unknown item becomes U+FFFD."""
-        entries = [self._entries[id_] if id_ != UNK else self._unknown() for id_ in ids if id_ not in (PAD, BOS, EOS)]
-        return self._joined(entries)
+    def decode(self, ids: Sequence[int], extra: Sequence[str] = ()) -> str:
+        """The text of `ids`. Pad, bos and eos are left out; an unknown item becomes U+FFFD.
+
+        Ids beyond the vocabulary are those of the items `extra`.
+        """
+        entries = [self._entry(id_, extra) for id_ in ids if id_ not in (PAD, BOS, EOS)]
+        return self.joined(entries)
 
     def to_json(self) -> str:
         """The whole tokenizer as the text of a `tokenizer.json`."""
@@ -174,10 +201,30 @@ class Tokenizer:
         except TypeError:
             raise surrogate_error(text) from None
 
-    def _joined(self, entries: list[str]) -> str:
+    def _pieces(self, text: str) -> list[str]:
+        normalizer, splitter = self._pipeline.normalizer, self._pipeline.pre_tokenizer
+        assert normalizer is not None
+        assert splitter is not None
+        try:
+            pieces = splitter.pre_tokenize_str(normalizer.normalize_str(text))
+        except (TypeError, UnicodeEncodeError):
+            raise surrogate_error(text) from None
+        return [piece for piece, _ in pieces]
+
+    def _entry(self, id_: int, extra: Sequence[str]) -> str:
+        if id_ >= self.size:
+            return extra[id_ - self.size]
+        return self._unknown() if id_ == UNK else self._entries[id_]
+
+    def joined(self, entries: list[str]) -> str:
+        """The text of items as `items` gives them."""
         decoder = self._pipeline.decoder
         text = " ".join(entries) if decoder is None else decoder.decode(entries)
         return text if self._composer is None else self._composer.normalize_str(text)
+
+    def _name(self, item: str) -> str:
+        id_ = self._ids.get(item)
+        return display_name(item) if id_ is None else self._names[id_]
 
     def _unknown(self) -> str:
         return " " + UNKNOWN_CHARACTER if self._units == "word" else UNKNOWN_CHARACTER

@@ -31,8 +31,9 @@ from seqweave.training.checkpoint import (
 )
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import Listener, TrainEvent
+from seqweave.training.ids import subword_dropout
 from seqweave.training.optimizer import FrozenRows, MovingAverage, Optimizer
-from seqweave.training.prepare import DevPairs, subword_dropout
+from seqweave.training.prepare import DevPairs
 from seqweave.training.record import Record
 from seqweave.training.sampling import truth_probability
 from seqweave.training.schedules import learning_rate

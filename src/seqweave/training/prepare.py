@@ -19,24 +19,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from seqweave.config import Config, Metric, ModelConfig, TextConfig, Units, build_config
+from seqweave.config import Config, Metric, ModelConfig, Units, build_config
 from seqweave.data.batching import count_batches
-from seqweave.data.dataset import PairDataset, write_dataset
-from seqweave.data.dropped import SubwordDropout
+from seqweave.data.dataset import PairDataset
 from seqweave.data.hashes import SourceHashes
 from seqweave.data.lines import check_file
 from seqweave.data.padding import Padding, padding_of
 from seqweave.data.readers import Pair, PairReader
 from seqweave.data.split import dev_fraction, is_dev
-from seqweave.data.storage import SIDES
 from seqweave.data.vectors import Vectors
 from seqweave.errors import DataError
 from seqweave.model.device import has_fast_bf16
 from seqweave.text.features import FeaturedTokenizer, learn_features
 from seqweave.text.profile import profile_of
-from seqweave.text.subword_dropout import Merges
 from seqweave.text.tokenizers import Tokenizer, coverage, guess_units, train_tokenizer
 from seqweave.training.events import Listener, TrainEvent
+from seqweave.training.ids import write_ids
 from seqweave.training.sampling import default_settings
 from seqweave.training.vectors import all_vectors, vector_facts, vector_files
 
@@ -165,10 +163,7 @@ def prepare(
     listen(TrainEvent("reading", {"text": "writing ids"}))
     hashes, sample = SourceHashes(), list[str]()
     texts = _remembered(pairs.train(), hashes, sample)
-    limits = (config.data.max_source_length, config.data.max_target_length)
-    dataset, too_long = write_dataset(
-        texts, source_tokenizer, target_tokenizer, cache, *limits, letters=dropping_sides(config)
-    )
+    dataset, too_long = write_ids(texts, both, cache, config)
     if len(dataset) == 0:
         raise DataError("no pair is left to train on: all are held out or over-long; give more pairs", files.train)
     dev = dev_pairs(pairs.dev(), config.training.max_dev_pairs)
@@ -247,31 +242,7 @@ def reopen(
         return PairDataset.open(cache), dev
     except DataError:
         texts = ((pair.whole, pair.target) for pair in pairs.train())
-        limits = (config.data.max_source_length, config.data.max_target_length)
-        return write_dataset(texts, *tokenizers, cache, *limits, letters=dropping_sides(config))[0], dev
-
-
-def dropping_sides(config: Config) -> list[str]:
-    """The sides with BPE-dropout."""
-    return [side for side in SIDES if _text(config, side).subword_dropout > 0]
-
-
-def subword_dropout(config: Config, tokenizers: tuple[Tokenizer, Tokenizer]) -> SubwordDropout | None:
-    """BPE-dropout as a config has it, or None."""
-    sides = dropping_sides(config)
-    if not sides:
-        return None
-    by_side = dict(zip(SIDES, tokenizers, strict=True))
-    return SubwordDropout(
-        rates={side: _text(config, side).subword_dropout for side in sides},
-        merges={side: Merges.of(by_side[side].to_json()) for side in sides},
-        most={"source": config.data.max_source_length, "target": config.data.max_target_length},
-        seed=config.training.seed,
-    )
-
-
-def _text(config: Config, side: str) -> TextConfig:
-    return config.data.source if side == "source" else config.data.target
+        return write_ids(texts, tokenizers, cache, config)[0], dev
 
 
 def fingerprints(files: DataFiles) -> dict[str, str]:

@@ -135,10 +135,11 @@ class Stepper:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16")
 
     def _loss(self, logits: Tensor, target_out: Tensor) -> Tensor:
-        """That of the network's probabilities, summed over real target positions. Shape: (B, T, V), (B, T) -> ()."""
+        """That of the network's probabilities, summed over real target positions; as `summed_loss`."""
         if self.model.sparse:
             return summed_entmax15_loss(logits, target_out)
-        return summed_loss(logits, target_out, self.training.label_smoothing)
+        entries = None if self.model.copier is None else self.model.copier.target_size
+        return summed_loss(logits, target_out, self.training.label_smoothing, entries)
 
     def _count(self, batches: list[Indices]) -> tuple[int, int]:
         """Target positions with `<eos>`, and source and target positions, of all batches of all processes."""

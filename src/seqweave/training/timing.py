@@ -219,7 +219,8 @@ def bench_model(
 def _dataset(model: Model, pairs: Sequence[tuple[str, str]], folder: Path) -> PairDataset:
     data: Config = model.config
     limits = (data.data.max_source_length, data.data.max_target_length)
-    dataset, dropped = write_dataset(pairs, model.source_tokenizer, model.target_tokenizer, folder, *limits)
+    tokenizers = (model.source_tokenizer, model.target_tokenizer)
+    dataset, dropped = write_dataset(pairs, *tokenizers, folder, *limits, copying=data.model.copy)
     if not len(dataset):
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
         raise DataError(

@@ -19,7 +19,7 @@ from seqweave.data.vectors import Vectors, read_vectors
 from seqweave.model.embeddings import Embedding, FeaturedEmbedding
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.text.tokenizers import Tokenizer
-from seqweave.text.vocabulary import SPECIALS
+from seqweave.text.vocabulary import SPECIALS, UNK
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.optimizer import FrozenRows
 
@@ -102,9 +102,13 @@ def _weight(embedding: object) -> nn.Parameter:
 
 
 def _counts(dataset: PairDataset, side: str, size: int) -> NDArray[np.int64]:
-    """How often each entry occurs in the training pairs; shape (V,)."""
+    """How often each entry occurs in the training pairs; shape (V,).
+
+    In a dataset of a model that copies (`seqweave.data.copying`), by what is read: ids of a sentence's own are `<unk>`.
+    """
     counts = np.zeros(size, dtype=np.int64)
     for begin in range(0, len(dataset), _CHUNK):
         ids, _ = dataset.flat(side, np.arange(begin, min(begin + _CHUNK, len(dataset))))
-        counts += np.bincount(ids, minlength=size)
+        read = ids % size if side == "source" else np.where(ids < size, ids, UNK)
+        counts += np.bincount(read, minlength=size)
     return counts

@@ -12,7 +12,8 @@ from seqweave.config import Config
 from seqweave.data.hashes import SourceHashes
 from seqweave.errors import DataError, ModelFolderError
 from seqweave.folder import EVENTS, RUN, SAMPLES, SOURCE_HASHES, WEIGHTS, check_manifest, read_config, read_json
-from seqweave.search.predictor import Hypothesis, Model, load
+from seqweave.search.hypothesis import Hypothesis
+from seqweave.search.predictor import Model, load
 
 MOST_ASKED = 1000  # sources; with more pairs these are evenly spaced
 

@@ -55,11 +55,13 @@ def _finding(what: str, before: float, remedy: str) -> Finding:
 def _for_unknown(tokenizer: Tokenizer, asked: Asked, before: float) -> str:
     """What brings the items back that the training knew."""
     spaced = coverage(tokenizer, [" ".join("".join(text.split())) for text in asked.sources]).rate
-    if tokenizer.units == "space":
-        if spaced < before + MORE_UNKNOWN:
-            return "put blanks between the items, as in training"
-        return again({"data.source.units": "subword"})
-    if tokenizer.units == "word":
+    if tokenizer.units == "space" and spaced < before + MORE_UNKNOWN:
+        return "put blanks between the items, as in training"
+    if tokenizer.units in ("word", "space"):
+        config = asked.model.config
+        if config.model.copy and config.data.source.min_frequency < 2:
+            # What is copied may be unknown, but the training must have had some of it to learn from.
+            return again({"data.source.min_frequency": 2, "data.target.min_frequency": 2})
         return again({"data.source.units": "subword"})
     return "train again with pairs that have these items"
 

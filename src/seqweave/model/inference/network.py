@@ -98,7 +98,7 @@ def _is_plain(network: Seq2Seq) -> bool:
     """Whether the prepared steps know what this network does."""
     if any(part.dtype != torch.float32 or part.device.type != "cpu" for part in network.parameters()):
         return False
-    if network.sparse:
+    if network.sparse or network.copier is not None:
         return False
     decoder = network.decoder
     stacks = (
