@@ -1,0 +1,36 @@
+"""What the groups of settings share: frozen, nothing unknown, numbers within bounds."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+# Far above what is of use: beyond them stand typing errors, which would end in overflows or in no memory.
+MOST = 1_000_000_000
+LARGEST_BATCH = 100_000_000
+WIDEST = 65_536
+DEEPEST = 64
+
+
+class Group(BaseModel):
+    """A group of settings."""
+
+    # Numbers become text where text is asked for: --set data.source_column=3 is a column's number.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), coerce_numbers_to_str=True, allow_inf_nan=False
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false where a number belongs; they would count as 1 and 0."""
+        truths = any(isinstance(part, bool) for part in (value if isinstance(value, list | tuple) else [value]))
+        if truths and _is_number(cls.model_fields[str(info.field_name)].annotation):
+            raise PydanticCustomError("number", "input should be a number")
+        return value
+
+
+def _is_number(annotation: Any) -> bool:
+    return annotation in (int, float) or any(map(_is_number, get_args(annotation)))

@@ -1,0 +1,99 @@
+"""The settings `training.*`: how a model is trained."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from seqweave.config.group import LARGEST_BATCH, MOST, Group
+
+Metric = Literal["loss", "exact_match", "token_error_rate", "cer", "wer", "bleu", "chrf", "accuracy", "macro_f1"]
+
+
+class TrainConfig(Group):
+    """How a model is trained. Steps are optimizer updates."""
+
+    seed: int = Field(1, ge=0, le=2**64 - 1, description="seed of initial weights, order, dropout, and the dev split")
+    max_steps: int | None = Field(None, ge=1, le=MOST, description="steps; unset: from max_epochs")
+    max_epochs: int = Field(
+        30, ge=1, le=MOST, description="passes over the data, when max_steps is unset (at least 1500 steps)"
+    )
+    batch_tokens: int = Field(
+        4096, ge=8, le=LARGEST_BATCH, description="source and target positions in a batch, padding counted"
+    )
+    max_batch_pairs: int = Field(256, ge=1, le=LARGEST_BATCH, description="most pairs in a batch")
+    accumulate: int = Field(1, ge=1, le=1_000_000, description="batches in a step")
+    learning_rate: float = Field(1e-3, gt=0, description="highest learning rate of Adam")
+    schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = Field(
+        "cosine", description="learning rate after the warm-up"
+    )
+    warmup_steps: int = Field(200, ge=0, le=MOST, description="steps of linear warm-up")
+    plateau_factor: float = Field(0.5, gt=0, lt=1, description="plateau: the rate is multiplied by this")
+    plateau_patience: int = Field(2, ge=0, le=MOST, description="plateau: validations without gain before that")
+    min_learning_rate: float = Field(1e-5, ge=0, description="cosine and plateau: the rate never falls below this")
+    adam_betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's decay rates, each at least 0 and below 1")
+    adam_epsilon: float = Field(1e-8, gt=0, description="Adam's epsilon")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
+    clip_norm: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no clipping")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of probability spread over the vocabulary")
+    coverage_weight: float = Field(
+        1.0, ge=0, le=1000, description="weight of the coverage loss, with model.coverage (See et al. 2017)"
+    )
+    source_vectors: str | None = Field(
+        None,
+        min_length=1,
+        description="file of pretrained vectors (word2vec, GloVe or fastText text) that source embeddings begin with",
+    )
+    target_vectors: str | None = Field(None, min_length=1, description="the same for target embeddings")
+    freeze_vectors: bool = Field(False, description="keep pretrained vectors as they are; what has none is trained")
+    ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the moving average of the weights; 0: none")
+    average_checkpoints: int = Field(
+        1, ge=1, le=10_000, description="checkpoints averaged at the end, kept if better on dev; 1: none"
+    )
+    metric: Metric | None = Field(
+        None,
+        description="what selects the best weights on dev, of greedy outputs; unset: token_error_rate for short vocabularies, accuracy for labels, else bleu",
+    )
+    validate_every: int | None = Field(
+        None, ge=1, le=MOST, description="steps between validations; unset: about 20 in a run"
+    )
+    checkpoint_every: int | None = Field(
+        None, ge=1, le=MOST, description="steps between checkpoints; unset: validate_every"
+    )
+    keep_checkpoints: int = Field(2, ge=1, le=MOST, description="checkpoints kept while training")
+    patience: int = Field(0, ge=0, le=MOST, description="validations without gain before stopping early; 0: never")
+    max_dev_pairs: int = Field(1000, ge=1, le=MOST, description="dev pairs decoded at a validation")
+    scheduled_sampling: Literal["none", "linear", "exponential", "inverse_sigmoid"] = Field(
+        "none",
+        description="how the probability of reading the reference falls, a coin for each item (Bengio et al. 2015); none: it stays 1",
+    )
+    sampling_k: float | None = Field(
+        None,
+        gt=0,
+        le=MOST,
+        description="scheduled sampling: k of the decay: k - slope * i, k ** i, or k / (k + exp(i / k)); unset: from max_steps, one half in the middle of the run",
+    )
+    sampling_slope: float | None = Field(
+        None, ge=0, le=MOST, description="scheduled_sampling=linear: the fall a step; unset: 1 / max_steps"
+    )
+    sampling_floor: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="scheduled sampling: the probability of reading the reference never falls below this",
+    )
+    sampling_feed: Literal["sample", "argmax"] = Field(
+        "sample", description="scheduled sampling: the model's own item is drawn, or its most probable one"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="bf16 autocast, or fp32; auto: bf16 where the processor has it"
+    )
+
+    @field_validator("adam_betas")
+    @classmethod
+    def _decays(cls, betas: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 <= beta < 1 for beta in betas):
+            raise PydanticCustomError("decays", "both should be at least 0 and less than 1")
+        return betas
