@@ -113,6 +113,12 @@ def test_two_files_with_dev(capsys: Capture, data: Path, from_two_files: str) ->
     assert (run["facts"]["pairs"], run["facts"]["dev_pairs"]) == (80, 8)
 
 
+def test_precision_of_decoding(capsys: Capture, data: Path, trained: str) -> None:
+    outputs = [output(capsys, "predict", trained, str(data / "dev.source"), "--precision", p) for p in ("fp32", "int8")]
+    assert [text.count("\n") for text in outputs] == [8, 8]
+    assert "'fp32' or 'int8'" in refused(capsys, "evaluate", trained, str(data / "dev.tsv"), "--precision", "int4")
+
+
 def test_predict_from_a_file_and_from_stdin(
     capsys: Capture, data: Path, trained: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

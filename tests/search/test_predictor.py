@@ -14,6 +14,7 @@ from seqweave import folder as folders
 from seqweave.config import Config, TextConfig, build_config, config_to_json
 from seqweave.errors import ConfigError, DataError, ModelFolderError
 from seqweave.model.build import build_model
+from seqweave.model.inference.int8 import int8_works
 from seqweave.search.hypothesis import Hypothesis
 from seqweave.search.predictor import Model, load
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
@@ -266,3 +267,40 @@ def test_an_unknown_device_is_refused(model: Model, tmp_path: Path) -> None:
     _save(model, tmp_path / "model")
     with pytest.raises(ConfigError, match="device must be one of auto"):
         load(tmp_path / "model", device="tpu")
+
+
+@pytest.mark.skipif(not int8_works(), reason="this processor has no fast products of 8-bit numbers")
+def test_int8_is_the_same_search_on_rounded_weights(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqweave.model.inference.linear.SMALL", 0)
+    _save(model, tmp_path / "model")
+    exact, rounded = (load(tmp_path / "model", precision=precision) for precision in ("fp32", "int8"))
+    assert (exact.precision, rounded.precision) == ("fp32", "int8")
+    texts = ["abc", "b", "cab ba"]
+    for beam_size in (1, 3):
+        found = rounded.predict(texts, beam_size=beam_size)
+        for text, one, other in zip(texts, found, exact.predict(texts, beam_size=beam_size), strict=True):
+            assert one.log_prob != other.log_prob
+            forced = exact.score([(text, one.text)])[0].token_log_probs[: len(one.token_log_probs)]
+            assert one.token_log_probs == pytest.approx(forced, abs=0.05)
+            assert one.score == pytest.approx(rounded.predict([text], beam_size=beam_size)[0].score, abs=1e-5)
+
+
+def test_int8_without_fast_products_says_so(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("seqweave.model.inference.network.int8_works", lambda: False)
+    _save(model, tmp_path / "model")
+    loaded = load(tmp_path / "model", precision="int8")
+    with caplog.at_level(logging.WARNING, logger="seqweave"):
+        assert [one.text for one in loaded.predict(["abc"])] == [one.text for one in model.predict(["abc"])]
+    assert [record.getMessage() for record in caplog.records] == [
+        "search.precision is int8, but the matrix products of this model run in fp32 here"
+    ]
+
+
+def test_an_unknown_precision_is_refused(model: Model, tmp_path: Path) -> None:
+    _save(model, tmp_path / "model")
+    with pytest.raises(ConfigError, match=r"search\.precision: input should be 'fp32' or 'int8', but it is 'fp8'"):
+        load(tmp_path / "model", precision="fp8")

@@ -28,7 +28,7 @@ def test_steps_are_those_of_the_network(config: ModelConfig, tables: bool, monke
     """Through all that a search does to a state: expand, reorder, keep, select."""
     if not tables:
         monkeypatch.setattr(linear_module, "_LARGEST_TABLE", 0)
-    monkeypatch.setattr(linear_module, "_SMALL", 0 if tables else 1 << 15)
+    monkeypatch.setattr(linear_module, "SMALL", 0 if tables else 1 << 15)
     network = small_model(config)
     fast = prepared(network)
     if fast is network:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqweave.cli.common import Device, Folder, Json, TargetFile, note, print_json, read_pairs
+from seqweave.cli.common import Device, Folder, Json, Precision, TargetFile, note, print_json, read_pairs
 
 if TYPE_CHECKING:
     from seqweave.training.timing import Timing
@@ -24,6 +24,7 @@ def bench(
     target_file: TargetFile = None,
     length: Annotated[int, typer.Option(min=1, max=512, metavar="N", help="Items of made-up texts.")] = 20,
     seconds: Annotated[float, typer.Option(min=0.1, max=600, metavar="S", help="Seconds for each work.")] = 3.0,
+    precision: Precision = None,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -39,14 +40,15 @@ def bench(
     from seqweave.search.predictor import load
     from seqweave.training.timing import bench_model, made_up_pairs
 
-    model = load(folder, device)
+    model = load(folder, device, precision=precision)
     if data is None:
         pairs = made_up_pairs(model, 512, length)
     else:
         sources, targets = read_pairs(data, target_file, model.config.data)
         pairs = list(zip(sources, targets, strict=True))[:_MOST_PAIRS]
     about = "made-up pairs" if data is None else f"pairs of {data}"
-    note(f"{len(pairs):,} {about}, {torch.get_num_threads()} threads, {model.device}; nothing else should run")
+    threads = f"{torch.get_num_threads()} threads, {model.device}, decoding in {model.precision}"
+    note(f"{len(pairs):,} {about}, {threads}; nothing else should run")
     timings = bench_model(model, pairs, seconds, lambda timing: note(f"{timing.work} done"))
     if json:
         print_json([_facts(timing) for timing in timings])

@@ -39,6 +39,13 @@ ReplaceUnknown = Annotated[
         help="Put the source item with most attention for each <unk>. Default: the model's setting.",
     ),
 ]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        metavar="fp32|int8",
+        help="Of decoding; int8 is faster on a processor, and scores move by hundredths. Default: the model's setting.",
+    ),
+]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]
 
 

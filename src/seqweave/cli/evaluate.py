@@ -9,6 +9,7 @@ from seqweave.cli.common import (
     Ensemble,
     Folder,
     Json,
+    Precision,
     ReplaceUnknown,
     TargetFile,
     all_folders,
@@ -24,6 +25,7 @@ def evaluate(
     beam_size: BeamSize = None,
     ensemble: Ensemble = None,
     replace_unknown: ReplaceUnknown = False,
+    precision: Precision = None,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -38,7 +40,7 @@ def evaluate(
     from seqweave.evaluation.report import metrics_table
     from seqweave.search.predictor import load
 
-    model = load(all_folders(folder, ensemble), device)
+    model = load(all_folders(folder, ensemble), device, precision=precision)
     sources, targets = read_pairs(data, target_file, model.config.data)
     metrics = evaluate_model(model, sources, targets, beam_size=beam_size, replace_unknown=replace_unknown or None)
     if json:

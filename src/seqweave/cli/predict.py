@@ -17,6 +17,7 @@ from seqweave.cli.common import (
     Ensemble,
     Folder,
     Json,
+    Precision,
     ReplaceUnknown,
     all_folders,
     one_line,
@@ -68,6 +69,7 @@ def predict(
     ] = None,
     ensemble: Ensemble = None,
     replace_unknown: ReplaceUnknown = False,
+    precision: Precision = None,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -83,7 +85,7 @@ def predict(
     if file == Path("-") and not file.exists():
         file = None
     lines = read_sources(file)
-    model = load(all_folders(folder, ensemble), device)
+    model = load(all_folders(folder, ensemble), device, precision=precision)
     search = model.config.search
     draws = sample or (search.sample and beam_size is None)
     sampling = _sampling(search, draws, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)

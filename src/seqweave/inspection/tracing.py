@@ -70,8 +70,10 @@ def _traced(model: Model, source: Sentence, target: Sentence | None, beam_size: 
     limit = max_lengths([ids.shape[1]], search.max_length_ratio, search.max_length)[0]
     changes = NO_CHANGES if what_if is None else changes_of(model, what_if, encoded, limit)
     reference = None if target is None else [*(token.id for token in target.tokens), EOS]
+    # Prepared weights search much faster; those in 8 bits would not be the network that is shown.
+    own = changes.inside or model.precision != "fp32"
     beam = grow_beam(
-        network if changes.inside else model.searched(),  # prepared weights search much faster
+        network if own else model.searched(),
         encoded,
         limit,
         beam_size=beam_size,

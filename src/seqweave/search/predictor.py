@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from seqweave.config import Config
+from seqweave.config import Config, build_config
 from seqweave.data.copying import Coded, CopyCoder, plain_sources
 from seqweave.errors import ConfigError, DataError, ModelFolderError
 from seqweave.folder import CONFIG, FEATURES, WEIGHTS, check_manifest, load_weights, read_config, read_tokenizers
 from seqweave.model.build import build_model
 from seqweave.model.device import choose_device
 from seqweave.model.ensemble import Averaged, Ensemble
-from seqweave.model.inference import FastSeq2Seq, prepared
+from seqweave.model.inference import FastSeq2Seq, precision_of, prepared
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.arguments import kind_of, list_of_pairs, list_of_texts, rows_of_features, whole
 from seqweave.search.batches import Batches, Wanted, inference
@@ -86,6 +86,11 @@ class Model:
                 "load one of the folders alone"
             )
         return self.network
+
+    @property
+    def precision(self) -> str:
+        """What the matrix products of a search are computed in here: fp32 or int8."""
+        return precision_of(self.searched())
 
     def predict(
         self,
@@ -287,11 +292,18 @@ class Model:
         """The network with weights prepared for search, made again when the weights are others."""
         marks = [(part.data_ptr(), part._version) for part in self.network.parameters()]
         if self._prepared is None or self._prepared[0] != marks:
-            self._prepared = marks, prepared(self.network)
+            wanted = self.config.search.precision
+            self._prepared = marks, prepared(self.network, int8=wanted == "int8")
+            if self.precision != wanted and not self.quiet:
+                _LOGGER.warning(
+                    "search.precision is %s, but the matrix products of this model run in %s here",
+                    wanted,
+                    self.precision,
+                )
         return self._prepared[1]
 
 
-def load(folder: Path | str | Sequence[Path | str], device: str = "auto") -> Model:
+def load(folder: Path | str | Sequence[Path | str], device: str = "auto", *, precision: str | None = None) -> Model:
     """Load a model folder, after checking every file against its manifest; or several as one, an ensemble.
 
     An ensemble averages the probabilities of its members at every step (`seqweave.model.ensemble`), and decodes
@@ -300,14 +312,21 @@ def load(folder: Path | str | Sequence[Path | str], device: str = "auto") -> Mod
     Args:
         folder: what `seqweave train -o` wrote, or a list of such folders.
         device: auto, cpu, cuda or mps.
+        precision: of decoding, in place of the folder's `search.precision`: fp32 or int8.
 
     Raises:
         ModelFolderError: when it is not a model folder, or a file is missing, changed or damaged.
-        ConfigError: when the device is not there, the list is empty, or vocabularies of an ensemble differ.
+        ConfigError: when the device is not there, the precision is another, the list is empty, or vocabularies of
+            an ensemble differ.
     """
-    if isinstance(folder, Path | str):
-        return _load_one(Path(folder), device)
-    folders = [Path(one) for one in folder]
+    model = _load_one(Path(folder), device) if isinstance(folder, Path | str) else _load_ensemble(folder, device)
+    if precision is not None:
+        model.config = build_config({"search.precision": precision}, model.config)
+    return model
+
+
+def _load_ensemble(paths: Sequence[Path | str], device: str) -> Model:
+    folders = [Path(one) for one in paths]
     if not folders:
         raise ConfigError("an ensemble must have at least one model folder, but the list is empty: name its folders")
     models = [_load_one(one, device) for one in folders]

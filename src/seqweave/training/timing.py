@@ -25,6 +25,7 @@ from torch.nn import functional
 from seqweave.config import Config
 from seqweave.data.dataset import PairDataset, write_dataset
 from seqweave.errors import DataError
+from seqweave.model.inference.int8 import UNIT, Int8Linear
 from seqweave.model.recurrent import RecurrentEncoder
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.predictor import Model
@@ -85,6 +86,12 @@ def measure_peaks(device: torch.device, precisions: Sequence[torch.dtype], secon
     rows, given, made = _PRODUCT
     rates = {}
     for precision in dict.fromkeys(precisions):
+        if precision == torch.int8:
+            unit = torch.rand(rows, given)
+            product = Int8Linear(torch.randn(made, given), None, UNIT)
+            spent = _median(lambda a=unit, f=product: f(a), device, seconds)  # type: ignore[misc]
+            rates[precision] = 2.0 * rows * given * made / spent
+            continue
         inputs = torch.randn(rows, given, device=device, dtype=precision)
         weight = torch.randn(made, given, device=device, dtype=precision)
         spent = _median(lambda a=inputs, b=weight: functional.linear(a, b), device, seconds)  # type: ignore[misc]
@@ -161,13 +168,14 @@ def time_decoding(
     sources, items, *steps = np.array(outputs, dtype=float).mean(0).tolist()
     sizes = matrix_sizes(model.single)
     flops = 2.0 * float(sizes @ np.array([sources, items * beam_size]))
+    whole = model.precision == "int8"
     search = "greedy" if beam_size == 1 else f"beam {beam_size}"
     return Timing(
         f"{search}, batch {batch}",
         spent,
         items,
-        flops / peaks.products[torch.float32],
-        4.0 * float(sizes @ np.array(steps)) / peaks.memory,
+        flops / peaks.products[torch.int8 if whole else torch.float32],
+        (1.0 if whole else 4.0) * float(sizes @ np.array(steps)) / peaks.memory,
     )
 
 
@@ -204,7 +212,7 @@ def bench_model(
         ConfigError: when the model is an ensemble.
         DataError: when no pair has items on both sides.
     """
-    precisions = [torch.float32, torch.bfloat16]
+    precisions = [torch.float32, torch.bfloat16, *([torch.int8] if model.precision == "int8" else [])]
     peaks = measure_peaks(model.device, precisions)
     timings = [time_training(model, pairs, peaks, seconds)]
     tell(timings[0])

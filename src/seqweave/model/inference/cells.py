@@ -11,7 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from seqweave.model.inference.linear import Linear
+from seqweave.model.inference.int8 import HALVED
+from seqweave.model.inference.linear import linear
 from seqweave.model.recurrent import RecurrentLayer, RecurrentStack
 
 Parts = tuple[Tensor, ...]
@@ -24,7 +25,7 @@ class FastLayer:
         input_weight, input_bias: what makes `given` of an input. Shape: (gates * H, N), (gates * H,).
     """
 
-    def __init__(self, layer: RecurrentLayer):
+    def __init__(self, layer: RecurrentLayer, *, int8: bool):
         size = layer.hidden_size
         self.cell = layer.cell
         self.size = size
@@ -39,7 +40,7 @@ class FastLayer:
             own = torch.cat([torch.zeros(2 * size), hidden_bias[2 * size :]])
             hidden_bias = hidden_bias - own
         self.input_bias = bias + hidden_bias
-        self.recurrence = Linear(layer.weight_hh.detach() * scale[:, None] * 2, own)
+        self.recurrence = linear(layer.weight_hh.detach() * scale[:, None] * 2, own, HALVED, int8=int8)
 
     def first(self, parts: Parts) -> Parts:
         """A state as the network has it, as it is carried here."""
@@ -67,16 +68,20 @@ class FastStack:
     Attributes:
         first: the lowest layer; whoever steps the stack makes its `given`.
         scale: what to multiply weights with that read the stack's output.
+        span: between which numbers that output lies, where that is known.
     """
 
-    def __init__(self, stack: RecurrentStack):
-        self.layers = [FastLayer(layer) for layer in stack.stack_layers()]
+    def __init__(self, stack: RecurrentStack, *, int8: bool):
+        self.layers = [FastLayer(layer, int8=int8) for layer in stack.stack_layers()]
         self.first = self.layers[0]
         self.parts = stack.state_parts
         self._stack = stack
         self._plain = stack.norms is None and not stack.residual
         self.scale = 2.0 if self._plain else 1.0
-        self._between = [Linear(layer.input_weight * self.scale, layer.input_bias) for layer in self.layers[1:]]
+        self.span = HALVED if self._plain else None
+        self._between = [
+            linear(layer.input_weight * self.scale, layer.input_bias, self.span, int8=int8) for layer in self.layers[1:]
+        ]
 
     def begin(self, parts: Parts) -> Parts:
         """A state as the network has it, as it is carried here."""

@@ -14,7 +14,8 @@ from torch import Tensor
 from seqweave.model.decoder import AfterDecoder, BeforeDecoder, BetweenDecoder, ContextDecoder
 from seqweave.model.generator import MaxoutReadout, PlainReadout, TanhReadout
 from seqweave.model.inference.cells import FastStack
-from seqweave.model.inference.linear import Linear, Table
+from seqweave.model.inference.int8 import HALVED, UNIT, Span
+from seqweave.model.inference.linear import Linear, Product, Table, linear
 from seqweave.model.inference.lookup import Context, FastScorer
 from seqweave.model.inference.state import FastMemory, FastState
 from seqweave.model.state import Encoded
@@ -27,10 +28,12 @@ class FastDecoder(Protocol):
 
     Attributes:
         scale, shift: the network's readout is `scale * readout + shift`.
+        span: between which numbers the readout lies, where that is known.
     """
 
     scale: float
     shift: float
+    span: Span | None
 
     def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> FastState:
         """The state before the first step, from the network's first recurrent states."""
@@ -45,23 +48,24 @@ class FastAfter:
     """`AfterDecoder`."""
 
     scale, shift = 2.0, -1.0
+    span: Span | None = UNIT
 
-    def __init__(self, decoder: AfterDecoder, vectors: Tensor | None, width: int):
-        self.stack = FastStack(decoder.stack)
+    def __init__(self, decoder: AfterDecoder, vectors: Tensor | None, width: int, *, int8: bool):
+        self.stack = FastStack(decoder.stack, int8=int8)
         first, scale = self.stack.first, self.stack.scale
         weight, bias = first.input_weight, first.input_bias
-        self.feed: Linear | None = None
+        self.feed: Product | None = None
         self.feed_size = decoder.size
         if decoder.input_feeding:  # it is fed as a sigmoid
             fed = weight[:, width:]
-            self.feed, bias = Linear(fed * 2), bias - fed.sum(1)
+            self.feed, bias = linear(fed * 2, None, UNIT, int8=int8), bias - fed.sum(1)
         self.table = Table(vectors, weight[:, :width], bias)
-        self.scorer = FastScorer(decoder.scorer, scale)
+        self.scorer = FastScorer(decoder.scorer, scale, self.stack.span, int8=int8)
         assert isinstance(decoder.readout, TanhReadout)
         readout = decoder.readout.linear.weight.detach() * 2  # (size, E + H)
         split = readout.shape[1] - decoder.stack.output_size
-        self.context = Context(readout[:, :split])
-        self.readout = Linear(readout[:, split:] * scale)
+        self.context = Context(readout[:, :split], int8=int8)
+        self.readout = linear(readout[:, split:] * scale, None, self.stack.span, int8=int8)
 
     def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> FastState:
         """The state before the first step."""
@@ -87,15 +91,16 @@ class FastBefore:
     """`BeforeDecoder`."""
 
     scale, shift = 1.0, 0.0
+    span: Span | None = None
 
-    def __init__(self, decoder: BeforeDecoder, vectors: Tensor | None, width: int):
-        self.stack = FastStack(decoder.stack)
+    def __init__(self, decoder: BeforeDecoder, vectors: Tensor | None, width: int, *, int8: bool):
+        self.stack = FastStack(decoder.stack, int8=int8)
         self.query_index = decoder.query_index
-        self.scorer = FastScorer(decoder.scorer, 2.0)
+        self.scorer = FastScorer(decoder.scorer, 2.0, HALVED, int8=int8)
         self.gates = self.stack.first.input_weight.shape[0]
-        self.maxout = Maxout(decoder.readout, decoder.stack.output_size, width, self.stack.scale)
+        self.maxout = Maxout(decoder.readout, decoder.stack.output_size, width, self.stack, int8=int8)
         self.table, rest = _joint_table(self.stack, self.maxout, vectors, width)
-        self.context = Context(rest)
+        self.context = Context(rest, int8=int8)
 
     def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> FastState:
         """The state before the first step."""
@@ -114,21 +119,23 @@ class FastBetween:
     """`BetweenDecoder`."""
 
     scale, shift = 2.0, -1.0
+    span: Span | None = UNIT
 
-    def __init__(self, decoder: BetweenDecoder, vectors: Tensor | None, width: int):
-        self.bottom, self.above = FastStack(decoder.bottom), FastStack(decoder.above)
+    def __init__(self, decoder: BetweenDecoder, vectors: Tensor | None, width: int, *, int8: bool):
+        self.bottom, self.above = FastStack(decoder.bottom, int8=int8), FastStack(decoder.above, int8=int8)
         first = self.bottom.first
         self.table = Table(vectors, first.input_weight, first.input_bias)
-        self.scorer = FastScorer(decoder.scorer, self.bottom.scale)
+        self.scorer = FastScorer(decoder.scorer, self.bottom.scale, self.bottom.span, int8=int8)
         given, size = self.above.first, decoder.bottom.output_size
         self.gates = given.input_weight.shape[0]
         assert isinstance(decoder.readout, TanhReadout)
         readout = decoder.readout.linear.weight.detach() * 2  # (size, E + H)
         split = readout.shape[1] - decoder.above.output_size
-        self.context = Context(torch.cat([given.input_weight[:, size:], readout[:, :split]]))
+        self.context = Context(torch.cat([given.input_weight[:, size:], readout[:, :split]]), int8=int8)
         own = torch.cat([given.input_weight[:, :size], readout.new_zeros(len(readout), size)]) * self.bottom.scale
-        self.below = Linear(own, torch.cat([given.input_bias, readout.new_zeros(len(readout))]))
-        self.readout = Linear(readout[:, split:] * self.above.scale)
+        below = torch.cat([given.input_bias, readout.new_zeros(len(readout))])
+        self.below = linear(own, below, self.bottom.span, int8=int8)
+        self.readout = linear(readout[:, split:] * self.above.scale, None, self.above.span, int8=int8)
 
     def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> FastState:
         """The state before the first step."""
@@ -151,24 +158,26 @@ class FastContext:
 
     shift = 0.0
 
-    def __init__(self, decoder: ContextDecoder, vectors: Tensor | None, width: int):
-        self.stack = FastStack(decoder.stack)
+    def __init__(self, decoder: ContextDecoder, vectors: Tensor | None, width: int, *, int8: bool):
+        self.stack = FastStack(decoder.stack, int8=int8)
         self.every_step = decoder.every_step
         self.final_index = decoder.final_index
         self.gates = self.stack.first.input_weight.shape[0]
-        self.linear: Linear | None = None
+        self.linear: Product | None = None
         self.scale = 1.0
+        self.span: Span | None = None
         if self.every_step:
-            self.maxout = Maxout(decoder.readout, decoder.stack.output_size, width, self.stack.scale)
+            self.maxout = Maxout(decoder.readout, decoder.stack.output_size, width, self.stack, int8=int8)
             self.table, rest = _joint_table(self.stack, self.maxout, vectors, width)
             self.context = Linear(rest)
             return
         self.table = Table(vectors, self.stack.first.input_weight, self.stack.first.input_bias)
         assert isinstance(decoder.readout, PlainReadout)
         if isinstance(decoder.readout.linear, torch.nn.Linear):
-            self.linear = Linear(decoder.readout.linear.weight * self.stack.scale, decoder.readout.linear.bias)
+            weight = decoder.readout.linear.weight * self.stack.scale
+            self.linear = linear(weight, decoder.readout.linear.bias, self.stack.span, int8=int8)
         else:
-            self.scale = self.stack.scale
+            self.scale, self.span = self.stack.scale, self.stack.span
 
     def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> FastState:
         """The state before the first step."""
@@ -190,7 +199,7 @@ class FastContext:
 class Maxout:
     """`MaxoutReadout` of [output; embedding; context], the first of all pairs before the second ones."""
 
-    def __init__(self, readout: object, output_size: int, embedded: int, scale: float):
+    def __init__(self, readout: object, output_size: int, embedded: int, stack: FastStack, *, int8: bool):
         assert isinstance(readout, MaxoutReadout)
         order = torch.arange(2 * readout.size).view(-1, 2).t().flatten()
         weight = readout.linear.weight.detach()[order]  # (2 * size, H + M + E)
@@ -198,7 +207,7 @@ class Maxout:
         self.bias = readout.linear.bias.detach()[order]
         self.embedded = weight[:, output_size : output_size + embedded]
         self.context = weight[:, output_size + embedded :]
-        self._output = Linear(weight[:, :output_size] * scale)
+        self._output = linear(weight[:, :output_size] * stack.scale, None, stack.span, int8=int8)
 
     def __call__(self, output: Tensor, rest: Tensor) -> Tensor:
         """Shape: output (R, H), rest (R, 2 * size): what embedding and context add -> (R, size)."""
@@ -215,14 +224,14 @@ def _joint_table(stack: FastStack, maxout: Maxout, vectors: Tensor | None, width
     return table, torch.cat([weight[:, width:], maxout.context])
 
 
-def fast_decoder(decoder: object, vectors: Tensor | None, width: int) -> FastDecoder | None:
+def fast_decoder(decoder: object, vectors: Tensor | None, width: int, *, int8: bool) -> FastDecoder | None:
     """The fast form of a decoder, where there is one; `vectors` (V, M) are None for one-hot inputs."""
     if isinstance(decoder, AfterDecoder):
-        return FastAfter(decoder, vectors, width)
+        return FastAfter(decoder, vectors, width, int8=int8)
     if isinstance(decoder, BeforeDecoder):
-        return FastBefore(decoder, vectors, width)
+        return FastBefore(decoder, vectors, width, int8=int8)
     if isinstance(decoder, BetweenDecoder):
-        return FastBetween(decoder, vectors, width)
+        return FastBetween(decoder, vectors, width, int8=int8)
     if isinstance(decoder, ContextDecoder):
-        return FastContext(decoder, vectors, width)
+        return FastContext(decoder, vectors, width, int8=int8)
     return None

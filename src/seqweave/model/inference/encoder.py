@@ -10,7 +10,8 @@ from torch import Tensor
 
 from seqweave.model.embeddings import Embedding, OneHot
 from seqweave.model.inference.cells import FastLayer
-from seqweave.model.inference.linear import Linear, Table
+from seqweave.model.inference.int8 import WHOLE
+from seqweave.model.inference.linear import Product, Table, linear
 from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer, mask_of, reverse_by_length
 from seqweave.model.state import Encoded
 
@@ -18,12 +19,12 @@ from seqweave.model.state import Encoded
 class FastEncoder:
     """`RecurrentEncoder` without residual connections and layer normalisation, from ids on."""
 
-    def __init__(self, encoder: RecurrentEncoder, embedding: Embedding | OneHot):
+    def __init__(self, encoder: RecurrentEncoder, embedding: Embedding | OneHot, *, int8: bool):
         vectors = embedding.weight.detach() if isinstance(embedding, Embedding) else None
         self._layers: list[list[_Direction]] = []
         for index in range(len(encoder.forwards)):
             directions = [encoder.forwards[index], *([encoder.backwards[index]] if len(encoder.backwards) else [])]
-            self._layers.append([_Direction(layer, vectors, index == 0) for layer in directions])
+            self._layers.append([_Direction(layer, vectors, index == 0, int8=int8) for layer in directions])
 
     def __call__(self, source: Tensor, lengths: Tensor) -> Encoded:
         """Shape: source (B, S) ids, lengths (B,) -> outputs (B, S, E), final each (B, E), mask (B, S)."""
@@ -47,11 +48,12 @@ class FastEncoder:
 class _Direction:
     """One layer in one direction."""
 
-    def __init__(self, layer: object, vectors: Tensor | None, lowest: bool):
+    def __init__(self, layer: object, vectors: Tensor | None, lowest: bool, *, int8: bool):
         assert isinstance(layer, RecurrentLayer)
-        self.layer = FastLayer(layer)
+        self.layer = FastLayer(layer, int8=int8)
         weight, bias = self.layer.input_weight, self.layer.input_bias
-        self.given: Table | Linear = Table(vectors, weight, bias) if lowest else Linear(weight, bias)
+        self.given: Product | Table
+        self.given = Table(vectors, weight, bias) if lowest else linear(weight, bias, WHOLE, int8=int8)
 
     def run(self, values: Tensor, lengths: Tensor, whole: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Outputs (B, S, H), and the state at each sequence's own end (each (B, H)); zeros for an empty one."""
@@ -77,8 +79,8 @@ class _Direction:
         return (parts[0] * 2, *(part * 0.5 for part in parts[1:]))
 
 
-def fast_encoder(encoder: object, embedding: object) -> FastEncoder | None:
+def fast_encoder(encoder: object, embedding: object, *, int8: bool) -> FastEncoder | None:
     """The fast form of an encoder, where there is one."""
     if not isinstance(encoder, RecurrentEncoder) or not isinstance(embedding, Embedding | OneHot):
         return None
-    return None if encoder.residual or encoder.norms is not None else FastEncoder(encoder, embedding)
+    return None if encoder.residual or encoder.norms is not None else FastEncoder(encoder, embedding, int8=int8)

@@ -6,18 +6,43 @@ speed for any number of rows, where the default product of torch is 1.2 to 5 tim
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from seqweave.model.inference.int8 import Int8Linear, Span
+
 _ROWS = 64  # the packed layout is chosen for this many rows; it serves 1 to 320 within the noise
-_SMALL = 1 << 15  # numbers; below, the call costs more than the product
+SMALL = 1 << 15  # numbers; below, the call costs more than the product
 _LARGEST_TABLE = 1 << 24  # numbers: 64 MiB
 
 
 def packing_works() -> bool:
     """Whether this build of torch has oneDNN's packed products."""
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+class Product(Protocol):
+    """The role of a prepared linear map, `x W^T + b`."""
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Shape: (R, N) -> (R, M), a new tensor."""
+        ...
+
+    def add(self, inputs: Tensor, other: Tensor) -> Tensor:
+        """The map without its bias, plus `other`. Shape: (R, N), (R, M) -> (R, M), a new tensor."""
+        ...
+
+
+def linear(weight: Tensor, bias: Tensor | None = None, span: Span | None = None, *, int8: bool = False) -> Product:
+    """A prepared linear map of `weight` (M, N) and `bias` (M,), in fp32, or in int8 where that pays.
+
+    Args:
+        span: between which numbers every input lies; None: unknown.
+    """
+    return Int8Linear(weight, bias, span) if int8 and weight.numel() >= SMALL else Linear(weight, bias)
 
 
 class Linear:
@@ -31,7 +56,7 @@ class Linear:
     def __init__(self, weight: Tensor, bias: Tensor | None = None):
         weight = weight.detach().contiguous()
         self.bias = None if bias is None else bias.detach().clone()
-        self.packed = weight.numel() >= _SMALL
+        self.packed = weight.numel() >= SMALL
         if self.packed:
             self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS)
             self._product = torch.ops.mkldnn._linear_pointwise.default

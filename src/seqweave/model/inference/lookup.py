@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from seqweave.model.attention import AdditiveScorer, DotScorer, GeneralScorer, Scorer
-from seqweave.model.inference.linear import Linear
+from seqweave.model.inference.int8 import Span
+from seqweave.model.inference.linear import Product, linear
 from seqweave.model.inference.state import FastMemory
 from seqweave.model.state import Encoded
 
@@ -18,22 +19,22 @@ SCORERS = (DotScorer, GeneralScorer, AdditiveScorer)
 
 
 class FastScorer:
-    """`scores (G, Q, S)` of queries; `scale` is what a query lacks to be the network's."""
+    """`scores (G, Q, S)` of queries; `scale` is what a query lacks to be the network's, `span` where it lies."""
 
-    def __init__(self, scorer: Scorer, scale: float):
+    def __init__(self, scorer: Scorer, scale: float, span: Span | None, *, int8: bool):
         self._scale = scale
-        self._key: Linear | None = None
-        self._query: Linear | None = None
+        self._key: Product | None = None
+        self._query: Product | None = None
         self._direction: Tensor | None = None
         if isinstance(scorer, DotScorer):
             self._scaled = scorer.scaled
         elif isinstance(scorer, GeneralScorer):
-            self._key = Linear(scorer.project.weight * scale)
+            self._key = linear(scorer.project.weight * scale, int8=int8)
         elif isinstance(scorer, AdditiveScorer):
             # v . tanh(x) = 2 v . sigmoid(2x) - sum(v), and a softmax does not see the sum.
             bias = scorer.key.bias
-            self._key = Linear(scorer.key.weight * 2, None if bias is None else bias * 2)
-            self._query = Linear(scorer.query.weight * (2 * scale))
+            self._key = linear(scorer.key.weight * 2, None if bias is None else bias * 2, int8=int8)
+            self._query = linear(scorer.query.weight * (2 * scale), None, span, int8=int8)
             self._direction = scorer.vector().detach() * 2  # (A,)
 
     def keys(self, outputs: Tensor) -> Tensor:
@@ -67,8 +68,8 @@ class Context:
     sentences are few, or where N is no wider than c.
     """
 
-    def __init__(self, weight: Tensor):
-        self._linear = Linear(weight)
+    def __init__(self, weight: Tensor, *, int8: bool):
+        self._linear = linear(weight, int8=int8)
         self._always = weight.shape[0] <= weight.shape[1]
 
     def memory(self, encoded: Encoded, scorer: FastScorer) -> FastMemory:

@@ -11,17 +11,22 @@ from typing import NamedTuple, overload
 import torch
 from torch import Tensor
 
+from seqweave.model.bridges import CopyBridge
 from seqweave.model.decoder import BetweenDecoder
 from seqweave.model.embeddings import Embedding, OneHot
 from seqweave.model.ensemble import Averaged, Ensemble
 from seqweave.model.inference.cells import supported
 from seqweave.model.inference.decoders import FastDecoder, fast_decoder
 from seqweave.model.inference.encoder import fast_encoder
-from seqweave.model.inference.linear import Linear, packing_works
+from seqweave.model.inference.int8 import int8_works
+from seqweave.model.inference.linear import linear, packing_works
 from seqweave.model.inference.lookup import SCORERS, shown
 from seqweave.model.inference.state import FastState
+from seqweave.model.recurrent import RecurrentEncoder
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderOutput, Encoded
+
+_SHORT = 8  # positions
 
 
 class FastOutput(NamedTuple):
@@ -33,23 +38,33 @@ class FastOutput(NamedTuple):
 
 
 class FastSeq2Seq:
-    """A network behind the same contract, with prepared steps; it does not follow later changes of weights."""
+    """A network behind the same contract, with prepared steps; it does not follow later changes of weights.
 
-    def __init__(self, network: Seq2Seq, decoder: FastDecoder):
+    Attributes:
+        precision: of its matrix products, fp32 or int8.
+    """
+
+    def __init__(self, network: Seq2Seq, decoder: FastDecoder, *, int8: bool):
+        self.precision = "int8" if int8 else "fp32"
         self._network = network
         self._decoder = decoder
-        self._encoder = None if network.reverse_source else fast_encoder(network.encoder, network.source_embedding)
+        self._encoder = (
+            None if network.reverse_source else fast_encoder(network.encoder, network.source_embedding, int8=int8)
+        )
         generator, embedding = network.generator, network.target_embedding
         weight = generator.weight if generator.weight is not None else getattr(embedding, "weight", None)
         assert isinstance(weight, Tensor)
         bias = generator.bias.detach()
         if decoder.shift:
             bias = bias + decoder.shift * weight.detach().sum(1)
-        self._generator = Linear(weight.detach() * decoder.scale, bias)
+        self._generator = linear(weight.detach() * decoder.scale, bias, decoder.span, int8=int8)
 
     def encode(self, source: Tensor, source_lengths: Tensor) -> Encoded:
         """Read the sources. Shape: source (B, S) ids, source_lengths (B,)."""
-        if self._encoder is None or source.shape[0] == 1:  # one row alone is faster through torch's own kernels
+        rows, positions = source.shape
+        # One long row is faster through torch's own kernels.
+        own = rows == 1 and positions > _SHORT and self.precision == "fp32"
+        if self._encoder is None or own:
             return self._network.encode(source, source_lengths)
         return self._encoder(source, source_lengths)
 
@@ -69,29 +84,47 @@ class FastSeq2Seq:
 
 
 @overload
-def prepared(network: Seq2Seq) -> Seq2Seq | FastSeq2Seq: ...
+def prepared(network: Seq2Seq, *, int8: bool = False) -> Seq2Seq | FastSeq2Seq: ...
 
 
 @overload
-def prepared(network: Seq2Seq | Ensemble) -> Seq2Seq | FastSeq2Seq | Ensemble | Averaged: ...
+def prepared(network: Seq2Seq | Ensemble, *, int8: bool = False) -> Seq2Seq | FastSeq2Seq | Ensemble | Averaged: ...
 
 
 @torch.inference_mode()
-def prepared(network: Seq2Seq | Ensemble) -> Seq2Seq | FastSeq2Seq | Ensemble | Averaged:
+def prepared(network: Seq2Seq | Ensemble, *, int8: bool = False) -> Seq2Seq | FastSeq2Seq | Ensemble | Averaged:
     """The network with prepared weights where that is possible, else the network as it is.
 
     Possible: recurrent decoders on a processor, in fp32, with a softmax, unless a residual connection
     reads the input of the first layer. Of an ensemble each member is prepared for itself.
+
+    Args:
+        int8: matrix products in 8 bits (`seqweave.model.inference.int8`), where the processor is fast at them;
+            `precision_of` tells.
     """
+    int8 = int8 and int8_works()
     if isinstance(network, Ensemble):
-        members = [prepared(member) for member in network.networks]
+        members = [prepared(member, int8=int8) for member in network.networks]
         return network if members == list(network.networks) else Averaged(members)
     embedding = network.target_embedding
     if not isinstance(embedding, Embedding | OneHot) or not _is_plain(network) or not packing_works():
         return network
+    int8 = int8 and _has_bounded_states(network)
     vectors = embedding.weight.detach() if isinstance(embedding, Embedding) else None
-    decoder = fast_decoder(network.decoder, vectors, embedding.size)
-    return network if decoder is None else FastSeq2Seq(network, decoder)
+    decoder = fast_decoder(network.decoder, vectors, embedding.size, int8=int8)
+    return network if decoder is None else FastSeq2Seq(network, decoder, int8=int8)
+
+
+def _has_bounded_states(network: Seq2Seq) -> bool:
+    """Whether hidden states lie between -1 and 1, as 8 bits want it: not those copied from a Transformer."""
+    return isinstance(network.encoder, RecurrentEncoder) or not isinstance(network.bridge, CopyBridge)
+
+
+def precision_of(network: object) -> str:
+    """The precision of the matrix products of what `prepared` gave, or of a network: fp32, int8, and so on."""
+    if isinstance(network, Averaged):
+        return ", ".join(dict.fromkeys(precision_of(member) for member in network.networks))
+    return network.precision if isinstance(network, FastSeq2Seq) else "fp32"
 
 
 def _is_plain(network: Seq2Seq) -> bool:
