@@ -109,7 +109,7 @@ def decode(common: Any, options: Any, variant: Any) -> None:
     began = time.perf_counter()
     outputs = run(model, sources, options.beam, options.batch)
     seconds = time.perf_counter() - began
-    common.report_decode(options, "seqweave", seconds, outputs, precision=model.config.training.precision)
+    common.report_decode(options, "seqweave", seconds, outputs, precision=model.precision)
 
 
 def cold(common: Any, options: Any, variant: Any) -> None:

@@ -31,9 +31,9 @@ HERE = Path(__file__).resolve().parent
 PARTS = ("limit", "train", "decode", "cold", "profile", "table")
 DEFAULT_PARTS = ["limit", "train", "decode", "cold", "profile"]
 TRAINED = ["after", "after,fp32", "after,gru", "between", "between,fp32", "before", "before,fp32", "transformer"]
-DECODED = ["after", "after,own", "after,fp32", "between", "before", "transformer"]
+DECODED = ["after", "after,own", "after,int8", "after,int8,own", "between", "before", "before,int8", "transformer"]
 NEVER_TRAINED = "ct2"  # a Transformer with random weights, a reference for decoding
-MODEL_STEPS, MODEL_RATE = 250, 1e-3  # of the models that decode
+MODEL_STEPS, MODEL_RATE = 100, 1e-3  # of the models that decode
 ANYTHING_GOES = ["--quiet", "1000", "--foreign", "1000", "--retries", "0"]
 
 

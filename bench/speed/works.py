@@ -62,6 +62,7 @@ class Variant:
     cell: str = "lstm"
     precision: str = "auto"
     own_batches: bool = False
+    int8: bool = False  # in decoding
 
 
 def parse_variant(text: str, work: Work) -> Variant:
@@ -70,7 +71,7 @@ def parse_variant(text: str, work: Work) -> Variant:
     Raises:
         ValueError: when a part is unknown, or `after-dot` meets a work whose widths differ.
     """
-    decoder, cell, precision, own = "after", "", "auto", False
+    decoder, cell, precision, own, int8 = "after", "", "auto", False, False
     for part in filter(None, text.split(",")):
         if part in DECODERS:
             decoder = part
@@ -80,15 +81,17 @@ def parse_variant(text: str, work: Work) -> Variant:
             precision = part
         elif part == "own":
             own = True
+        elif part == "int8":
+            int8 = True
         else:
-            known = ", ".join([*DECODERS, *CELLS, *PRECISIONS, "own"])
+            known = ", ".join([*DECODERS, *CELLS, *PRECISIONS, "own", "int8"])
             raise ValueError(f"a variant is made of {known}, but one part is {part!r}")
     if decoder == "after-dot" and 2 * work.encoder != work.decoder:
         raise ValueError(
             f"after-dot needs as many decoder units as the encoder gives ({2 * work.encoder}), "
             f"but {work.name} has {work.decoder}: use after"
         )
-    return Variant(decoder, cell or (work.cell if decoder == "before" else "lstm"), precision, own)
+    return Variant(decoder, cell or (work.cell if decoder == "before" else "lstm"), precision, own, int8)
 
 
 def settings(work: Work, variant: Variant) -> dict[str, Any]:
@@ -119,6 +122,7 @@ def settings(work: Work, variant: Variant) -> dict[str, Any]:
     return {
         **{f"model.{key}": value for key, value in model.items()},
         **{f"training.{key}": value for key, value in training.items()},
+        "search.precision": "int8" if variant.int8 else "fp32",
         **{f"data.source.{key}": value for key, value in side.items()},
         **{f"data.target.{key}": value for key, value in side.items()},
     }
