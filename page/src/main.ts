@@ -1,4 +1,5 @@
 // The frame: header, sentences, tabs, keys; one view at a time.
+import { TraceError } from "./arrays";
 import { h } from "./dom";
 import { hideTip, setTheme, type Theme } from "./draw";
 import { saveCsv, savePng, saveSvg } from "./download";
@@ -8,7 +9,7 @@ import { sentenceStrips, type Strips } from "./sentences";
 import { serverOf } from "./server";
 import { stateFromHash, Store } from "./state";
 import style from "./style.css?inline";
-import { readTrace, TraceError, type Trace } from "./trace";
+import { readTrace, type Trace } from "./trace";
 import { beamView } from "./views/beam";
 import { corpusView } from "./views/corpus";
 import { forcingView } from "./views/forcing";
@@ -275,14 +276,14 @@ async function load(file: File): Promise<void> {
     if (/^\s*<!doctype html/i.test(text)) {
       text = new DOMParser().parseFromString(text, "text/html").getElementById("trace")?.textContent ?? "null";
     }
-    start(JSON.parse(text));
+    await start(JSON.parse(text));
   } catch (error) {
     drawOpener(error instanceof TraceError || error instanceof SyntaxError ? error.message : String(error));
   }
 }
 
-function start(raw: unknown): void {
-  first = trace = readTrace(raw);
+async function start(raw: unknown): Promise<void> {
+  first = trace = await readTrace(raw);
   store.set({ step: Math.min(store.state.step, trace.steps.tokens.length - 1) }, false);
   draw();
 }
@@ -336,15 +337,15 @@ addEventListener("popstate", followAddress);
 addEventListener("keydown", onKey);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 
-function boot(): void {
+async function boot(): Promise<void> {
   applyTheme();
   applyLanguage();
   try {
     const raw = JSON.parse(holder?.textContent?.trim() || "null");
-    if (raw) start(raw);
+    if (raw) await start(raw);
     else drawOpener();
   } catch (error) {
     drawOpener(error instanceof Error ? error.message : String(error));
   }
 }
-boot();
+void boot();

@@ -3,7 +3,7 @@ import { meanOf } from "./numbers";
 import { t, tMaybe, type TextKey } from "./i18n";
 import { labelOf } from "./labels";
 import type { Store } from "./state";
-import type { Matrix, Steps, Token, Trace } from "./trace";
+import type { Attention, Matrix, Steps, Token, Trace } from "./trace";
 import type { Server } from "./server";
 
 export interface Page {
@@ -65,6 +65,26 @@ export function weightsOf(steps: Steps): Matrix | null {
   return means.get(steps)!;
 }
 const means = new WeakMap<Steps, Matrix>();
+
+export interface Look {
+  /** "mean", or the place of a matrix among the attention of a run */
+  key: string;
+  weights: Matrix;
+  scores: Matrix | null;
+}
+
+/** The attention that is looked at: the mean, or one layer and head, as chosen. */
+export function lookOf(page: Page): Look | null {
+  const steps = stepsOf(page);
+  const weights = weightsOf(steps);
+  if (!weights) return null;
+  const one = steps.attention[steps.attention.length === 1 ? 0 : Number(page.store.option("head", "mean"))];
+  return one ? { key: String(steps.attention.indexOf(one)), weights: one.weights, scores: one.scores } : { key: "mean", weights, scores: null };
+}
+
+export function attentionName(one: Attention): string {
+  return one.layer === null ? t("attention") : `${t("layer")} ${one.layer + 1}, ${t("head")} ${(one.head ?? 0) + 1}`;
+}
 
 /** Name of a target id. */
 export function nameOf(trace: Trace, id: number): string {

@@ -1,4 +1,5 @@
 // A trace as the page uses it: docs/trace-format.md, with arrays unpacked when they are first looked at.
+import { inflate, TraceError, unpack, type Packed } from "./arrays";
 
 export interface Token {
   text: string;
@@ -78,6 +79,8 @@ export interface Steps {
   embeddingNorms: Float32Array;
   layers: Layer[];
   attention: Attention[];
+  /** A Transformer's decoder looking at what it has written; empty in others. */
+  selfAttention: Attention[];
 }
 
 export interface Beam {
@@ -156,56 +159,6 @@ export interface Trace {
   timelapse: { samples: Sample[] } | null;
 }
 
-/** The trace cannot be read; the message is for people. */
-export class TraceError extends Error {}
-
-interface Packed {
-  type: string;
-  scale?: number;
-  shape: number[];
-  data: string;
-}
-
-let halves: Float32Array | null = null;
-
-/** All 65536 half-precision numbers. */
-function halfTable(): Float32Array {
-  if (halves) return halves;
-  halves = new Float32Array(65536);
-  for (let bits = 0; bits < 65536; bits++) {
-    const sign = bits & 0x8000 ? -1 : 1;
-    const exponent = (bits >> 10) & 31;
-    const fraction = bits & 1023;
-    if (exponent === 31) halves[bits] = fraction ? NaN : sign * Infinity;
-    else if (exponent === 0) halves[bits] = sign * fraction * 2 ** -24;
-    else halves[bits] = sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-  }
-  return halves;
-}
-
-/** The numbers of a packed array: base64 of little-endian f16, f32, i32, u8 or i8, times its scale. */
-export function unpack(packed: Packed): Float32Array {
-  const text = atob(packed.data);
-  const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
-  const view = new DataView(bytes.buffer);
-  const scale = packed.scale ?? 1;
-  const width = { f16: 2, f32: 4, i32: 4, u8: 1, i8: 1 }[packed.type];
-  if (!width) throw new TraceError(`an array has the type ${packed.type}, which this page does not know`);
-  const table = halfTable();
-  const out = new Float32Array(bytes.length / width);
-  for (let at = 0; at < out.length; at++) {
-    const place = at * width;
-    if (packed.type === "f16") out[at] = table[view.getUint16(place, true)];
-    else if (packed.type === "f32") out[at] = view.getFloat32(place, true);
-    else if (packed.type === "i32") out[at] = view.getInt32(place, true);
-    else if (packed.type === "u8") out[at] = bytes[at] * scale;
-    else out[at] = view.getInt8(place) * scale;
-  }
-  if (packed.scale && packed.scale !== 1 && width > 1) for (let at = 0; at < out.length; at++) out[at] *= scale;
-  return out;
-}
-
 /* eslint-disable @typescript-eslint/no-explicit-any */
 type Raw = any;
 
@@ -272,6 +225,7 @@ function attentionOf(raw: Raw, arrays: Arrays): Attention {
 function stepsOf(raw: Raw, arrays: Arrays): Steps {
   const layers = raw.layers.map((one: Raw) => layerOf(one, arrays));
   const attention = raw.attention.map((one: Raw) => attentionOf(one, arrays));
+  const selfAttention = (raw.self_attention ?? []).map((one: Raw) => attentionOf(one, arrays));
   return lazily<Steps>({
     tokens: () => raw.tokens,
     logProbs: () => arrays.vector(raw.log_probs),
@@ -282,6 +236,7 @@ function stepsOf(raw: Raw, arrays: Arrays): Steps {
     embeddingNorms: () => arrays.vector(raw.embedding_norms),
     layers: () => layers,
     attention: () => attention,
+    selfAttention: () => selfAttention,
   });
 }
 
@@ -328,10 +283,21 @@ function timelapseOf(raw: Raw, arrays: Arrays): { samples: Sample[] } | null {
   return { samples };
 }
 
-/** Read a trace. Raises TraceError, with a sentence for people, when it is none or of another version. */
-export function readTrace(raw: Raw): Trace {
+const VERSIONS = [1, 2];
+
+function check(raw: Raw): void {
   if (raw?.format !== "seqweave-trace") throw new TraceError("this is not a trace of seqweave (its format is missing)");
-  if (raw.version !== 1) throw new TraceError(`this page reads traces of version 1, but this one is of ${raw.version}`);
+  if (!VERSIONS.includes(raw.version)) throw new TraceError(`this page reads traces of version ${VERSIONS.join(" and ")}, but this one is of ${raw.version}`);
+}
+
+/** Read a trace. Raises TraceError, with a sentence for people, when it is none or of another version. */
+export async function readTrace(raw: Raw): Promise<Trace> {
+  check(raw);
+  const packed = Array.isArray(raw.arrays) ? await Promise.all(raw.arrays.map(inflate)) : raw.arrays;
+  return traceOf({ ...raw, arrays: packed });
+}
+
+function traceOf(raw: Raw): Trace {
   try {
     const arrays = new Arrays(raw.arrays);
     return {

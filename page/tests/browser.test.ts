@@ -87,6 +87,7 @@ function withMore(trace: any): any {
 
 const TRACES: [string, () => any][] = [
   ["rnn without attention", () => withMore(golden("rnn-no-attention"))],
+  ["lstm, additive", () => withMore(golden("lstm-additive"))],
   ["lstm, Korean jamo", () => withMore(golden("kor-jamo"))],
   ["gru, dot", () => withMore(golden("gru-dot"))],
   ["transformer", () => withMore(golden("transformer"))],
@@ -139,6 +140,40 @@ test("without attention the views of attention say so", async () => {
   expect(await page.textContent(".empty-note")).toContain("no attention");
   await page.click("#tab-replay");
   expect(await page.textContent("svg.figure")).toContain("one context vector");
+  await close();
+});
+
+test.each(["lstm-additive", "gru-dot", "transformer"])("%s: pointing at a cell, a ribbon's item or a sentence marks the same everywhere", async (name) => {
+  const trace = golden(name);
+  const { page, problems, close } = await open(write(trace), "#view=matrix");
+  const box = (await page.locator("svg.figure rect.hit").boundingBox())!;
+  await page.mouse.move(box.x + (box.width * 1.5) / trace.source.tokens.length, box.y + (box.height * 2.5) / trace.steps.tokens.length);
+  expect(await page.textContent(".chip.source.now")).toBe(trace.source.tokens[1].text);
+  expect(await page.getAttribute(".chip.target.now", "data-at")).toBe("2");
+  for (const view of VIEWS) {
+    await goTo(page, `#view=${view}`);
+    await page.locator(".chip.target").nth(3).hover();
+    expect(await page.getAttribute(".chip.target.now", "data-at"), view).toBe("3");
+  }
+  expect(problems).toEqual([]);
+  await close();
+});
+
+test("a Transformer shows scores of every head, and what its decoder sees of itself", async () => {
+  const trace = golden("transformer");
+  const { page, problems, close } = await open(write(trace), "#view=matrix&which=1&values=scores");
+  expect(await page.inputValue("#values")).toBe("scores");
+  await page.selectOption("#which", "d0");
+  expect(await page.textContent(".controls .note")).toContain("cannot see yet");
+  const labels = await page.$$eval("svg.figure text.source", (all) => all.map((one) => one.textContent));
+  expect(labels).toEqual(["<bos>", ...trace.steps.tokens.slice(0, -1).map((one: any) => one.text)]);
+  await goTo(page, "#view=replay&head=2&step=1");
+  expect(await page.inputValue("#head")).toBe("2");
+  const bars = (): Promise<number> => page.locator("svg.figure rect.fill-source").count();
+  const withScores = await bars();
+  await page.selectOption("#head", "mean");
+  expect(await bars()).toBe(withScores - trace.source.tokens.length); // the mean of heads has no scores
+  expect(problems).toEqual([]);
   await close();
 });
 

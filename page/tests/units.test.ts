@@ -1,11 +1,13 @@
 // The parts which need no browser.
 import { readFileSync } from "node:fs";
+import { deflateSync } from "node:zlib";
 import { expect, test } from "vitest";
+import { inflate, TraceError, unpack } from "../src/arrays";
 import { allTexts } from "../src/i18n";
 import { isRightToLeft, labelOf, shortLabel } from "../src/labels";
 import { bootstrapMean, cosines, differences, meanOf, norm, percent, pooled, principal, seeded, show, weighted } from "../src/numbers";
 import { hashOf, stateFromHash, Store } from "../src/state";
-import { Matrix, readTrace, TraceError, unpack } from "../src/trace";
+import { Matrix, readTrace } from "../src/trace";
 import { goldenTrace, items } from "./golden";
 
 const trace = (name: string): unknown => JSON.parse(readFileSync(new URL(`traces/${name}.json`, import.meta.url), "utf8"));
@@ -23,16 +25,33 @@ test("packed arrays of every type", () => {
   expect(() => unpack({ type: "f8", shape: [1], data: "" })).toThrow(TraceError);
 });
 
-test.each(["rnn-no-attention", "gru-dot", "kor-jamo", "hostile", "transformer"])("the trace %s is read as it was written", (name) => {
-  const read = readTrace(trace(name));
+test("deflated arrays: planes of bytes, and never more of them than the shape says", async () => {
+  // The first bytes of 1, -2 and 65504 as halves, then the second ones.
+  const planes = Buffer.from([0, 0, 0xff, 0x3c, 0xc0, 0x7b]);
+  const packed = { type: "f16", shape: [3], deflated: true, data: deflateSync(planes).toString("base64") };
+  expect([...unpack(await inflate(packed))]).toEqual([1, -2, 65504]);
+  const plain = { type: "u8", shape: [1], data: "AQ==" };
+  expect(await inflate(plain)).toBe(plain);
+  await expect(inflate({ ...packed, shape: [2] })).rejects.toThrow(/damaged/);
+  await expect(inflate({ ...packed, shape: [4] })).rejects.toThrow(/damaged/);
+  await expect(inflate({ ...packed, data: "AAAA" })).rejects.toThrow(/damaged/);
+  const bomb = deflateSync(Buffer.alloc(30_000_000)).toString("base64");
+  await expect(inflate({ ...packed, data: bomb })).rejects.toThrow(/damaged/);
+});
+
+test.each(["rnn-no-attention", "lstm-additive", "gru-dot", "kor-jamo", "hostile", "transformer"])("the trace %s is read as it was written", async (name) => {
+  const read = await readTrace(trace(name));
   const T = read.steps.tokens.length;
   expect(read.steps.logProbs.length).toBe(T);
   expect(read.steps.topIds.rows).toBe(T);
   expect(read.encoder.outputs.rows).toBe(read.source.tokens.length);
   const total = read.steps.logProbs.reduce((a, b) => a + b, 0);
   expect(total).toBeCloseTo(read.output.logProb, 4);
-  for (const one of read.steps.attention) {
+  for (const one of [...read.steps.attention, ...read.steps.selfAttention]) {
     for (let row = 0; row < T; row++) expect(one.weights.row(row).reduce((a, b) => a + b, 0)).toBeCloseTo(1, 2);
+  }
+  for (const { scores, weights } of read.steps.attention) {
+    for (let row = 0; row < T; row++) expect(softmax(scores!.row(row))).toEqual([...weights.row(row)].map((value) => expect.closeTo(value, 2)));
   }
   for (const layer of read.steps.layers) for (const gate of Object.values(layer.gates)) expect(Math.max(...gate.data)).toBeLessThanOrEqual(1);
   const beam = read.beam!;
@@ -40,10 +59,18 @@ test.each(["rnn-no-attention", "gru-dot", "kor-jamo", "hostile", "transformer"])
   expect(beam.totals[beam.ranking[0]]).toBeCloseTo(read.output.logProb, 3);
 });
 
-test("what is no trace is refused with a sentence", () => {
-  expect(() => readTrace({})).toThrow(/not a trace/);
-  expect(() => readTrace({ format: "seqweave-trace", version: 2 })).toThrow(/version 1/);
-  expect(() => readTrace({ format: "seqweave-trace", version: 1, arrays: [] })).toThrow(/damaged/);
+function softmax(scores: Float32Array): number[] {
+  const most = Math.max(...scores);
+  const powers = [...scores].map((score) => Math.exp(score - most));
+  const total = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / total);
+}
+
+test("what is no trace is refused with a sentence", async () => {
+  await expect(readTrace(null)).rejects.toThrow(/not a trace/);
+  await expect(readTrace({})).rejects.toThrow(/not a trace/);
+  await expect(readTrace({ format: "seqweave-trace", version: 3 })).rejects.toThrow(/version 1 and 2/);
+  for (const arrays of [undefined, 1, [], [null], [{}]]) await expect(readTrace({ format: "seqweave-trace", version: 2, arrays })).rejects.toThrow(/damaged/);
 });
 
 test("labels: blanks, controls, jamo, right to left", () => {
@@ -115,8 +142,8 @@ test("each view says what is seen in two sentences", () => {
   }
 });
 
-test("golden traces of every size can be read", () => {
-  const read = readTrace(goldenTrace({ source: items(5, "s"), target: items(4, "t"), attention: "heads", gates: ["r", "z", "n"], withTarget: true }));
+test("golden traces of every size can be read", async () => {
+  const read = await readTrace(goldenTrace({ source: items(5, "s"), target: items(4, "t"), attention: "heads", gates: ["r", "z", "n"], withTarget: true }));
   expect(read.steps.attention).toHaveLength(4);
   expect(read.forced!.steps.tokens).toHaveLength(5);
 });

@@ -15,7 +15,7 @@ from torch import Tensor
 from seqweave.config import ModelConfig
 
 Weights = dict[str, Tensor]
-Looks = list[list[list[float]]]  # for each head and each position that looks: its weights
+Looks = list[list[list[list[float]]]]  # for each head and each position that looks: its scores, its weights
 Sublayer = Callable[[list[Tensor]], tuple[list[Tensor], Looks]]
 
 
@@ -135,7 +135,7 @@ class NaiveTransformer:
             scores = [float(asked @ k) / math.sqrt(size) for k in offered]
             total = sum(math.exp(score) for score in scores)
             weights = [math.exp(score) / total for score in scores]
-            looks[head].append(weights)
+            looks[head].append([scores, weights])
             parts.append(sum((w * v[mine] for w, v in zip(weights, values, strict=True)), torch.zeros(size).to(query)))
         return torch.cat(parts)
 

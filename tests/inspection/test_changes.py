@@ -94,6 +94,9 @@ def test_an_overwritten_row_is_used(name: str) -> None:
     for before, after in ((free.steps, changed.steps), (free.forced.steps, changed.forced.steps)):
         for old, new in zip(before.attention, after.attention, strict=True):
             assert new.weights[1] == pytest.approx(np.array(row), abs=1e-6)
+            assert new.scores is not None
+            assert new.scores[1].argmax() == 2
+            assert (new.scores[1, [0, 1, 3, 4]] < new.scores[1, 2] - 60).all()  # their softmax is the row
             assert np.abs(old.weights[1] - new.weights[1]).max() > 0.01
         assert after.log_probs[0] == pytest.approx(before.log_probs[0], abs=1e-6)
         assert abs(after.top_log_probs[1] - before.top_log_probs[1]).max() > 1e-4

@@ -190,12 +190,14 @@ def test_attention_rows_sum_to_one_and_come_from_the_scores(config: ModelConfig)
     for attention in (*trace.steps.attention, *trace.steps.self_attention, *trace.encoder.attention):
         if config.attention_window != "local_p":
             assert attention.weights.sum(1) == pytest.approx(np.ones(len(attention.weights)), abs=EXACT)
-    for attention in trace.steps.attention if config.decoder == "recurrent" else []:
+    for attention in (*trace.steps.attention, *trace.steps.self_attention, *trace.encoder.attention):
         assert attention.scores is not None
-        assert attention.weights.shape == (count, len(SOURCE))
         if config.attention_window == "global":
-            powers = np.exp(attention.scores - attention.scores.max(1, keepdims=True))
+            seen = attention.weights > 0  # what a Transformer's decoder may not see yet has scores all the same
+            powers = np.exp(attention.scores - attention.scores.max(1, where=seen, initial=-100, keepdims=True)) * seen
             assert powers / powers.sum(1, keepdims=True) == pytest.approx(attention.weights, abs=EXACT)
+    for attention in trace.steps.attention if config.decoder == "recurrent" else []:
+        assert attention.weights.shape == (count, len(SOURCE))
         assert trace.steps.context == pytest.approx(attention.weights @ trace.encoder.outputs, abs=1e-5)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
+import zlib
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,11 @@ from architectures import CASES
 from seqweave.errors import DataError
 from seqweave.inspection import trace_page
 from seqweave.inspection.trace import REASONS, Steps, Trace
-from seqweave.inspection.trace_json import trace_from_json, trace_to_json
+from seqweave.inspection.trace_json import _Arrays, _unpacked, trace_from_json, trace_to_json
 from seqweave.inspection.trace_page import page_html
 from tiny_model import tiny_model
 
-NAMES = ("rnn-none-every_step", "lstm-additive-before", "gru-dot-after", "gru-layers")
+NAMES = ("rnn-none-every_step", "lstm-additive-before", "gru-dot-after", "gru-layers", "transformer-layers")
 PAGE = '<!doctype html><script>"id=trace"</script><script type="application/json" id="trace">null</script><p>'
 
 
@@ -47,8 +49,10 @@ def assert_close(ours: Steps, theirs: Steps) -> None:
         assert list(a.gates) == list(b.gates)
         for name in a.gates:
             assert a.gates[name] == pytest.approx(b.gates[name], abs=0.5 / 127 + 1e-6)
-    for one, other in zip(ours.attention, theirs.attention, strict=True):
+    looks, others = (*ours.attention, *ours.self_attention), (*theirs.attention, *theirs.self_attention)
+    for one, other in zip(looks, others, strict=True):
         assert one.weights == pytest.approx(other.weights, rel=1e-3, abs=1e-6)
+        assert one.scores == pytest.approx(other.scores, rel=1e-3, abs=1e-6)
 
 
 def test_what_goes_in_comes_out(trace: Trace) -> None:
@@ -103,8 +107,46 @@ def test_every_field_is_documented(trace: Trace, root: Path) -> None:
     for section, part in sections.items():
         assert set(part) <= documented(section, root), section
     assert set(REASONS) <= documented("Beam", root)
-    assert (value["format"], value["version"]) == ("seqweave-trace", 1)
+    assert (value["format"], value["version"]) == ("seqweave-trace", 2)
+    assert {key for array in value["arrays"] for key in array} <= documented("Arrays", root)
     assert value["corpus"] is value["timelapse"] is None
+
+
+def packed(*numbers: bytes, kind: str = "f16", shape: tuple[int, ...] = (3,)) -> dict[str, Any]:
+    """A deflated array from its planes."""
+    data = base64.b64encode(zlib.compress(b"".join(numbers))).decode()
+    return {"type": kind, "scale": 1.0, "shape": list(shape), "deflated": True, "data": data}
+
+
+def test_deflated_arrays_are_planes_of_bytes() -> None:
+    # 1, -2 and 65504 as halves: 3c00, c000, 7bff, the low bytes first.
+    assert _unpacked(packed(b"\x00\x00\xff", b"\x3c\xc0\x7b")).tolist() == [1, -2, 65504]
+
+
+def test_what_zlib_makes_smaller_is_deflated_and_nothing_else() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, 5000).astype(np.uint8)
+    same = np.repeat(np.float16(0.5), 500)
+    for values, kind, smaller in ((noise, "u8", False), (same, "f16", True), (same[:0], "f16", False)):
+        arrays = _Arrays()
+        arrays.add(values, kind)
+        assert ("deflated" in arrays.written[0]) == smaller
+        assert _unpacked(arrays.written[0]).tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("shape", [(2,), (4,), (-3,), (10**6, 10**6)])
+def test_an_array_inflates_to_what_its_shape_says_or_is_refused(shape: tuple[int, ...]) -> None:
+    value = json.loads(tiny_model(CASES["gru-dot-after"]).trace("abc").to_json())
+    value["arrays"][0] = packed(bytes(50_000_000), shape=shape)
+    with pytest.raises(DataError, match=r"this is not \(ValueError: an array of shape"):
+        trace_from_json(json.dumps(value))
+
+
+def test_a_trace_of_version_1_is_read(root: Path) -> None:
+    text = (root / "page/tests/traces/gru-dot.json").read_text(encoding="utf-8")
+    assert json.loads(text)["version"] == 1
+    trace = trace_from_json(text)
+    assert trace.output.text == "".join(token.text for token in trace.output.tokens)
+    assert trace.steps.log_probs.sum() == pytest.approx(trace.output.log_prob, abs=1e-4)
 
 
 def test_equal_arrays_are_written_once() -> None:
@@ -162,6 +204,6 @@ def test_what_is_no_trace_is_refused(text: str) -> None:
 
 
 def test_another_version_is_refused() -> None:
-    text = trace_to_json(tiny_model(CASES["gru-dot-after"]).trace("abc")).replace('"version": 1', '"version": 2')
-    with pytest.raises(DataError, match="of version 1 to be read here, but it is 2"):
+    text = trace_to_json(tiny_model(CASES["gru-dot-after"]).trace("abc")).replace('"version": 2', '"version": 3')
+    with pytest.raises(DataError, match="of version 1 to 2 to be read here, but it is 3"):
         trace_from_json(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -23,7 +24,7 @@ from seqweave.model.transformer_layers import (
     EncoderLayer,
     SelfAttention,
     attendable,
-    attention_weights,
+    explicit_attention,
 )
 
 assert_close = partial(torch.testing.assert_close, atol=1e-9, rtol=1e-9)
@@ -51,7 +52,7 @@ def test_it_is_the_paper_written_down(name: str) -> None:
             assert_close(output.logits[row].exp(), naive_entmax15(expected))
         else:
             assert_close(output.logits[row], expected)
-        weights = torch.tensor(naive.cross_looks[-1], dtype=torch.float64).mean(0)  # (T, S)
+        weights = torch.tensor(naive.cross_looks[-1], dtype=torch.float64)[:, :, 1].mean(0)  # (N, T, 2, S) -> (T, S)
         assert_close(output.attention[row, :, :length], weights)
 
 
@@ -65,20 +66,23 @@ def test_every_layer_and_head_can_be_seen(name: str) -> None:
     state = model.start(model.encode(source, lengths))
     own, cross = decoder_of(model).attention(model.target_embedding(target_in), state)
     layers, heads = config.decoder_layers, config.heads
-    assert (own.shape, cross.shape) == ((4, layers, heads, 6, 6), (4, layers, heads, 6, 7))
-    assert encoder.shape == (4, config.encoder_layers, heads, 7, 7)
+    assert (own.weights.shape, cross.weights.shape) == ((4, layers, heads, 6, 6), (4, layers, heads, 6, 7))
+    assert encoder.weights.shape == (4, config.encoder_layers, heads, 7, 7)
     naive = NaiveTransformer(config, {key: value.detach() for key, value in model.state_dict().items()})
     for row, length in enumerate(lengths.tolist()):
         naive.logits(source[row, :length].tolist(), target_in[row].tolist())
-        assert_close(cross[row, ..., :length], torch.tensor(naive.cross_looks, dtype=torch.float64))
-        assert_close(encoder[row, ..., :length, :length], torch.tensor(naive.encoder_looks, dtype=torch.float64))
-        assert not cross[row, ..., length:].any()
-        assert not encoder[row, ..., length:].any()
-        for layer, looks in enumerate(naive.own_looks):
-            for head, rows in enumerate(looks):
-                for at, weights in enumerate(rows):
-                    assert_close(own[row, layer, head, at, : at + 1], torch.tensor(weights, dtype=torch.float64))
-                    assert not own[row, layer, head, at, at + 1 :].any()
+        for kind in (0, 1):  # scores, weights
+            naive_cross = torch.tensor(naive.cross_looks, dtype=torch.float64)[..., kind, :]  # (L, N, T, S)
+            naive_encoder = torch.tensor(naive.encoder_looks, dtype=torch.float64)[..., kind, :]  # (L, N, S, S)
+            assert_close(cross[kind][row, ..., :length], naive_cross)
+            assert_close(encoder[kind][row, ..., :length, :length], naive_encoder)
+            for layer, looks in enumerate(naive.own_looks):
+                for head, rows in enumerate(looks):
+                    for at, look in enumerate(rows):
+                        seen = own[kind][row, layer, head, at, : at + 1]
+                        assert_close(seen, torch.tensor(look[kind], dtype=torch.float64))
+        assert not cross.weights[row, ..., length:].any()
+        assert not encoder.weights[row, ..., length:].any()
 
 
 def fill_attention(theirs: nn.MultiheadAttention, ours: SelfAttention | CrossAttention) -> None:
@@ -143,8 +147,10 @@ def test_weights_by_hand() -> None:
     keys[0, 0, 1, 0] = 2 * torch.tensor(3.0).log()
     keys[0, 0, 2, 0] = 100.0
     seen = torch.tensor([True, True, False])
-    torch.testing.assert_close(attention_weights(query, keys, seen), torch.tensor([[[[0.25, 0.75, 0.0]]]]))
-    assert not attention_weights(query, keys, torch.zeros(3, dtype=torch.bool)).any()
+    looks = explicit_attention(query, keys, seen)
+    torch.testing.assert_close(looks.scores, torch.tensor([[[[0.0, math.log(3), 50.0]]]]))  # the mask comes later
+    torch.testing.assert_close(looks.weights, torch.tensor([[[[0.25, 0.75, 0.0]]]]))
+    assert not explicit_attention(query, keys, torch.zeros(3, dtype=torch.bool)).weights.any()
 
 
 @pytest.mark.parametrize("name", MIXED)

@@ -130,7 +130,7 @@ function mount(box: HTMLElement, page: Page): Mounted {
 
   async function openRow(row: Row): Promise<void> {
     try {
-      if (row.trace) return page.open(readTrace(row.trace));
+      if (row.trace) return page.open(await readTrace(row.trace));
       if (!page.server) {
         note.textContent = t("need_server");
         return;

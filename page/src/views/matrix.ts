@@ -4,29 +4,27 @@ import { choice, diverging, fitted, heatmap, hideTip, logarithmic, measure, plac
 import { t } from "../i18n";
 import { isRightToLeft, labelOf } from "../labels";
 import { argmax, extent, show, sum } from "../numbers";
-import { methodName, sourceNow, stepNow, stepsOf, weightsOf, type Mounted, type Page, type View } from "../page";
-import { Matrix, type Attention, type Token } from "../trace";
+import { attentionName, methodName, sourceNow, stepNow, stepsOf, weightsOf, type Mounted, type Page, type View } from "../page";
+import { Matrix, type Token } from "../trace";
 
 interface Choice {
   key: string;
   name: string;
   /** rows are source items too */
   self: boolean;
+  /** columns are what each step reads, not source items */
+  own: boolean;
   signed: boolean;
   note: string;
   weights: () => Matrix;
   scores: Matrix | null;
 }
 
-function attentionName(one: Attention): string {
-  return one.layer === null ? t("attention") : `${t("layer")} ${one.layer + 1}, ${t("head")} ${(one.head ?? 0) + 1}`;
-}
-
 /** All matrices of a trace: attention, its layers and heads, what is not attention, the encoder's own. */
 function choicesOf(page: Page): Choice[] {
   const steps = stepsOf(page);
   const found: Choice[] = [];
-  const plain = { self: false, signed: false, note: "", scores: null };
+  const plain = { self: false, own: false, signed: false, note: "", scores: null };
   if (steps.attention.length > 1) found.push({ ...plain, key: "mean", name: t("all_heads"), weights: () => weightsOf(steps)! });
   steps.attention.forEach((one, at) =>
     found.push({ ...plain, key: String(at), name: attentionName(one), weights: () => one.weights, scores: one.scores }),
@@ -37,6 +35,9 @@ function choicesOf(page: Page): Choice[] {
       found.push({ ...plain, key: one.method, name: methodName(one.method), signed: true, note, weights: () => one.values });
     }
   }
+  steps.selfAttention.forEach((one, at) =>
+    found.push({ ...plain, own: true, key: `d${at}`, note: t("note_future"), name: `${t("decoder_self")}, ${attentionName(one)}`, weights: () => one.weights, scores: one.scores }),
+  );
   page.trace.encoder.attention.forEach((one, at) =>
     found.push({ ...plain, self: true, key: `e${at}`, name: `${t("encoder_self")}, ${attentionName(one)}`, weights: () => one.weights, scores: one.scores }),
   );
@@ -174,6 +175,11 @@ export function summaryTable(weights: Matrix, rows: Token[], cols: Token[]): { c
   };
 }
 
+/** What each step of a decoder reads: the item before. */
+function readBy(tokens: Token[]): Token[] {
+  return [{ text: "<bos>", id: 2, start: 0, end: 0 }, ...tokens.slice(0, -1)];
+}
+
 function mount(box: HTMLElement, page: Page): Mounted {
   const { store, trace } = page;
   const choices = choicesOf(page);
@@ -184,8 +190,9 @@ function mount(box: HTMLElement, page: Page): Mounted {
   const weights = one.weights();
   const values = scores ? one.scores! : weights;
   const rows = one.self ? trace.source.tokens : stepsOf(page).tokens;
-  const cols = trace.source.tokens;
-  const order = orderOf(one.signed ? new Matrix(weights.rows, weights.cols, weights.data.map(Math.abs)) : weights, sort, isRightToLeft(trace.source.text));
+  const cols = one.own ? readBy(rows) : trace.source.tokens;
+  const read = one.own ? trace.output.text : trace.source.text;
+  const order = orderOf(one.signed ? new Matrix(weights.rows, weights.cols, weights.data.map(Math.abs)) : weights, sort, isRightToLeft(read));
   const controls = h("div", { class: "controls" });
   if (choices.length > 1) controls.append(choice(t("which"), one.key, choices.map((each) => [each.key, each.name]), (value) => store.setOption("which", value), "which"));
   if (one.scores) controls.append(choice(t("values"), scores ? "scores" : "weights", [["weights", t("values_weights")], ["scores", t("values_scores")]], (value) => store.setOption("values", value), "values"));
@@ -198,21 +205,21 @@ function mount(box: HTMLElement, page: Page): Mounted {
   const legend = rampLegend(legendColour, marks, 0, 0, one.signed ? one.name : t(scores ? "raw_score" : "weight"), format);
   const drawn = drawMatrix(values, colour, rows, cols, order, t("what_matrix"), {
     hover(row, col, event) {
-      store.set({ hoverStep: one.self ? null : row, hoverSource: col });
+      store.set({ hoverStep: one.self ? null : row, hoverSource: one.own ? null : col });
       if (row === null || col === null) return hideTip();
       showTip(event, [
         `${labelOf(rows[row].text)} ← ${labelOf(cols[col].text)}`,
         [t(one.self ? "item" : "step"), String(row)],
-        [`${t("source")}: ${t("item")}`, String(col)],
+        [one.own ? t("reads") : `${t("source")}: ${t("item")}`, String(col)],
         [one.signed ? one.name : t("weight"), show(weights.at(row, col), 4)],
         one.scores !== null && [t("raw_score"), show(one.scores.at(row, col))],
       ]);
     },
-    click: (row, col) => store.set(one.self ? { source: col } : { step: row, source: col }),
+    click: (row, col) => store.set(one.self ? { source: col } : one.own ? { step: row } : { step: row, source: col }),
   }, legend);
   box.append(controls, scrolled(drawn.svg));
   return {
-    update: () => drawn.mark(one.self ? null : stepNow(page), sourceNow(page)),
+    update: () => drawn.mark(one.self ? null : stepNow(page), one.own ? null : sourceNow(page)),
     table: () => summaryTable(weights, rows, cols),
     csv: () => ({
       columns: ["", ...cols.map((token) => token.text)],

@@ -1,10 +1,10 @@
 // Replay: the sentence goes through the model, moment by moment.
 import { figure, h, s } from "../dom";
-import { css, diverging, hideTip, measure, sequential, showTip, tokenText } from "../draw";
+import { choice, css, diverging, hideTip, measure, sequential, showTip, tokenText } from "../draw";
 import { t } from "../i18n";
 import { labelOf } from "../labels";
 import { argmax, extent, norm, percent, pooled, show, weighted } from "../numbers";
-import { nameOf, stepsOf, weightsOf, type Mounted, type Page, type View } from "../page";
+import { attentionName, lookOf, nameOf, stepsOf, weightsOf, type Look, type Mounted, type Page, type View } from "../page";
 import type { Matrix, Steps } from "../trace";
 
 const WIDTH = 1180;
@@ -58,6 +58,7 @@ class Scene {
   readonly svg: SVGSVGElement;
   private readonly page: Page;
   private readonly steps: Steps;
+  private readonly look: Look | null;
   private readonly weights: Matrix | null;
   private readonly stateSize: number;
   private readonly decoderSize: number;
@@ -68,7 +69,8 @@ class Scene {
   constructor(page: Page) {
     this.page = page;
     this.steps = stepsOf(page);
-    this.weights = weightsOf(this.steps);
+    this.look = lookOf(page);
+    this.weights = this.look?.weights ?? null;
     this.svg = figure(WIDTH, HEIGHT, t("what_replay"));
     const size = (values: ArrayLike<number>): number => Math.max(...extent(values).map(Math.abs)) * 0.9 || 1;
     this.stateSize = size(page.trace.encoder.outputs.data);
@@ -283,7 +285,7 @@ class Scene {
   ): SVGGElement {
     const { trace } = this.page;
     const weights = this.weights!.row(moment.at);
-    const scores = this.steps.attention.length === 1 ? this.steps.attention[0].scores : null;
+    const scores = this.look!.scores;
     const width = Math.min(44, pitch * 0.74);
     const group = s("g");
     const asks = RIGHT + (positionOf(this.page) === "old" ? 9 : 87);
@@ -450,18 +452,25 @@ function sentenceOf(page: Page, moment: Moment): string {
   const before = at ? labelOf(steps.tokens[at - 1].text) : "<bos>";
   const taken = labelOf(steps.tokens[at].text);
   const p = percent(Math.exp(steps.logProbs[at]));
-  const weights = weightsOf(steps);
-  if (!weights) {
+  const look = lookOf(page);
+  if (!look) {
     if (moment.kind === "state") return t(trace.bridge.context ? "phase_state_context" : "phase_state", { t: at, token: before });
     return t("phase_top_plain", { t: at, token: taken, p });
   }
+  const { weights } = look;
   const most = argmax(weights.row(at));
-  const many = steps.attention.length > 1 ? ` (${t("all_heads")})` : "";
+  const many = steps.attention.length > 1 ? ` (${look.key === "mean" ? t("all_heads") : attentionName(steps.attention[Number(look.key)])})` : "";
   if (moment.kind === "query") return t(atOnce(page, "decoder") ? "phase_query_all" : `phase_query_${positionOf(page)}`, { t: at, token: before });
-  if (moment.kind === "scores") return t("phase_scores", { t: at });
+  if (moment.kind === "scores") return t("phase_scores", { t: at }) + many;
   if (moment.kind === "weights") return t("phase_weights", { t: at, token: labelOf(items[most].text), weight: percent(weights.at(at, most)) }) + many;
-  if (moment.kind === "context") return t("phase_context", { t: at }) + many;
+  if (moment.kind === "context") return t(atOnce(page, "decoder") ? "phase_context_heads" : "phase_context", { t: at }) + many;
   return t("phase_top", { t: at, token: taken, p });
+}
+
+/** Which layer and head; the mean has no scores, since its softmax is of no one. */
+function headChoice(page: Page): HTMLElement {
+  const heads = stepsOf(page).attention.map((one, at): [string, string] => [String(at), attentionName(one)]);
+  return choice(t("which"), lookOf(page)!.key, [["mean", t("all_heads")], ...heads], (value) => page.store.setOption("head", value), "head");
 }
 
 function mount(box: HTMLElement, page: Page): Mounted {
@@ -530,6 +539,7 @@ function mount(box: HTMLElement, page: Page): Mounted {
       h("button", { onclick: () => go(now + 1), "aria-label": t("next") }, "▶▏"),
       slider,
       h("label", { class: "control" }, h("span", {}, t("speed")), speed),
+      steps.attention.length > 1 ? headChoice(page) : null,
     ),
     caption,
     h("div", { class: "scroll" }, scene.svg),

@@ -18,7 +18,7 @@ from seqweave.errors import ConfigError, DataError
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState, Encoded
 from seqweave.model.transformer import TransformerDecoder
-from seqweave.model.transformer_layers import CrossAttention
+from seqweave.model.transformer_layers import CrossAttention, Looks
 from seqweave.search.predictor import Model
 from seqweave.text.vocabulary import BOS, EOS, PAD
 
@@ -127,7 +127,7 @@ class Overwritten:
     def _scores(self, module: nn.Module, given: tuple[Any, ...], scores: Tensor) -> Tensor:
         """Shape: scores (G, Q, S) -> (G, Q, S)."""
         for _, row in self._now():
-            scores = row.clamp(min=_NOTHING).log().to(scores.dtype).expand_as(scores)
+            scores = _scores_of(row).to(scores.dtype).expand_as(scores)
         return scores
 
     def _everywhere(self, module: nn.Module, given: tuple[Any, ...], inside: Any) -> Any:
@@ -149,17 +149,23 @@ class Overwritten:
         return changed
 
     def _show_rows(self, module: CrossAttention) -> None:
-        """Let the weights that are shown be those used as well."""
-        weights_of = module.weights
+        """Let what is shown be what is used as well; the scores are those whose softmax is the row."""
+        looks_of = module.looks
 
-        def weights(given: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
-            weights = weights_of(given, memory, mask).clone()  # (G, N, Q, S)
+        def looks(given: Tensor, memory: Tensor, mask: Tensor) -> Looks:
+            scores, weights = (part.clone() for part in looks_of(given, memory, mask))  # (G, N, Q, S)
             for query, row in self._now():
                 if isinstance(query, slice) or query < weights.shape[2]:
                     weights[:, :, query] = row.to(weights.dtype)
-            return weights
+                    scores[:, :, query] = _scores_of(row).to(scores.dtype)
+            return Looks(scores, weights)
 
-        module.weights = weights  # type: ignore[method-assign]
+        module.looks = looks  # type: ignore[method-assign]
+
+
+def _scores_of(row: Tensor) -> Tensor:
+    """Scores whose softmax is the row. Shape: (S,) -> (S,)."""
+    return row.clamp(min=_NOTHING).log()
 
 
 def _attends(network: Seq2Seq) -> bool:

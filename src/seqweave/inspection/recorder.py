@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +24,7 @@ from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState, Encoded
 from seqweave.model.transformer import TransformerDecoder, TransformerEncoder
-from seqweave.model.transformer_layers import DecoderLayer
+from seqweave.model.transformer_layers import DecoderLayer, Looks
 from seqweave.text.vocabulary import BOS
 
 _Call = tuple[tuple[Any, ...], Any]  # arguments, result
@@ -75,8 +76,8 @@ def record_encoder(network: Seq2Seq, source: Tensor) -> tuple[Encoded, Encoder]:
             hidden = layers[layer][1][0][0]  # (S, M)
             traced.append(Layer(to_array(hidden.flip(0) if turned else hidden), None, {}))
         read = source.flip(1) if turned else source
-        weights = encoder.attention(twin.source_embedding(read), lengths, twin.places(read))[0]
-        attention = _by_head(weights.flip(2, 3) if turned else weights)
+        looks = encoder.attention(twin.source_embedding(read), lengths, twin.places(read))
+        attention = _by_head(Looks(*(part.flip(3, 4) for part in looks)) if turned else looks)
     return encoded, Encoder(
         directions=directions,
         embedding_norms=to_array(twin.source_embedding(source)[0].norm(dim=-1)),
@@ -114,8 +115,8 @@ def record_steps(network: Seq2Seq, encoded: Encoded, ids: Sequence[int], changes
     self_attention: list[Attention] = []
     if isinstance(decoder, TransformerDecoder):
         overwritten.step = None
-        own, cross = decoder.attention(embedded, twin.start(encoded))  # (1, L, N, T, T), (1, L, N, T, S)
-        attention, self_attention = _by_head(cross[0]), _by_head(own[0])
+        own, cross = decoder.attention(embedded, twin.start(encoded))
+        attention, self_attention = _by_head(cross), _by_head(own)
     return Recording(
         logits=twin._logits(readout),  # (T, V): all at once is much quicker than one by one
         embedding_norms=to_array(embedded[0].norm(dim=-1)),
@@ -207,13 +208,11 @@ def _matrices(weights: list[Tensor], scores: list[Tensor]) -> list[Attention]:
     return [Attention(None, None, shown, to_array(torch.stack(weights)))]
 
 
-def _by_head(weights: Tensor) -> list[Attention]:
-    """A matrix for each layer and head. Shape: (L, N, T, S)."""
-    return [
-        Attention(layer, head, None, to_array(matrix))
-        for layer, heads in enumerate(weights)
-        for head, matrix in enumerate(heads)
-    ]
+def _by_head(looks: Looks) -> list[Attention]:
+    """The matrices of each layer and head. Shape: each (1, L, N, T, S)."""
+    scores, weights = to_array(looks.scores[0]), to_array(looks.weights[0])
+    places = np.ndindex(*weights.shape[:2])  # (L, N)
+    return [Attention(layer, head, scores[layer, head], weights[layer, head]) for layer, head in places]
 
 
 def _contexts(weights: list[Tensor], state: DecoderState) -> Array | None:

@@ -2,7 +2,9 @@
 
 The numbers of all arrays stand in one list, `arrays`, little-endian and base64; where an array belongs
 there is `{"array": its place}`. Arrays with the same content are written once. `q8` (gates) is one
-byte a value: unsigned in 255ths where all values are in 0 to 1, else signed in 127ths.
+byte a value: unsigned in 255ths where all values are in 0 to 1, else signed in 127ths. What zlib makes
+smaller is deflated, in planes: the first bytes of all values, then the second ones, and so on, so that
+exponents stand beside exponents.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import math
 import types
+import zlib
 from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -20,7 +24,9 @@ from seqweave.errors import DataError
 from seqweave.inspection.trace import Array, Pack, Trace
 
 FORMAT = "seqweave-trace"
-VERSION = 1
+VERSION = 2
+READ = (1, 2)  # 1 had no deflated arrays
+_DEFLATED_COSTS = 16  # bytes: that an array is deflated must be written, too
 _TYPES: dict[str, str] = {"f16": "<f2", "f32": "<f4", "i32": "<i4", "u8": "u1", "i8": "i1"}
 
 
@@ -57,14 +63,14 @@ def trace_from_json(text: str) -> Trace:
         value = json.loads(text)
         if value["format"] != FORMAT:
             raise KeyError("format")
-        if value["version"] != VERSION:
+        if value["version"] not in READ:
             raise DataError(
-                f"a trace must be of version {VERSION} to be read here, but it is {value['version']}: "
+                f"a trace must be of version {READ[0]} to {READ[-1]} to be read here, but it is {value['version']}: "
                 "use the seqweave that wrote it"
             )
         arrays = [_unpacked(one) for one in value["arrays"]]
         trace: Trace = _read(Trace, value, arrays)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, zlib.error) as error:
         raise DataError(
             f"a trace must be JSON as trace.to_json() writes it, but this is not ({type(error).__name__}: {error}); "
             "make it again"
@@ -92,15 +98,29 @@ class _Arrays:
         key = (kind, values.shape, content)
         if key not in self._places:
             self._places[key] = len(self.written)
-            self.written.append(
-                {
-                    "type": kind,
-                    "scale": scale,
-                    "shape": list(values.shape),
-                    "data": base64.b64encode(content).decode("ascii"),
-                }
-            )
+            self.written.append({"type": kind, "scale": scale, "shape": list(values.shape), **_data(content, kind)})
         return {"array": self._places[key]}
+
+
+def _data(content: bytes, kind: str) -> dict[str, Any]:
+    """The bytes of an array, deflated where that is smaller."""
+    width = np.dtype(_TYPES[kind]).itemsize
+    deflated = zlib.compress(np.frombuffer(content, np.uint8).reshape(-1, width).T.tobytes(), 6)
+    if len(deflated) + _DEFLATED_COSTS >= len(content):
+        return {"data": base64.b64encode(content).decode("ascii")}
+    return {"deflated": True, "data": base64.b64encode(deflated).decode("ascii")}
+
+
+def _bytes(packed: Mapping[str, Any], width: int) -> bytes:
+    """The bytes of an array, `width` a value; never more than its shape allows, whatever a file says."""
+    content = base64.b64decode(packed["data"], validate=True)
+    if not packed.get("deflated"):
+        return content
+    size = math.prod(packed["shape"]) * width
+    planes = zlib.decompressobj().decompress(content, max(size, 0) + 1)
+    if len(planes) != size:
+        raise ValueError(f"an array of shape {packed['shape']} has other than {size} bytes")
+    return np.frombuffer(planes, np.uint8).reshape(width, -1).T.tobytes()
 
 
 def _plain(value: Any, arrays: _Arrays, full: bool, pack: Pack | None = None) -> Any:
@@ -127,8 +147,8 @@ def _pack_of(hint: Any) -> Pack | None:
 
 
 def _unpacked(value: Mapping[str, Any]) -> Array:
-    content = base64.b64decode(value["data"], validate=True)
-    numbers: Array = np.frombuffer(content, dtype=_TYPES[value["type"]]).reshape(value["shape"])
+    kind = np.dtype(_TYPES[value["type"]])
+    numbers: Array = np.frombuffer(_bytes(value, kind.itemsize), dtype=kind).reshape(value["shape"])
     whole = numbers.dtype.kind != "f" and value["scale"] == 1
     return numbers.astype(np.int32) if whole else (numbers * value["scale"]).astype(np.float32)
 

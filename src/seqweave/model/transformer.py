@@ -22,7 +22,7 @@ from seqweave.model.decoder import Features, StepFeatures
 from seqweave.model.positions import Positions
 from seqweave.model.recurrent import SequenceDropout, mask_of
 from seqweave.model.state import DecoderState, Encoded, Memory, Past
-from seqweave.model.transformer_layers import DecoderLayer, EncoderLayer, Given, attendable
+from seqweave.model.transformer_layers import DecoderLayer, EncoderLayer, Given, Looks, attendable
 
 
 class TransformerEncoder(nn.Module):
@@ -71,16 +71,15 @@ class TransformerEncoder(nn.Module):
             final = (total / lengths.clamp(min=1)[:, None],) * self.state_parts
         return Encoded(outputs, final, mask)
 
-    def attention(self, embedded: Tensor, lengths: Tensor, places: Tensor | None = None) -> Tensor:
-        """Where each source position looks, in each layer and head. Shape: (B, S, M), (B,) -> (B, L, N, S, S)."""
+    def attention(self, embedded: Tensor, lengths: Tensor, places: Tensor | None = None) -> Looks:
+        """Where each source position looks, in each layer and head. Shape: (B, S, M), (B,) -> each (B, L, N, S, S)."""
         mask = mask_of(lengths, embedded.shape[1])  # (B, S)
         seen = (mask[:, :, None] & mask[:, None])[:, None]  # (B, 1, S, S)
         rotation = self.positions.rotation(0, embedded.shape[1], embedded, places)
         _, given = self._run(embedded, mask, places)
-        weights = [
-            layer.attention.weights(one, seen, rotation) for layer, one in zip(self._layers(), given, strict=True)
-        ]
-        return torch.stack(weights, 1)  # (B, L, N, S, S)
+        return Looks.stacked(
+            [layer.attention.looks(one, seen, rotation) for layer, one in zip(self._layers(), given, strict=True)]
+        )
 
     def _layers(self) -> list[EncoderLayer]:
         return [layer for layer in self.layers if isinstance(layer, EncoderLayer)]
@@ -151,21 +150,21 @@ class TransformerDecoder(nn.Module):
         weights = self._weights(asked, state.memory).flatten(0, 1) if return_attention else None  # (R, S)
         return self.norm(values), replace(state, cache=tuple(cache)), weights
 
-    def attention(self, embedded: Tensor, state: DecoderState) -> tuple[Tensor, Tensor]:
+    def attention(self, embedded: Tensor, state: DecoderState) -> tuple[Looks, Looks]:
         """Where each target position looks, in each layer and head: at the target, and at the source.
 
-        Shape: embedded (B, T, M) -> (B, L, N, T, T), (B, L, N, T, S).
+        Shape: embedded (B, T, M) -> each (B, L, N, T, T), each (B, L, N, T, S).
         """
         size = embedded.shape[1]
         earlier = torch.ones(size, size, dtype=torch.bool, device=embedded.device).tril()  # (T, T)
         rotation = self.positions.rotation(0, size, embedded)
-        own: list[Tensor] = []
-        cross: list[Tensor] = []
+        own: list[Looks] = []
+        cross: list[Looks] = []
         _, inputs = self._run(embedded, state)
         for layer, given, memory in zip(self._layers(), inputs, state.memory.layers, strict=True):
-            own.append(layer.own.weights(given.own, earlier, rotation))  # (B, N, T, T)
-            cross.append(layer.cross.weights(given.cross, memory, _mask(state.memory)))  # (B, N, T, S)
-        return torch.stack(own, 1), torch.stack(cross, 1)
+            own.append(layer.own.looks(given.own, earlier, rotation))  # (B, N, T, T)
+            cross.append(layer.cross.looks(given.cross, memory, _mask(state.memory)))  # (B, N, T, S)
+        return Looks.stacked(own), Looks.stacked(cross)
 
     def _layers(self) -> list[DecoderLayer]:
         return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
@@ -188,8 +187,8 @@ class TransformerDecoder(nn.Module):
 
     def _weights(self, asked: Tensor, memory: Memory) -> Tensor:
         """Of the last layer, averaged over the heads. Shape: asked (G, Q, M) -> (G, Q, S)."""
-        by_head = self._layers()[-1].cross.weights(asked, memory.layers[-1], _mask(memory))  # (G, N, Q, S)
-        return by_head.mean(1)
+        looks = self._layers()[-1].cross.looks(asked, memory.layers[-1], _mask(memory))  # (G, N, Q, S)
+        return looks.weights.mean(1)
 
 
 def _mask(memory: Memory) -> Tensor:

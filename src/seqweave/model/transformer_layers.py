@@ -1,7 +1,7 @@
 """The parts of a Transformer's layers: attention with many heads, feed-forward, residual connections.
 
 Vaswani et al. 2017, sections 3.1 to 3.3 and 5.4. Attention runs through torch's fused
-`scaled_dot_product_attention`, which gives no weights; `attention_weights` computes them where
+`scaled_dot_product_attention`, which gives no weights; `explicit_attention` computes them where
 somebody asks. The four maps of an attention have no bias, as in the paper's equations. Dropout is
 where the paper has it, on the output of each sub-layer and not on the attention weights. The
 initial weights are Glorot's, each of the maps on its own.
@@ -12,6 +12,7 @@ Shape letters here: N heads of width D each (N * D = M), Q positions that query.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -32,15 +33,27 @@ def attendable(mask: Tensor) -> Tensor:
     return (mask | ~mask.any(-1, keepdim=True))[:, None, None]
 
 
-def attention_weights(query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+class Looks(NamedTuple):
+    """Where heads look: `scores` before the softmax and before any mask, `weights` after both, of one shape."""
+
+    scores: Tensor
+    weights: Tensor
+
+    @classmethod
+    def stacked(cls, layers: Sequence[Looks]) -> Looks:
+        """Those of all layers. Shape: each (B, N, T, S) -> (B, L, N, T, S)."""
+        return cls(torch.stack([one.scores for one in layers], 1), torch.stack([one.weights for one in layers], 1))
+
+
+def explicit_attention(query: Tensor, keys: Tensor, mask: Tensor) -> Looks:
     """`softmax(Q K^T / sqrt(D))` (Vaswani et al. 2017, eq. 1), explicitly; zeros where there is nothing to see.
 
     Shape: query (G, N, Q, D), keys (G, N, S, D), mask broadcast to (G, N, Q, S) True at what may be seen ->
-    weights (G, N, Q, S).
+    scores and weights (G, N, Q, S).
     """
     scores = query @ keys.transpose(-2, -1) / math.sqrt(query.shape[-1])  # (G, N, Q, S)
     weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1)  # (G, N, Q, S)
-    return weights.masked_fill(~mask, 0)
+    return Looks(scores, weights.masked_fill(~mask, 0))
 
 
 def linear(input_size: int, size: int, maps: int = 1) -> nn.Linear:
@@ -82,10 +95,10 @@ class SelfAttention(nn.Module):
         seen = functional.scaled_dot_product_attention(query, past.keys(), past.values())  # (R, N, 1, D)
         return self._joined(seen)[:, 0], past
 
-    def weights(self, given: Tensor, mask: Tensor, rotation: Rotation | None) -> Tensor:
-        """Where each position looks. Shape: (B, T, M), mask broadcast to (B, N, T, T) -> (B, N, T, T)."""
+    def looks(self, given: Tensor, mask: Tensor, rotation: Rotation | None) -> Looks:
+        """Where each position looks. Shape: (B, T, M), mask broadcast to (B, N, T, T) -> each (B, N, T, T)."""
         query, keys, _ = self._heads(given, rotation)
-        return attention_weights(query, keys, mask)
+        return explicit_attention(query, keys, mask)
 
     def _heads(self, given: Tensor, rotation: Rotation | None) -> tuple[Tensor, Tensor, Tensor]:
         parts = self.project(given).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, N, D)
@@ -131,9 +144,9 @@ class CrossAttention(nn.Module):
         joined: Tensor = self.output(seen.transpose(1, 2).flatten(2))  # (G, Q, M)
         return joined
 
-    def weights(self, given: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
-        """Where each position looks. Shape: (G, Q, M), mask (G, S) -> (G, N, Q, S)."""
-        return attention_weights(self._heads(given), memory[:, 0], mask[:, None, None])
+    def looks(self, given: Tensor, memory: Tensor, mask: Tensor) -> Looks:
+        """Where each position looks. Shape: (G, Q, M), mask (G, S) -> each (G, N, Q, S)."""
+        return explicit_attention(self._heads(given), memory[:, 0], mask[:, None, None])
 
     def _heads(self, given: Tensor) -> Tensor:
         query: Tensor = self.query(given).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (G, N, Q, D)
