@@ -85,6 +85,7 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "local-p": ("general, after, local-p", {**GENERAL, "attention_window": "local_p"}),
     "between": ("general, between two layers", {**DEEP, "attention_position": "between", "decoder_layers": 2}),
     "coverage": ("additive, before, coverage", {**BEFORE, "coverage": True}),
+    "copy": ("general, after, copying", {**GENERAL, "copy": True}),
     "recurrent-transformer": (
         "recurrent encoder, Transformer decoder",
         {"encoder_hidden_size": 288, "decoder": "transformer", "decoder_layers": 3},

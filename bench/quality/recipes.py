@@ -110,6 +110,9 @@ def _words(lowercase: bool) -> dict[str, Any]:
     return {f"data.{side}.{key}": value for side in ("source", "target") for key, value in values.items()}
 
 
+_WIKISPLIT = {**_words(lowercase=False), **_COPYING, "training.max_epochs": 12}
+_SCITLDR = {**_words(lowercase=True), **_COPYING, "training.max_epochs": 12}
+
 RECIPES: dict[str, Recipe] = {
     "cmudict": Recipe(
         cmudict,
@@ -161,7 +164,17 @@ RECIPES: dict[str, Recipe] = {
     ),
     "kor-inflection-large": Recipe(
         partial(inflection, size="large"),
-        {**_INFLECTION, "training.max_epochs": 20, "training.batch_tokens": 1024},
+        {
+            **_INFLECTION,
+            # Half of dev has combinations of tags that train has not. A recurrent encoder reads the tags as one whole
+            # and gets 31% of these right, a Transformer 56%.
+            "model.encoder": "transformer",
+            "model.encoder_layers": 2,
+            "model.dropout": 0.35,
+            "training.max_steps": 2200,
+            "training.batch_tokens": 1024,
+            "training.learning_rate": 2e-3,
+        },
         ("dev", "test"),
     ),
     "kor-inflection-small": Recipe(
@@ -184,6 +197,8 @@ RECIPES: dict[str, Recipe] = {
         ("dev", "test"),
         ("perplexity", "free_running_perplexity", "distinct_1", "distinct_2", "bleu"),
     ),
-    "wikisplit-plain": Recipe(wikisplit, {**_words(False), **_COPYING, "training.max_epochs": 12}, figures=_ROUGE),
-    "scitldr-plain": Recipe(scitldr, {**_words(True), **_COPYING, "training.max_epochs": 12}, figures=_ROUGE),
+    "wikisplit-plain": Recipe(wikisplit, _WIKISPLIT, figures=_ROUGE),
+    "wikisplit-copy": Recipe(wikisplit, {**_WIKISPLIT, "model.copy": True}, figures=_ROUGE),
+    "scitldr-plain": Recipe(scitldr, _SCITLDR, figures=_ROUGE),
+    "scitldr-copy": Recipe(scitldr, {**_SCITLDR, "model.copy": True}, figures=_ROUGE),
 }
