@@ -37,6 +37,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "one_hot": {"input": "one_hot"},
     "tied": {"tie_embeddings": True},
     "tied_before": {"tie_embeddings": True, "attention_position": "before"},
+    "tied_feeding": {"tie_embeddings": True, "attention": "additive", "input_feeding": True},
     "tied_first": {"tie_embeddings": True, "attention": "none"},
     "readout": {"readout_size": 4},
     "by_table": {"embedding_size": 24, "encoder_layers": 2},  # so wide that layers take `Items`

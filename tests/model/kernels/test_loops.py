@@ -35,6 +35,10 @@ CASES["gru-dot-feeding-3"] = case("gru", "dot", "feeding", 3)
 for stepped in STEPPING:
     normalized = case("lstm", "additive", stepped, 1).model_copy(update={"attention_normalized": True})
     CASES[f"lstm-normalized-{stepped}"] = normalized
+# A readout that is fed has a width of its own, that of the context (6) or not.
+for attention, size in itertools.product(("additive", "dot"), (4, 9)):
+    narrow = case("lstm", attention, "feeding", 1).model_copy(update={"readout_size": size})
+    CASES[f"lstm-{attention}-feeding-readout-{size}"] = narrow
 cases = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
 
 

@@ -214,7 +214,7 @@ class _Steps:
         assert self.feed is not None
         assert self.inputs.first is not None
         outputs = []
-        size = self.inputs.values.shape[2]
+        size = self.inputs.context.shape[0]  # of the readout, not of the context
         fed = self.inputs.first  # (B, size)
         for step, given in enumerate(self.inputs.given):
             hidden = self.stack.forward(step, given + self.feed.forward(step, fed))
