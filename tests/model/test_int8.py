@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from architectures import CASES, small_batch, small_model
-from seqweave.config import ModelConfig
+from seqweave.config import ModelConfig, build_config
+from seqweave.errors import SeqweaveError
 from seqweave.model.inference import FastSeq2Seq, precision_of, prepared
 from seqweave.model.inference import linear as linear_module
 from seqweave.model.inference.int8 import HALVED, UNIT, WHOLE, Int8Linear, Span, int8_works
+from tiny_model import tiny_model
 
 pytestmark = pytest.mark.skipif(not int8_works(), reason="this processor has no fast products of 8-bit numbers")
 
@@ -100,6 +104,52 @@ def test_logits_move_by_hundredths(config: ModelConfig, monkeypatch: pytest.Monk
         torch.testing.assert_close(got.logits, expected.logits, atol=0.1 * spread, rtol=0)
         moved = moved or not torch.equal(got.logits, expected.logits)
     assert moved, "nothing was rounded"
+
+
+@pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
+@torch.inference_mode()
+def test_a_sentence_does_not_depend_on_how_many_stand_beside_it(
+    config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear_module, "SMALL", 0)
+    network = prepared(small_model(config), int8=True)
+    if not isinstance(network, FastSeq2Seq):
+        pytest.skip("this architecture has no prepared form")
+    source, lengths, target_in = (part.repeat(2, *[1] * (part.dim() - 1)) for part in small_batch())
+
+    def stepped(rows: slice) -> Tensor:
+        state = network.start(network.encode(source[rows], lengths[rows]))
+        logits = []
+        for ids in target_in[rows].unbind(1):
+            output = network.step(ids, state)
+            state = output.state
+            logits.append(output.logits)
+        return torch.stack(logits, 1)  # (B, T, V)
+
+    alone = torch.cat([stepped(slice(row, row + 1)) for row in range(4)])
+    same = torch.isclose(stepped(slice(0, 8))[:4], alone, atol=1e-5, rtol=1e-5).all(-1)  # (B, T)
+    # All but where the last bit of an input, which hangs on the batch, turns a level into its neighbour.
+    assert float(same.float().mean()) > 0.6
+
+
+@pytest.mark.parametrize("name", ["source_embedding.weight", "decoder.stack.layers.0.weight_hh"])
+def test_what_is_no_number_stays_so(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear_module, "SMALL", 0)
+    model = tiny_model(CASES["lstm-general-after"])
+    with torch.no_grad():
+        dict(model.network.named_parameters())[name][-1] = math.nan
+    assert precision_of(prepared(model.network, int8=True)) == "fp32"
+    model.config = build_config({"search.precision": "int8"}, model.config)
+    with pytest.raises(SeqweaveError, match="NaN"):
+        model.predict(["abcdefg"])
+
+
+def test_another_precision_is_prepared_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear_module, "SMALL", 0)
+    model = tiny_model(CASES["lstm-general-after"])
+    assert model.precision == "fp32"
+    model.config = build_config({"search.precision": "int8"}, model.config)
+    assert model.precision == "int8"
 
 
 @torch.inference_mode()

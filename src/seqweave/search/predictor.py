@@ -53,7 +53,7 @@ class Model:
         device: where to compute.
 
     Attributes:
-        quiet: features of sources that the model does not know are left out without a warning.
+        quiet: no warning of features of sources that the model does not know, or of a precision that is not to be had.
     """
 
     def __init__(
@@ -289,10 +289,10 @@ class Model:
         return Batches(self.config.search, self.device, self.target_tokenizer.size)
 
     def searched(self) -> _Searched:
-        """The network with weights prepared for search, made again when the weights are others."""
-        marks = [(part.data_ptr(), part._version) for part in self.network.parameters()]
+        """The network with weights prepared for search, made again when weights or `search.precision` are others."""
+        wanted = self.config.search.precision
+        marks = (wanted, [(part.data_ptr(), part._version) for part in self.network.parameters()])
         if self._prepared is None or self._prepared[0] != marks:
-            wanted = self.config.search.precision
             self._prepared = marks, prepared(self.network, int8=wanted == "int8")
             if self.precision != wanted and not self.quiet:
                 _LOGGER.warning(

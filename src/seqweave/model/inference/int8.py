@@ -2,7 +2,8 @@
 
 Weights have one scale a row, inputs one for all where their range is known and else one a row, both
 symmetric (Jacob et al. 2018, section 2.1, with zero-points only for the unsigned inputs that oneDNN
-wants). Sums are exact, so a row's result depends on nothing but the row.
+wants). Sums are exact, so a row's result depends on nothing but the row, to the last bits of fp32. Where those
+decide between two levels of the next product, a batch can differ from its sentences alone by that level.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seqweave.model.attention import AdditiveScorer, DotScorer, GeneralScorer, Scorer
-from seqweave.model.inference.int8 import Span
+from seqweave.model.inference.int8 import Int8Linear, Span
 from seqweave.model.inference.linear import Product, linear
 from seqweave.model.inference.state import FastMemory
 from seqweave.model.state import Encoded
@@ -65,12 +65,14 @@ class Context:
 
     Either the context c is summed and multiplied, or the values are multiplied once and their sums
     (N wide) are it already. The second is less work where several rows share a sentence, where
-    sentences are few, or where N is no wider than c.
+    sentences are few, or where N is no wider than c. In 8 bits the two round differently, and a sentence must
+    not get other numbers because few stand beside it: there their count does not matter.
     """
 
     def __init__(self, weight: Tensor, *, int8: bool):
         self._linear = linear(weight, int8=int8)
         self._always = weight.shape[0] <= weight.shape[1]
+        self._few = 0 if isinstance(self._linear, Int8Linear) else _FEW
 
     def memory(self, encoded: Encoded, scorer: FastScorer) -> FastMemory:
         """What the steps look up."""
@@ -81,7 +83,7 @@ class Context:
             if not bool(encoded.mask.any(1).all()):  # weights of an empty sentence are not 0
                 values = values.masked_fill(padding, 0)
         memory = FastMemory(values=values, keys=scorer.keys(encoded.outputs), bias=bias)
-        return self.multiplied(memory) if self._always or values.shape[0] <= _FEW else memory
+        return self.multiplied(memory) if self._always or values.shape[0] <= self._few else memory
 
     def multiplied(self, memory: FastMemory) -> FastMemory:
         """The values, multiplied once."""

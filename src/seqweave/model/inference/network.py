@@ -109,7 +109,7 @@ def prepared(network: Seq2Seq | Ensemble, *, int8: bool = False) -> Seq2Seq | Fa
     embedding = network.target_embedding
     if not isinstance(embedding, Embedding | OneHot) or not _is_plain(network) or not packing_works():
         return network
-    int8 = int8 and _has_bounded_states(network)
+    int8 = int8 and _has_bounded_states(network) and _is_finite(network)
     vectors = embedding.weight.detach() if isinstance(embedding, Embedding) else None
     decoder = fast_decoder(network.decoder, vectors, embedding.size, int8=int8)
     return network if decoder is None else FastSeq2Seq(network, decoder, int8=int8)
@@ -118,6 +118,11 @@ def prepared(network: Seq2Seq | Ensemble, *, int8: bool = False) -> Seq2Seq | Fa
 def _has_bounded_states(network: Seq2Seq) -> bool:
     """Whether hidden states lie between -1 and 1, as 8 bits want it: not those copied from a Transformer."""
     return isinstance(network.encoder, RecurrentEncoder) or not isinstance(network.bridge, CopyBridge)
+
+
+def _is_finite(network: Seq2Seq) -> bool:
+    """Whether all weights are numbers: NaN has no 8 bits, and would become an output like any other."""
+    return all(bool(part.isfinite().all()) for part in network.parameters())
 
 
 def precision_of(network: object) -> str:
