@@ -55,6 +55,9 @@ def test_by_hand() -> None:
 
 def test_words_of_every_script() -> None:
     assert words_of("Café, 나는 1_000번!") == ["café", "나는", "1", "000번"]
+    marked = "हिन्दी में, cafe\u0301 ที่"
+    assert words_of(marked) == ["हिन्दी", "में", "cafe\u0301", "ที่"]
+    assert distinct_ngrams([marked, "ที่"], 1) == pytest.approx(100 * 5 / 6)
 
 
 @settings(max_examples=200, deadline=None)

@@ -7,7 +7,7 @@ All figures are percent, except perplexities. Rows with the same source are its 
     cer, wer            the same over characters and words, as jiwer defines them
     accuracy, macro_f1  only of targets of one label: the share that is right; the mean F1 over labels
     rouge_1, 2, l       only of targets of words or subwords: F1, the best reference, the mean over sources
-    distinct_1, 2       the same: distinct words, and pairs of words, of all outputs in percent of all of them
+    distinct_1, 2       the same: distinct words and signs, and pairs of them, of all outputs in percent of all
     bleu, chrf, ter     sacrebleu's corpus metrics with all references, default settings, signature recorded
 
 The best reference has the smallest distance / length. Rates are sums over sources / sums over sources,

@@ -2,23 +2,23 @@
 
 A ROUGE score here is F1: the harmonic mean of the share of the output's n-grams that stand in the reference
 and the share of the reference's that stand in the output; for ROUGE-L, of their longest common subsequence.
-Words are lower-cased runs of letters and digits, not stemmed. On ASCII texts that is what the package
-`rouge-score` gives by default; it knows no other letters, for which it would find no words at all.
+Words are lower-cased runs of letters with their marks and digits, not stemmed. On ASCII texts that is what the
+package `rouge-score` gives by default; it knows no other letters, for which it would find no words at all.
 """
 
 from __future__ import annotations
 
 import re
+import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-
-_WORD = re.compile(r"[^\W_]+")
-_WORD_OR_SIGN = re.compile(r"[^\W_]+|[^\s\w]|_")
+from functools import cache
 
 
 def words_of(text: str) -> list[str]:
     """The words that ROUGE compares."""
-    return _WORD.findall(text.lower())
+    return re.findall(_word(), text.lower())
 
 
 def rouge_n(output: Sequence[str], reference: Sequence[str], n: int) -> float:
@@ -52,13 +52,21 @@ def longest_common(ours: Sequence[str], theirs: Sequence[str]) -> int:
 def distinct_ngrams(texts: Iterable[str], n: int) -> float:
     """Distinct n-grams of all texts together in percent of all their n-grams; 0 when there are none.
 
-    Items are runs of letters and digits, and every other visible sign by itself. The figure falls as texts
-    grow more, so only outputs for the same sources compare.
+    Items are runs of letters with their marks and digits, and every other visible sign by itself. The figure falls as
+    texts grow more, so only outputs for the same sources compare.
     """
     grams: Counter[tuple[str, ...]] = Counter()
     for text in texts:
-        grams.update(_grams(_WORD_OR_SIGN.findall(text), n))
+        grams.update(_grams(re.findall(rf"{_word()}|\S", text), n))
     return 100 * len(grams) / grams.total() if grams else 0.0
+
+
+@cache
+def _word() -> str:
+    """A pattern of words. Letters of many scripts carry marks (vowels of Hindi), which `\\w` does not know."""
+    every = map(chr, range(0x300, sys.maxunicode + 1))
+    marks = "".join(sign for sign in every if unicodedata.category(sign).startswith("M"))
+    return rf"(?:[^\W_]|[{marks}])+"
 
 
 def _grams(words: Sequence[str], n: int) -> Counter[tuple[str, ...]]:

@@ -118,7 +118,7 @@ def collect_statistics(
     """Statistics of the named metrics.
 
     Raises:
-        ConfigError: when a name is not one of `METRICS`.
+        ConfigError: when a name is not one of `METRICS`, `LABEL_METRICS` and `ROUGE_METRICS`.
     """
     return {name: _collect(name, examples, tokenizer) for name in names}
 
@@ -134,7 +134,8 @@ def _collect(name: str, examples: Examples, tokenizer: Tokenizer) -> MetricStati
         return _sacrebleu(name, examples)
     if name in ROUGE_METRICS:
         return _rouge(name, examples)
-    raise ConfigError(f"a metric must be one of {', '.join(METRICS)}, but it is {name!r}")
+    known = ", ".join((*METRICS, *LABEL_METRICS, *ROUGE_METRICS))
+    raise ConfigError(f"a metric must be one of {known}, but it is {name!r}")
 
 
 def _exact_match(examples: Examples) -> MetricStatistics:
