@@ -141,6 +141,14 @@ def test_an_array_inflates_to_what_its_shape_says_or_is_refused(shape: tuple[int
         trace_from_json(json.dumps(value))
 
 
+@pytest.mark.parametrize("deflated", [True, False])
+def test_a_shape_beyond_all_numbers_is_refused(deflated: bool) -> None:
+    value = json.loads(tiny_model(CASES["gru-dot-after"]).trace("abc").to_json())
+    value["arrays"][0] = {**packed(bytes(6), shape=(10**30,)), "deflated": deflated}
+    with pytest.raises(DataError, match=r"but this is not \((OverflowError|ValueError): "):
+        trace_from_json(json.dumps(value))
+
+
 def test_a_trace_of_version_1_is_read(root: Path) -> None:
     text = (root / "page/tests/traces/gru-dot.json").read_text(encoding="utf-8")
     assert json.loads(text)["version"] == 1
@@ -197,7 +205,7 @@ def test_mistakes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         trace.show()
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "other"}', "null"])
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "other"}', "null", "[" * 100_000])
 def test_what_is_no_trace_is_refused(text: str) -> None:
     with pytest.raises(DataError, match=r"a trace must be JSON as trace.to_json\(\) writes it, but this is not"):
         trace_from_json(text)

@@ -70,7 +70,7 @@ def trace_from_json(text: str) -> Trace:
             )
         arrays = [_unpacked(one) for one in value["arrays"]]
         trace: Trace = _read(Trace, value, arrays)
-    except (KeyError, TypeError, ValueError, IndexError, zlib.error) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError, RecursionError, zlib.error) as error:
         raise DataError(
             f"a trace must be JSON as trace.to_json() writes it, but this is not ({type(error).__name__}: {error}); "
             "make it again"
