@@ -10,6 +10,9 @@ import torch
 
 from architectures import CASES
 from seqweave.cli.main import main
+from seqweave.config import build_config
+from seqweave.search.predictor import Model
+from seqweave.text.features import FeaturedTokenizer, Features
 from seqweave.training.timing import Peaks, Timing, _dataset, bench_model, made_up_pairs, matrix_sizes, measure_peaks
 from tiny_model import tiny_folder, tiny_model
 
@@ -67,6 +70,21 @@ def test_made_up_pairs_have_their_length() -> None:
     pairs = made_up_pairs(model, 3, 6)
     assert [len(source) for source, _ in pairs] == [6, 6, 6]
     assert pairs == made_up_pairs(model, 3, 6)
+
+
+def test_made_up_sources_have_columns_for_features() -> None:
+    model = tiny_model(CASES["gru-additive-after"])
+    columns = {"data.feature_columns": ["3", "4"], "model.feature_size": 2}
+    features = Features(("3", "4"), ";", (("V", "N", "PST"), ("de",)))
+    made = Model(
+        model.network,
+        FeaturedTokenizer(model.source_tokenizer, features),
+        model.target_tokenizer,
+        build_config(columns, model.config),
+    )
+    for source, target in made_up_pairs(made, 5, 6):
+        assert made.source_tokenizer.encode(source) == model.source_tokenizer.encode(source.removesuffix("\t\t"))
+        assert len(made.source_tokenizer.encode(source)) == len(target) == 6
 
 
 def test_peaks_are_rates() -> None:

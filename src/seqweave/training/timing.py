@@ -107,9 +107,11 @@ def made_up_pairs(model: Model, count: int, length: int) -> list[tuple[str, str]
 
     def text(side: str) -> str:
         tokenizer = model.source_tokenizer if side == "source" else model.target_tokenizer
-        return tokenizer.decode(random.integers(len(SPECIALS), tokenizer.size, length).tolist())
+        entries = tokenizer.size - tokenizer.feature_count
+        return tokenizer.decode(random.integers(len(SPECIALS), entries, length).tolist())
 
-    return [(text("source"), text("target")) for _ in range(count)]
+    cells = "\t" * len(model.config.data.feature_columns)  # no features
+    return [(text("source") + cells, text("target")) for _ in range(count)]
 
 
 def time_training(model: Model, pairs: Sequence[tuple[str, str]], peaks: Peaks, seconds: float) -> Timing:
