@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from seqweave.search.contract import Found
 from seqweave.search.lengths import Number
@@ -42,3 +43,14 @@ def furthest(one: Found, other: Found, sparse: bool) -> float:
     items = item_gaps(one.token_log_probs, other.token_log_probs, sparse)
     value = float(max(items.max(initial=0.0), gap(one.score, other.score, sparse) / max(1, len(items))))
     return math.inf if math.isnan(value) else value
+
+
+def rows_apart(one: Tensor, other: Tensor) -> Tensor:
+    """The largest difference of each row, (B, N) -> (B,); NaN is infinitely far, what is -inf in both equal."""
+    return (
+        (one - other)
+        .abs()
+        .masked_fill(one.isneginf() & other.isneginf(), 0.0)
+        .nan_to_num(nan=math.inf, posinf=math.inf)
+        .amax(1)
+    )

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from seqweave.config import LARGEST_BEAM
 from seqweave.data.dataset import make_batch, pad_sources
@@ -29,7 +28,7 @@ from seqweave.search.beam import beam_search
 from seqweave.search.beam_parts import Stop
 from seqweave.search.contract import Found, Searchable
 from seqweave.search.coverage import Penalties
-from seqweave.search.deviations import comparable, furthest, gap, item_gaps
+from seqweave.search.deviations import comparable, furthest, gap, item_gaps, rows_apart
 from seqweave.search.greedy import greedy_search
 from seqweave.search.lengths import max_lengths
 from seqweave.search.predictor import Model
@@ -358,25 +357,14 @@ def _stepped(
             step = stepping.step(batch.target_in[:, place], state, True)
             state = step.state
             both = (one.log_softmax(1) for one in (whole.logits[:, place], step.logits))  # (B, V)
-            apart = _apart(*(comparable(one, sources.sparse) for one in both))  # (B, V) -> (B,)
+            apart = rows_apart(*(comparable(one, sources.sparse) for one in both))  # (B, V) -> (B,)
             if whole.attention is not None and step.attention is not None:
-                apart = torch.maximum(apart, _apart(whole.attention[:, place], step.attention))  # (B, S) -> (B,)
+                apart = torch.maximum(apart, rows_apart(whole.attention[:, place], step.attention))  # (B, S) -> (B,)
             elif whole.attention is not step.attention:  # one has weights, the other has none
                 apart = torch.full_like(apart, math.inf)
             furthest = torch.maximum(furthest, apart.masked_fill(place >= batch.target_lengths, 0.0).to(furthest.dtype))
         for row, value in zip(rows, furthest.tolist(), strict=True):
             yield Deviation(row, value)
-
-
-def _apart(one: Tensor, other: Tensor) -> Tensor:
-    """The largest difference of each row, (B, N) -> (B,); NaN is infinitely far, what is -inf in both equal."""
-    return (
-        (one - other)
-        .abs()
-        .masked_fill(one.isneginf() & other.isneginf(), 0.0)
-        .nan_to_num(nan=math.inf, posinf=math.inf)
-        .amax(1)
-    )
 
 
 def _within_memory(
