@@ -29,6 +29,7 @@ from seqweave.model.inference.int8 import UNIT, Int8Linear
 from seqweave.model.recurrent import RecurrentEncoder
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.predictor import Model
+from seqweave.text.features import TAB
 from seqweave.text.vocabulary import SPECIALS
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import ignore
@@ -108,7 +109,8 @@ def made_up_pairs(model: Model, count: int, length: int) -> list[tuple[str, str]
     def text(side: str) -> str:
         tokenizer = model.source_tokenizer if side == "source" else model.target_tokenizer
         entries = tokenizer.size - tokenizer.feature_count
-        return tokenizer.decode(random.integers(len(SPECIALS), entries, length).tolist())
+        made = tokenizer.decode(random.integers(len(SPECIALS), entries, length).tolist())
+        return made.replace(TAB, " ")  # bytes may make one, which would begin a column
 
     cells = "\t" * len(model.config.data.feature_columns)  # no features
     return [(text("source") + cells, text("target")) for _ in range(count)]
