@@ -66,6 +66,7 @@ def test_new_words_are_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert result.metrics is not None
     assert result.metrics["exact_match"] > 50
     folder, test = str(result.folder), str(write_pairs(tmp_path / "test.tsv", 20, 9))
+    assert ", copying from the source, " in (result.folder / "README.md").read_text(encoding="utf-8")
     model = seqweave.load(result.folder)
     assert model.predict(["who is Qwertyz ?"])[0].text == "Qwertyz , the person"
     (tmp_path / "one.txt").write_text("who is Qwertyz ?\n", encoding="utf-8")

@@ -158,11 +158,10 @@ def model_card(
     metrics: Metrics, config: Config, facts: Mapping[str, Any], parameters: int, samples: list[dict[str, Any]]
 ) -> str:
     """The README.md of a model folder: what it is, how it was made, how good it is."""
-    output = ", entmax-1.5 output" if config.model.output == "entmax15" else ""
     rows = "\n".join(f"| {_cell(row['source'])} | {_cell(row['target'])} | {_cell(row['output'])} |" for row in samples)
     return f"""# A seqweave model
 
-{_architecture(config.model)}{output}, {parameters:,} parameters.
+{_architecture(config.model)}{_output(config.model)}, {parameters:,} parameters.
 Trained on {facts["pairs"]:,} pairs ({facts["source_units"]} to {facts["target_units"]}),
 seed {config.training.seed}, precision {config.training.precision}.
 All settings are in `config.json`, all facts of the run in `run.json`.
@@ -209,6 +208,13 @@ def _architecture(model: ModelConfig) -> str:
     if model.decoder == "transformer":
         return f"{model.cell.upper()} encoder, Transformer decoder"
     return f"{model.cell.upper()} encoder-decoder, {attention}"
+
+
+def _output(model: ModelConfig) -> str:
+    """What outputs are made of, where it is not a softmax over the vocabulary alone."""
+    if model.copy:
+        return ", copying from the source"
+    return ", entmax-1.5 output" if model.output == "entmax15" else ""
 
 
 def _decoding(search: SearchConfig) -> str:
