@@ -58,10 +58,14 @@ class _Direction:
     def run(self, values: Tensor, lengths: Tensor, whole: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Outputs (B, S, H), and the state at each sequence's own end (each (B, H)); zeros for an empty one."""
         rows, positions = values.shape[:2]
-        given = self.given(values.transpose(0, 1).flatten(0, 1)).view(positions, rows, -1)  # (S, B, gates * H)
-        parts: tuple[Tensor, ...] = (given.new_zeros(rows, self.layer.size),) * self.layer.parts
+        turned = values.transpose(0, 1).contiguous()  # (S, B) or (S, B, N)
+        if isinstance(self.given, Table):  # a position at a time stays in the cache
+            given = map(self.given, turned.unbind(0))
+        else:
+            given = iter(self.given(turned.flatten(0, 1)).view(positions, rows, -1).unbind(0))  # (B, gates * H) each
+        parts: tuple[Tensor, ...] = (self.layer.input_bias.new_zeros(rows, self.layer.size),) * self.layer.parts
         states: list[tuple[Tensor, ...]] = []
-        for item in given.unbind(0):
+        for item in given:
             parts = self.layer.step(item, parts)
             states.append(parts)
         hidden = torch.stack([state[0] for state in states], 1) * 2  # (B, S, H), no longer halved

@@ -69,30 +69,26 @@ class Int8Linear:
         return self._map(inputs, None, self._shift).add_(other)
 
     def _map(self, inputs: Tensor, bias: Tensor | None, shifted_bias: Tensor) -> Tensor:
-        levels, rows = self._levels(inputs)
+        rows: Tensor | None = None
+        if self._dynamic:
+            rows = inputs.abs().amax(1, keepdim=True).clamp_(min=_SMALLEST) / _ZERO  # (R, 1)
+            inputs = inputs / rows
+        half_up = self._zero + 0.5
         if len(inputs) <= _FEW:
-            sums = torch._int_mm(levels.to(torch.int8), self._turned).float()  # (R, M)
+            levels = torch.add(half_up - _ZERO, inputs, alpha=self._levels_each).floor_().to(torch.int8)
+            sums = torch._int_mm(levels, self._turned).float()  # (R, M)
             return torch.addcmul(shifted_bias, sums if rows is None else sums.mul_(rows), self._row_scale)
-        plain = bias if rows is None else None
+        levels = torch.add(half_up, inputs, alpha=self._levels_each).to(torch.uint8)
         result: Tensor = self._product(
-            levels.add_(_ZERO).to(torch.uint8),
+            levels,
             self._step,
             self._zero,
             self._packed,
             self._scale,
             self._zeros,
-            plain,
+            bias if rows is None else None,
             *_FP32_RESULT,
         )  # (R, M)
         if rows is None:
             return result
         return result.mul_(rows) if bias is None else torch.addcmul(bias, result, rows)
-
-    def _levels(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Levels from -127 to 127 as whole fp32 numbers (R, N), and the scale of each row (R, 1) or None."""
-        if self._dynamic:
-            rows = inputs.abs().amax(1, keepdim=True).clamp_(min=_SMALLEST) / _ZERO
-            return (inputs / rows).round_(), rows
-        if self._zero == _ZERO:
-            return (inputs * self._levels_each).round_().clamp_(-_ZERO, _ZERO), None
-        return torch.add(-_ZERO, inputs, alpha=self._levels_each).round_().clamp_(-_ZERO, _ZERO), None
