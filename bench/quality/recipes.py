@@ -130,7 +130,16 @@ RECIPES: dict[str, Recipe] = {
         },
     ),
     "multi30k-de-en": Recipe(
-        multi30k, {**_subwords(6000), **_TRANSLATION, "training.max_epochs": 16}, figures=("bleu", "chrf", "perplexity")
+        multi30k,
+        {
+            **_subwords(6000),
+            **_TRANSLATION,
+            "model.dropout": 0.3,
+            "model.embedding_dropout": 0.2,
+            "training.max_epochs": 10,
+            "training.learning_rate": 2e-3,
+        },
+        figures=("bleu", "chrf", "perplexity"),
     ),
     "kor-jamo": Recipe(korean, {**_KOREAN, "data.source.jamo": True}, ("dev", "test")),
     "kor-plain": Recipe(korean, {**_KOREAN, "data.source.jamo": False}, ("dev", "test")),

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -60,9 +62,9 @@ class _Direction:
         rows, positions = values.shape[:2]
         turned = values.transpose(0, 1).contiguous()  # (S, B) or (S, B, N)
         if isinstance(self.given, Table):  # a position at a time stays in the cache
-            given = map(self.given, turned.unbind(0))
+            given: Iterable[Tensor] = map(self.given, turned.unbind(0))
         else:
-            given = iter(self.given(turned.flatten(0, 1)).view(positions, rows, -1).unbind(0))  # (B, gates * H) each
+            given = self.given(turned.flatten(0, 1)).view(positions, rows, -1).unbind(0)  # (B, gates * H) each
         parts: tuple[Tensor, ...] = (self.layer.input_bias.new_zeros(rows, self.layer.size),) * self.layer.parts
         states: list[tuple[Tensor, ...]] = []
         for item in given:
