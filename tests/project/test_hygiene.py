@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ UNSAFE_MODULES = {"pickle", "shelve", "marshal", "dill", "joblib", "cloudpickle"
 INEXACT_MODULES = {"csv"}
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:tmp|work|root|home|Users|mnt)/\w")
 REGISTRY = re.compile(
-    r"(?:--|PIP_)(?:extra-)?index-url|--find-links|pypi\.org|pythonhosted|download\.pytorch\.org", re.I
+    r"(?:--|PIP_)(?:extra-)?index-url|--find-links|pypi\.org|pythonhosted|download\.pytorch\.org|registry\.npmjs", re.I
 )
 
 
@@ -108,6 +109,13 @@ def test_scripts_can_be_run() -> None:
     for path in scripts:
         runs = path.read_bytes().startswith(b"#!")
         assert runs == bool(path.stat().st_mode & 0o100), f"{path.name}: has #! and no x bit, or the reverse"
+
+
+def test_the_source_distribution_has_all_that_is_published() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packed = settings["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    published = {path.relative_to(ROOT).parts[0] for path in published_files()}
+    assert published - {name.removeprefix("/") for name in packed} == {"pyproject.toml"}  # always packed
 
 
 def test_public_names_exist_and_are_sorted() -> None:
