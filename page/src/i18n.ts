@@ -54,6 +54,7 @@ const TEXTS = {
   backward: ["backward", "역방향"],
   layer: ["layer", "층"],
   head: ["head", "헤드"],
+  heads: ["heads", "헤드"],
   all_heads: ["mean over layers and heads", "모든 층과 헤드의 평균"],
   attention: ["attention", "어텐션"],
   no_attention: [

@@ -11,12 +11,17 @@ function letterOf(character: string): string {
   return character;
 }
 
-/** A token to be shown alone: blanks and controls made visible, a lone conjoining jamo as its letter. */
+/**
+ * A token to be shown alone: blanks and controls made visible, a lone conjoining jamo as its letter, a combining mark
+ * with nothing before it on a dotted circle.
+ */
 export function labelOf(token: string): string {
   if (!token) return "∅";
   const characters = [...token];
+  if (/^\p{Cf}+$/u.test(token)) return "?".repeat(characters.length); // zero width, all of it
   const shown = characters.length === 1 ? letterOf(characters[0]) : token;
-  return [...shown]
+  const circle = /^\p{M}/u.test(shown) ? "◌" : "";
+  return circle + [...shown]
     .map((one) => (/\s/u.test(one) ? "␣" : /[\p{Cc}\p{Cs}\p{Bidi_Control}]/u.test(one) ? "?" : one))
     .join("");
 }

@@ -104,7 +104,7 @@ function facts(of: Trace): string {
   const parts = [
     kinds[0] === kinds[1] ? kinds[0] : kinds.join(" + "),
     `${model.encoder_layers ?? of.encoder.layers.length}+${model.decoder_layers ?? of.steps.layers.length}`,
-    recurrent ? `${t("attention")}: ${model.attention ?? "–"}` : `${t("head")}: ${model.heads}`,
+    recurrent ? `${t("attention")}: ${model.attention ?? "–"}` : `${t("heads")}: ${model.heads}`,
   ];
   if (typeof model.parameters === "number") parts.push(`${(model.parameters / 1e6).toFixed(2)} M`);
   return parts.join(" · ");

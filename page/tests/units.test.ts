@@ -78,6 +78,10 @@ test("labels: blanks, controls, jamo, right to left", () => {
   expect(labelOf(" a\t")).toBe("␣a␣");
   expect(labelOf("\u0007")).toBe("?");
   expect(labelOf("a\u202eb")).toBe("a?b");
+  expect(labelOf("\u200b\ufeff")).toBe("??");
+  expect(labelOf("👩\u200d👧")).toBe("👩\u200d👧");
+  expect(labelOf("\u0301a")).toBe("◌\u0301a");
+  expect(labelOf("e\u0301")).toBe("e\u0301");
   expect([..."\u1112\u1161\u11ab"].map(labelOf)).toEqual(["ㅎ", "ㅏ", "ㄴ"]);
   expect(shortLabel("abcdef", 4)).toBe("abc…");
   expect(isRightToLeft("12 שלום")).toBe(true);

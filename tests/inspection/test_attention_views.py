@@ -89,6 +89,13 @@ def test_terminal_never_passes_the_width_and_shows_every_row(source: list[str], 
 
 def test_labels() -> None:
     assert [label_of(token) for token in (" ", "", "a\tb", "\x00", "<eos>")] == ["␣", "∅", "a␣b", "?", "<eos>"]
+    assert [label_of(token) for token in ("a\u202eb", "\u200b\ufeff", "\u0301a", "e\u0301")] == [
+        "a?b",
+        "??",
+        "◌\u0301a",
+        "e\u0301",
+    ]
+    assert label_of("👩\u200d👧") == "👩\u200d👧"
     assert "".join(label_of(jamo) for jamo in unicodedata.normalize("NFD", "값")) == "ㄱㅏㅄ"
     assert [width_of(text) for text in ("a", "학", "é", unicodedata.normalize("NFD", "é학"), "ａ")] == [1, 2, 1, 3, 2]
 

@@ -16,6 +16,7 @@ from seqweave.inspection.beam_tree import found_of, grow_beam, path_of
 from seqweave.inspection.trace import REASONS, Beam
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.beam import beam_search
+from seqweave.search.constraints import Rules
 from seqweave.search.exhaustive import exhaustive_search
 from seqweave.text.vocabulary import EOS
 
@@ -67,6 +68,33 @@ def test_equals_beam_search(
     assert found.finished == expected.finished
     assert found.score == pytest.approx(expected.score, abs=1e-5)
     assert found.token_log_probs == pytest.approx(expected.token_log_probs, abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize(
+    "rules",
+    [
+        Rules(min_length=3),
+        Rules(no_repeat_ngram=1),
+        Rules(forbidden=(4, 5)),
+        Rules(prefix=(6, 7)),
+        Rules(1, 0, (6,), (), 1),
+    ],
+)
+def test_rules_hold_in_the_tree_as_in_beam_search(rules: Rules, size: int) -> None:
+    for seed in range(4):
+        model = ending_model("gru-additive-before", seed)
+        source, length = torch.tensor([[4, 5, 6, 7]]), torch.tensor([4])
+        with torch.inference_mode():
+            beam = grow_beam(
+                model, model.encode(source, length), 6, beam_size=size, length_penalty=1.0, stop="enough", rules=rules
+            )
+        expected = beam_search(
+            model, source, length, torch.tensor([6]), beam_size=size, length_penalty=1.0, rules=rules
+        )[0][0]
+        found = found_of(beam)
+        assert found.ids == expected.ids
+        assert found.score == pytest.approx(expected.score, abs=1e-5)
 
 
 def test_a_beam_wider_than_the_language_finds_the_true_best() -> None:

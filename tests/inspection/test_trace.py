@@ -14,11 +14,12 @@ from seqweave.errors import ConfigError, DataError
 from seqweave.inspection.recorder import record_steps, recording_copy
 from seqweave.inspection.trace import Trace, attention_of
 from seqweave.inspection.tracing import output_tokens, trace_model
+from seqweave.model.build import build_model
 from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer
 from seqweave.model.transformer import TransformerDecoder, TransformerEncoder
 from seqweave.search.predictor import Model
 from seqweave.text.tokenizers import train_tokenizer
-from seqweave.text.vocabulary import BOS, EOS
+from seqweave.text.vocabulary import BOS, EOS, UNK
 from tiny_model import tiny_model
 
 # Every cell and decoder, every scorer, every option: not all of their products, which the invariants cover.
@@ -263,6 +264,35 @@ def finishing() -> tuple[Model, Trace]:
         if trace.output.finished and trace.output.text:
             return model, trace
     raise AssertionError("no seed gives such a model")
+
+
+def test_the_settings_constraints_hold() -> None:
+    model = tiny_model(CASES["gru-dot-after"])
+    free = model.predict([SOURCE], beam_size=3)[0]
+    search = model.config.search.model_copy(update={"forbid": ("a", "b", "c"), "min_length": 3})
+    model.config = model.config.model_copy(update={"search": search})
+    trace, found = model.trace(SOURCE, beam_size=3), model.predict([SOURCE], beam_size=3)[0]
+    assert found.text != free.text
+    assert len(found.text) >= 3
+    assert not set(found.text) & set("abc")
+    assert trace.output.text == found.text
+    assert trace.output.score == pytest.approx(found.score, abs=1e-5)
+
+
+def test_labels_are_one_item() -> None:
+    model = tiny_model(CASES["lstm-additive-before"])
+    names = ["good", "b ad", "<b>ugly</b>", "0"]
+    labels = train_tokenizer(names, TextConfig(units="label"))
+    torch.manual_seed(1)
+    network = build_model(CASES["lstm-additive-before"], model.source_tokenizer.size, labels.size)
+    classifier = Model(network.eval(), model.source_tokenizer, labels, model.config)
+    trace, found = classifier.trace(SOURCE, "b ad"), classifier.predict([SOURCE], beam_size=5)[0]
+    assert trace.output.text == found.text
+    assert [token.text for token in trace.steps.tokens] == [found.text.replace(" ", "▁"), "<eos>"]
+    assert trace.output.score == pytest.approx(found.score, abs=1e-5)
+    assert trace.forced is not None
+    assert [token.id for token in trace.forced.steps.tokens] == [*labels.encode("b ad"), EOS]
+    assert set(trace.beam.ids.tolist()) <= {UNK, EOS, *(labels.encode(name)[0] for name in names)}
 
 
 def test_without_a_target_there_is_no_twin() -> None:

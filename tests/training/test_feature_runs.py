@@ -65,6 +65,24 @@ def test_python_takes_features_apart_or_in_the_text(model: Model) -> None:
     assert model.predict(["", " ", "\tV\ten"])[2].text == ""
 
 
+def test_a_trace_labels_features_and_text(model: Model) -> None:
+    text = "abc\t V ;KEEP;NEW\ten"  # NEW is not known
+    trace = model.trace(text, "abc")
+    assert [token.text for token in trace.source.tokens] == ["[V]", "[KEEP]", "[en]", "a", "b", "c"]
+    spans = {token.text: text[token.start : token.end] for token in trace.source.tokens}
+    assert spans == {"[V]": "V", "[KEEP]": "KEEP", "[en]": "en", "a": "a", "b": "b", "c": "c"}
+    assert trace.steps.attention[0].weights.shape[1] == 6
+    [found] = model.predict([text], beam_size=5, return_attention=True)
+    assert found.attention is not None
+    assert trace.steps.attention[0].weights == pytest.approx(found.attention, abs=1e-5)
+    apart = model.trace("abc", features=("KEEP;V", "en"))
+    assert [token.id for token in apart.source.tokens] == [token.id for token in trace.source.tokens]
+    with pytest.raises(ConfigError, match="features must be a list with a list of 2 texts"):
+        model.trace("abc", features="V")
+    with pytest.raises(DataError, match="which is 3 columns, but it has 1"):
+        model.trace("abc")
+
+
 def test_alone_or_in_a_batch_gives_the_same(model: Model) -> None:
     texts = ["abc\tV;KEEP\ten", "fedcba\tV\t", "a\t\t", "bb\tTURN\ten"]
     together = model.predict(texts)

@@ -67,7 +67,7 @@ function colourOf(values: Matrix, scores: boolean, signed: boolean, log: boolean
     }
     return { colour: sequential(low, high), marks: [low, high] };
   }
-  if (log) return { colour: (value) => logarithmic()(value), marks: [-4, -2, 0], format: (value) => String(10 ** value) };
+  if (log) return { colour: logarithmic(), marks: [-4, -2, 0], format: (value) => String(10 ** value) };
   return { colour: sequential(0, 1), marks: [0, 0.5, 1] };
 }
 

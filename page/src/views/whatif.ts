@@ -6,7 +6,11 @@ import { labelOf } from "../labels";
 import { differences, percent, show, type Change } from "../numbers";
 import { nameOf, stepNow, type Mounted, type Page, type View } from "../page";
 import type { Question } from "../server";
-import type { Token, Trace } from "../trace";
+import type { Steps, Token, Trace } from "../trace";
+
+/** No step can take these. */
+const PAD = 0;
+const BOS = 2;
 
 /** What was changed last, kept while the view is away. */
 interface Draft {
@@ -76,6 +80,11 @@ function comparison(page: Page, before: Trace, after: Trace): HTMLElement {
   );
 }
 
+/** An item and its probability, for the table. */
+function said(steps: Steps | undefined, at: number): (string | number)[] {
+  return steps?.tokens[at] ? [labelOf(steps.tokens[at].text), Math.exp(steps.logProbs[at])] : ["", ""];
+}
+
 function mount(box: HTMLElement, page: Page): Mounted {
   const { trace, store } = page;
   const draft = draftOf(trace);
@@ -92,7 +101,8 @@ function mount(box: HTMLElement, page: Page): Mounted {
     const place = Number(at.value);
     const top = place < trace.steps.tokens.length ? [...trace.steps.topIds.row(place)] : [];
     const rest = Object.keys(trace.names).map(Number).filter((id) => !top.includes(id));
-    items.replaceChildren(...[...top, ...rest].map((id) => h("option", { value: id }, labelOf(nameOf(trace, id)))));
+    const possible = [...top, ...rest].filter((id) => id !== PAD && id !== BOS);
+    items.replaceChildren(...possible.map((id) => h("option", { value: id }, labelOf(nameOf(trace, id)))));
   }
 
   function showForced(): void {
@@ -129,6 +139,7 @@ function mount(box: HTMLElement, page: Page): Mounted {
   };
   const where = h("span", { class: "note" }, chosen());
   const attends = trace.steps.attention.length > 0;
+  const recurrent = trace.bridge.kind !== "none"; // a Transformer's decoder starts from no state
   if (off) box.append(h("p", { class: "empty-note" }, t("need_server")));
   box.append(
     h(
@@ -144,8 +155,8 @@ function mount(box: HTMLElement, page: Page): Mounted {
       attends
         ? h("div", { class: "line" }, disabled(choice("", draft.attention, [["none", t("whatif_attention_none")], ["all", t("whatif_attention_all")], ["even", t("whatif_attention_even")]], (value) => (draft.attention = value), "new-attention")), where)
         : null,
-      h("span", {}, t("whatif_start")),
-      h(
+      recurrent ? h("span", {}, t("whatif_start")) : null,
+      recurrent && h(
         "div",
         { class: "line" },
         disabled(choice("", draft.start, [["own", t("whatif_start_own")], ["zero", t("whatif_start_zero")], ["other", t("whatif_start_other")]], (value) => (draft.start = value), "new-start")),
@@ -174,10 +185,8 @@ function mount(box: HTMLElement, page: Page): Mounted {
         columns: [t("step"), t("whatif_old"), t("probability"), t("whatif_new"), t("probability")],
         rows: Array.from({ length: Math.max(trace.steps.tokens.length, after?.tokens.length ?? 0) }, (_, place) => [
           place,
-          labelOf(trace.steps.tokens[place]?.text ?? " "),
-          Math.exp(trace.steps.logProbs[place] ?? NaN),
-          after?.tokens[place] ? labelOf(after.tokens[place].text) : "",
-          Math.exp(after?.logProbs[place] ?? NaN),
+          ...said(trace.steps, place),
+          ...said(after, place),
         ]),
       };
     },

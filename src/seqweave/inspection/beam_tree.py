@@ -21,6 +21,7 @@ from seqweave.inspection.recorder import recording_copy
 from seqweave.inspection.trace import REASONS, STATUSES, Beam
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import Encoded
+from seqweave.search.constraints import Rules
 from seqweave.search.contract import Found, Searchable, not_finite
 from seqweave.search.coverage import Coverage
 from seqweave.search.lengths import length_normalised
@@ -117,6 +118,14 @@ class _Search:
     def _mark(self, node: int, status: str, reason: str) -> None:
         self.nodes[node].status, self.nodes[node].reason = status, reason
 
+    def output_of(self, node: int) -> list[int]:
+        """The items from the start to `node`, -1: none."""
+        items: list[int] = []
+        while node >= 0:
+            items.append(self.nodes[node].id)
+            node = self.nodes[node].parent
+        return items[::-1]
+
     def columns(self, reference: Sequence[int] | None) -> Beam:
         nodes = self.nodes
         return Beam(
@@ -147,6 +156,7 @@ def grow_beam(
     length_penalty: float,
     stop: str,
     coverage_penalty: float = 0.0,
+    rules: Rules | None = None,
     reference: Sequence[int] | None = None,
     changes: Changes = NO_CHANGES,
 ) -> Beam:
@@ -157,6 +167,7 @@ def grow_beam(
         encoded: one sentence.
         limit: most positions, `<eos>` counted.
         beam_size, length_penalty, stop, coverage_penalty: as in `config.search`.
+        rules: what outputs may be; what they forbid makes no nodes. A forced step wins over them.
         reference: target ids with `<eos>`, to see where the beam loses them.
         changes: what to do otherwise; a hypothesis ends no earlier than the last forced step.
 
@@ -177,6 +188,8 @@ def grow_beam(
         if coverage is not None:
             search.coverage = dict(zip(live, coverage.add(output.attention)[0].tolist(), strict=False))
         log_probs = _allowed(next_log_probs(output.logits)[: len(live)], changes, step)  # (R, V) -> (live, V)
+        if rules is not None and step not in changes.forced:
+            rules.mask(log_probs, [search.output_of(node) for node in live])
         values, items = top_k(log_probs, min(beam_size + 1, output.logits.shape[1]))  # (live, k)
         ranked = search.expand(step, _expansions(live, values.tolist(), items.tolist()))
         search.choose(ranked, step)

@@ -6,19 +6,25 @@ import unicodedata
 
 from seqweave.errors import DataError
 
+# They turn what stands around them; a label stands alone.
+_TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 JAMO_ROLES = ("CHOSEONG", "JUNGSEONG", "JONGSEONG")
 
 
 def label_of(token: str) -> str:
     """A token to be shown alone: blanks and controls made visible, a lone jamo as its letter.
 
-    A conjoining jamo (as NFD gives it) has no width of its own; the compatibility letter has.
+    A conjoining jamo (as NFD gives it) has no width of its own; the compatibility letter has. A combining mark
+    with nothing before it stands on a dotted circle.
     """
     if not token:
         return "∅"
     if len(token) == 1:
         token = _letter_of(token)
-    return "".join(_visible(character) for character in token)
+    if all(unicodedata.category(character) == "Cf" for character in token):
+        return "?" * len(token)  # zero width, all of it
+    circle = "◌" if unicodedata.category(token[0]).startswith("M") else ""
+    return circle + "".join(_visible(character) for character in token)
 
 
 def width_of(text: str) -> int:
@@ -58,4 +64,4 @@ def _letter_of(character: str) -> str:
 def _visible(character: str) -> str:
     if character.isspace():
         return "␣"
-    return "?" if unicodedata.category(character) in ("Cc", "Cs") else character
+    return "?" if unicodedata.category(character) in ("Cc", "Cs") or character in _TURNS else character

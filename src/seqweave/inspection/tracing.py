@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqweave.config import SearchConfig
 from seqweave.errors import ConfigError, DataError
 from seqweave.inspection.beam_tree import found_of, grow_beam
 from seqweave.inspection.changes import NO_CHANGES, Changes, WhatIf, changes_of
@@ -21,6 +22,7 @@ from seqweave.inspection.trace import Beam, Bridge, Forced, Output, Sentence, St
 from seqweave.model.seq2seq import parameter_count
 from seqweave.model.state import DecoderState, Encoded
 from seqweave.search.beam import check_sizes
+from seqweave.search.constraints import Rules
 from seqweave.search.coverage import coverage_term, no_attention
 from seqweave.search.lengths import length_normalised, max_lengths
 from seqweave.search.predictor import Model
@@ -67,7 +69,8 @@ def _traced(model: Model, source: Sentence, target: Sentence | None, beam_size: 
     network, search = model.single.eval(), model.config.search
     ids = torch.tensor([[token.id for token in source.tokens]], device=model.device)  # (1, S)
     encoded, encoder = record_encoder(network, ids)
-    limit = max_lengths([ids.shape[1]], search.max_length_ratio, search.max_length)[0]
+    rules = model.rules()
+    limit = _limit(ids.shape[1], search, rules)
     changes = NO_CHANGES if what_if is None else changes_of(model, what_if, encoded, limit)
     reference = None if target is None else [*(token.id for token in target.tokens), EOS]
     # Prepared weights search much faster; those in 8 bits would not be the network that is shown.
@@ -80,6 +83,7 @@ def _traced(model: Model, source: Sentence, target: Sentence | None, beam_size: 
         length_penalty=search.length_penalty,
         stop=search.stop,
         coverage_penalty=search.coverage_penalty,
+        rules=rules,
         reference=reference,
         changes=changes,
     )
@@ -108,6 +112,15 @@ def _traced(model: Model, source: Sentence, target: Sentence | None, beam_size: 
         attributions=[],
         names=_names(model.target_tokenizer, [steps] if forced is None else [steps, forced.steps], beam),
     )
+
+
+def _limit(items: int, search: SearchConfig, rules: Rules | None) -> int:
+    """The most positions of an output, `<eos>` counted; rules may ask for more, and those of labels for fewer."""
+    limit = max_lengths([items], search.max_length_ratio, search.max_length)[0]
+    if rules is None:
+        return limit
+    limit = max(limit, rules.least_positions)
+    return limit if rules.max_length is None else min(limit, rules.max_length + 1)
 
 
 def description(model: Model) -> dict[str, Any]:

@@ -169,10 +169,7 @@ class Model:
         if sampling is not None:
             size = 1
         check_sizes(whole("n_best", n_best), size if sampling is None else max(1, n_best))
-        constraints = Constraints.of(search) if constraints is None else constraints
-        rules = None if constraints == Constraints() else constraints.rules(self.target_tokenizer)
-        if self.target_tokenizer.units == "label":
-            rules = replace(rules or Rules(), min_length=1, max_length=1)
+        rules = self.rules(constraints)
         replacing = replaces_unknown(self.config, replace_unknown)
         wanted = Wanted(size, n_best, sampling, rules, return_attention or replacing)
         coded = self._encode_sources(texts)
@@ -216,17 +213,25 @@ class Model:
             for text, ids, extra, one in zip(texts, sources, coded.extra, found, strict=True)
         ]
 
-    def trace(self, source: str, target: str | None = None, beam_size: int = 5) -> Trace:
+    def trace(
+        self,
+        source: str,
+        target: str | None = None,
+        beam_size: int = 5,
+        *,
+        features: str | Sequence[str] | None = None,
+    ) -> Trace:
         """Everything the model does with one source, to look at; see `seqweave.inspection.trace`.
 
         Args:
             source: a text.
             target: a reference, for the teacher-forced twin.
             beam_size: hypotheses kept; 1 is greedy.
+            features: of the source, as `predict` takes them of each; they are items before those of the text.
 
         Raises:
-            ConfigError: when beam_size is out of its range, or source is no text.
-            DataError: when the source is empty.
+            ConfigError: when beam_size is out of its range, source is no text, or features do not fit the model.
+            DataError: when the source is empty, or lacks its columns of features.
             SeqweaveError: when the network gives NaN.
         """
         for name, text in (("source", source), ("target", target)):
@@ -235,7 +240,20 @@ class Model:
         beam_size = whole("beam_size", beam_size)
         from seqweave.inspection.tracing import trace_model
 
+        [source] = self._with_features([source], None if features is None else [features])
         return trace_model(self, source, target, beam_size=beam_size)
+
+    def rules(self, constraints: Constraints | None = None) -> Rules | None:
+        """What outputs may be, in ids: constraints (None: those of `config.search`), and one item of a label.
+
+        Raises:
+            ConfigError: when the target vocabulary lacks what a constraint names.
+        """
+        constraints = Constraints.of(self.config.search) if constraints is None else constraints
+        rules = None if constraints == Constraints() else constraints.rules(self.target_tokenizer)
+        if self.target_tokenizer.units == "label":
+            rules = replace(rules or Rules(), min_length=1, max_length=1)
+        return rules
 
     def _with_features(self, texts: list[str], features: Iterable[str | Sequence[str]] | None) -> list[str]:
         """The texts with their cells of features after them."""

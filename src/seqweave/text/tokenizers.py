@@ -45,6 +45,8 @@ class Tokenizer:
         self._letters: tokenizers.Tokenizer | None = None  # made when it is asked for
         self._composer = normalizers.NFC() if splits_hangul(pipeline) else None
         shown = byte_names() if self._units == "byte" else {}
+        if self._units == "label":  # the blank before it only keeps it apart from the specials
+            shown = {entry: display_name(entry.removeprefix(" ")) for entry in self._entries}
         self._ids = {entry: id_ for id_, entry in enumerate(self._entries)}
         self._names = [*SPECIALS, *(shown.get(entry, display_name(entry)) for entry in self._entries[len(SPECIALS) :])]
 
