@@ -27,7 +27,7 @@ from splits import (
 class Recipe:
     """One data set with the settings of its model.
 
-    `reported` names the splits to evaluate, `figures` what `tables.py` shows of them.
+    `reported` names the splits to evaluate, `figures` what `recipe_tables.py` shows of them.
     """
 
     read: Callable[[Path], Splits]

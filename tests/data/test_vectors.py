@@ -90,7 +90,7 @@ def test_items_become_what_text_becomes(tmp_path: Path) -> None:
     split = train_tokenizer(["개"], TextConfig(units="word", jamo=True))
     assert list(found_in(path, "개 1 2\n", split).values()) == [[1.0, 2.0]]
     label = train_tokenizer(["red wine"], TextConfig(units="label"))
-    assert found_in(path, "red wine 1 2\n", label) == {"▁red▁wine": [1.0, 2.0]}
+    assert found_in(path, "red wine 1 2\n", label) == {"red▁wine": [1.0, 2.0]}
     characters = train_tokenizer(["a b"], TextConfig(units="char"))
     assert found_in(path, "a 1 2\n▁ 3 4\n", characters) == {"a": [1.0, 2.0], "▁": [3.0, 4.0]}
 

@@ -41,7 +41,7 @@ SHARED = {"multi30k-de-en": 1, "scitldr-plain": 1, "scitldr-copy": 1}
 @pytest.fixture(scope="module")
 def quality() -> Iterator[dict[str, ModuleType]]:
     """The modules of bench/quality by name; their common names are gone again afterwards."""
-    names = ("splits", "recipes", "run", "family", "tables")
+    names = ("splits", "recipes", "run", "family", "recipe_tables")
     sys.path.insert(0, str(QUALITY))
     yield {name: importlib.import_module(name) for name in names}
     sys.path.remove(str(QUALITY))
@@ -134,7 +134,7 @@ def test_tables(quality: dict[str, ModuleType]) -> None:
         "resumed": True,
         "splits": {"dev": {"beam5": way, "greedy": {**way, "exact_match": 60}}},
     }
-    assert quality["tables"].table([result], ("exact_match", "perplexity")).split("\n") == [
+    assert quality["recipe_tables"].table([result], ("exact_match", "perplexity")).split("\n") == [
         "| data | split | exact match | perplexity, teacher-forced | parameters | seconds |",
         "|---|---|---:|---:|---:|---:|",
         "| cogs | dev | 61.23 / 60.00 (59.0 to 63.4) | 1.50 | 1,234 | 10 * |",

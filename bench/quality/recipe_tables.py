@@ -1,6 +1,6 @@
 """The figures of finished recipes as markdown tables, one for each kind of task.
 
-    python bench/quality/tables.py runs/kor-inflection-large runs/kor-inflection-small runs/wikisplit-*
+    python bench/quality/recipe_tables.py runs/kor-inflection-large runs/kor-inflection-small runs/wikisplit-*
 
 Each DIR is what run.py wrote. Recipes with the same figures share a table; a row is a recipe and a split, a
 figure is that of beam 5 and, after a stroke, greedy, with the 95% interval of beam 5 where it has one.
