@@ -1,7 +1,7 @@
 """Alignment error rates of IBM model 1, of a diagonal prior, and of models, on the gold of word-alignments.
 
     python bench/alignments/run.py enfr --data FOLDER --train pairs.tsv [--limit N]
-        [--model DIR ...] [--reverse DIR]
+        [--model DIR ...] [--reverse DIR ...]
 
 `--data` is the folder word-alignments (PAIR.src-tgt.gz, PAIR.gold.gz). `--train` is text to learn from, as TSV in the
 gold's direction; the gold's own sentences are always learned from too, without their links, as all
@@ -25,6 +25,7 @@ from seqweave.evaluation.alignment_error import AlignmentError, Gold, alignment_
 from seqweave.inspection.alignments import SYMMETRIES, Links, hard_links, symmetrise, turned
 
 Words = tuple[list[str], list[str]]
+Results = dict[str, dict[str, AlignmentError]]  # of each system, of each way to put its directions together
 
 
 def read_text(path: Path) -> list[str]:
@@ -82,6 +83,36 @@ def figures(found: dict[str, list[Links]], gold: Sequence[Gold]) -> dict[str, Al
     return {name: alignment_error(links, gold, samples=1000) for name, links in found.items()}
 
 
+def baselines(corpus: Sequence[Words], gold: Sequence[Gold]) -> Results:
+    """The error of both aligners without networks; the corpus begins with the gold's sentences."""
+    results: Results = {}
+    for name, learn in {"IBM 1": ibm1, "diagonal prior": diagonal}.items():
+        started = time.perf_counter()
+        results[name] = figures(baseline_links(corpus, len(gold), learn), gold)
+        print(f"{name}: {time.perf_counter() - started:.0f} s, {len(corpus):,} pairs", flush=True)
+    return results
+
+
+def attention(
+    models: Sequence[Path], reverse: Sequence[Path], texts: list[tuple[str, str]], gold: Sequence[Gold]
+) -> Results:
+    """The error of the attention of models: of the step that writes a word, and of the step that reads it."""
+    results: Results = {}
+    for name, shift in (("attention", False), ("attention, shifted", True)):
+        found = {"forward": model_links(models, texts, shift)}
+        if reverse:
+            back = model_links(reverse, [(b, a) for a, b in texts], shift)
+            found |= {"backward": [turned(one) for one in back]}
+            found |= both_directions(found["forward"], found["backward"])
+        results[name] = figures(found, gold)
+    return results
+
+
+def lowered(sentences: Sequence[Words]) -> list[Words]:
+    """The sentences in lower case."""
+    return [([word.lower() for word in s], [word.lower() for word in t]) for s, t in sentences]
+
+
 def main() -> None:
     """Print a table, and JSON with --json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -90,32 +121,23 @@ def main() -> None:
     parser.add_argument("--train", type=Path)
     parser.add_argument("--limit", type=int, help="lines of --train")
     parser.add_argument("--model", type=Path, action="append", default=[], help="repeat to average")
-    parser.add_argument("--reverse", type=Path, help="a model of the opposite direction")
+    parser.add_argument("--reverse", type=Path, action="append", default=[], help="a model of the opposite direction")
     parser.add_argument("--lowercase", action="store_true", help="lower-case what the models see")
     parser.add_argument("--no-baselines", action="store_true")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     sentences, gold = read_gold_set(given.data, given.pair)
-    lowered = [([word.lower() for word in s], [word.lower() for word in t]) for s, t in sentences]
-    corpus = [*lowered, *read_training(given.train, given.limit)]
-    results: dict[str, dict[str, AlignmentError]] = {}
-    for name, learn in {} if given.no_baselines else {"IBM 1": ibm1, "diagonal": diagonal}.items():
-        started = time.perf_counter()
-        results[name] = figures(baseline_links(corpus, len(gold), learn), gold)
-        print(f"{name}: {time.perf_counter() - started:.0f} s, {len(corpus):,} pairs")
-    shown = lowered if given.lowercase else sentences
-    texts = [(" ".join(source), " ".join(target)) for source, target in shown]
-    for shift in (False, True) if given.model else ():
-        found = {"forward": model_links(given.model, texts, shift)}
-        if given.reverse:
-            back = model_links([given.reverse], [(b, a) for a, b in texts], shift)
-            found |= {"backward": [turned(one) for one in back]}
-            found |= both_directions(found["forward"], found["backward"])
-        results["attention, shifted" if shift else "attention"] = figures(found, gold)
+    results: Results = {}
+    if not given.no_baselines:
+        results |= baselines([*lowered(sentences), *read_training(given.train, given.limit)], gold)
+    if given.model:
+        shown = lowered(sentences) if given.lowercase else sentences
+        texts = [(" ".join(source), " ".join(target)) for source, target in shown]
+        results |= attention(given.model, given.reverse, texts, gold)
     show(results, given.json)
 
 
-def show(results: dict[str, dict[str, AlignmentError]], path: Path | None) -> None:
+def show(results: Results, path: Path | None) -> None:
     """A row an alignment."""
     print(f"{'':20}{'':22}{'AER':>6}{'95% interval':>16}{'precision':>11}{'recall':>8}")
     plain: dict[str, Any] = {}
