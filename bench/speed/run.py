@@ -34,6 +34,8 @@ TRAINED = ["after", "after,fp32", "after,gru", "between", "between,fp32", "befor
 DECODED = ["after", "after,own", "after,int8", "after,int8,own", "between", "before", "before,int8", "transformer"]
 NEVER_TRAINED = "ct2"  # a Transformer with random weights, a reference for decoding
 MODEL_STEPS, MODEL_RATE = 100, 1e-3  # of the models that decode
+WHOLE_TEST_SET = 0  # what the peers' runner calls it: 1,000 captions, 5,000 words
+SENTENCES_ONE_BY_ONE = 500
 ANYTHING_GOES = ["--quiet", "1000", "--foreign", "1000", "--retries", "0"]
 
 
@@ -49,7 +51,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--warmup", type=int, default=10)
-    parser.add_argument("--sentences", type=int, default=500)
+    parser.add_argument("--sentences", type=int, help="to decode (default: the whole test set, one by one 500)")
     parser.add_argument(
         "--mkl-avx512", action="store_true", help="each system a second time with MKL's AVX-512 kernels"
     )
@@ -144,9 +146,10 @@ def is_trained(stamp: Path, steps: int) -> bool:
 
 def decode(options: argparse.Namespace, work: str, peers: list[str]) -> None:
     """Output tokens a second at a forced length: greedy and beam 5, batches of 64 and single sentences."""
-    how = ["--force", "--beam", "1", "5", "--batch", "64", "1", "--sentences", str(options.sentences)]
-    how += ["--rounds", str(options.rounds), "--results", str(options.output / "results")]
-    call_runner(options, "decode", work, options.variants or DECODED, peers, *how)
+    how = ["--force", "--beam", "1", "5", "--rounds", str(options.rounds), "--results", str(options.output / "results")]
+    for batch, sentences in ((64, WHOLE_TEST_SET), (1, SENTENCES_ONE_BY_ONE)):
+        size = ["--batch", str(batch), "--sentences", str(options.sentences or sentences)]
+        call_runner(options, "decode", work, options.variants or DECODED, peers, *how, *size)
 
 
 def cold(options: argparse.Namespace, work: str, peers: list[str]) -> None:
