@@ -81,6 +81,7 @@ export interface Steps {
   attention: Attention[];
   /** A Transformer's decoder looking at what it has written; empty in others. */
   selfAttention: Attention[];
+  pGen: Float32Array | null; // of a model that copies: the probability of generating
 }
 
 export interface Beam {
@@ -237,6 +238,7 @@ function stepsOf(raw: Raw, arrays: Arrays): Steps {
     layers: () => layers,
     attention: () => attention,
     selfAttention: () => selfAttention,
+    pGen: () => arrays.vectorOrNull(raw.p_gen),
   });
 }
 

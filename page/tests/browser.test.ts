@@ -90,6 +90,7 @@ const TRACES: [string, () => any][] = [
   ["lstm, additive", () => withMore(golden("lstm-additive"))],
   ["lstm, Korean jamo", () => withMore(golden("kor-jamo"))],
   ["gru, dot", () => withMore(golden("gru-dot"))],
+  ["lstm, copying", () => withMore(golden("copying"))],
   ["transformer", () => withMore(golden("transformer"))],
   ["layers and heads", () => withMore(goldenTrace({ source: items(9, "s"), target: items(7, "t"), attention: "heads", withTarget: true }))],
 ];
@@ -157,6 +158,22 @@ test.each(["lstm-additive", "gru-dot", "transformer"])("%s: pointing at a cell, 
     await page.locator(".chip.target").nth(3).hover();
     expect(await page.getAttribute(".chip.target.now", "data-at"), view).toBe("3");
   }
+  expect(problems).toEqual([]);
+  await close();
+});
+
+test("a model that copies shows how much it generated, and names items that only the source has", async () => {
+  const trace = golden("copying");
+  const { page, problems, close } = await open(write(trace), "#view=topk");
+  expect(await page.locator("svg.figure path.p-gen").count()).toBe(1);
+  await page.evaluate(() => (document.querySelector<HTMLDetailsElement>("details.table")!.open = true));
+  await page.waitForSelector("details.table table tbody tr", { state: "attached" });
+  expect(await page.textContent("details.table table")).toContain("p_gen");
+  const own = trace.steps.tokens.findIndex((one: any) => one.id >= trace.model.target_size);
+  expect(own).toBeGreaterThanOrEqual(0);
+  expect(await page.textContent(`.cell[data-step="${own}"][data-id="${trace.steps.tokens[own].id}"]`)).toContain(trace.steps.tokens[own].text);
+  await goTo(page, "#view=replay&step=1");
+  expect(await page.textContent(".caption")).toContain("copies source items");
   expect(problems).toEqual([]);
   await close();
 });

@@ -39,12 +39,13 @@ test("deflated arrays: planes of bytes, and never more of them than the shape sa
   await expect(inflate({ ...packed, data: bomb })).rejects.toThrow(/damaged/);
 });
 
-test.each(["rnn-no-attention", "lstm-additive", "gru-dot", "kor-jamo", "hostile", "transformer"])("the trace %s is read as it was written", async (name) => {
+test.each(["rnn-no-attention", "lstm-additive", "gru-dot", "kor-jamo", "hostile", "copying", "transformer"])("the trace %s is read as it was written", async (name) => {
   const read = await readTrace(trace(name));
   const T = read.steps.tokens.length;
   expect(read.steps.logProbs.length).toBe(T);
   expect(read.steps.topIds.rows).toBe(T);
   expect(read.encoder.outputs.rows).toBe(read.source.tokens.length);
+  expect(read.steps.pGen?.length ?? 0).toBe(name === "copying" ? T : 0);
   const total = read.steps.logProbs.reduce((a, b) => a + b, 0);
   expect(total).toBeCloseTo(read.output.logProb, 4);
   for (const one of [...read.steps.attention, ...read.steps.selfAttention]) {

@@ -80,11 +80,6 @@ def test_perplexity_counts_what_can_be_copied() -> None:
     assert UNK not in next(text_batches(model, ["fez"], ["zef"])).target_out
 
 
-def test_traces_refuse_copying() -> None:
-    with pytest.raises(ConfigError, match=r"a traced model must not copy, but it has model\.copy=true.*seqweave align"):
-        copying_model("lstm-copies").trace("fez")
-
-
 def test_replaced_by_hand() -> None:
     weights = np.array([[0.1, 0.9], [0.5, 0.5], [0.2, 0.8], [0.0, 1.0]], dtype=np.float32)
     assert replaced_unknown([7, UNK, UNK], weights, 20) == [7, 20, 21]

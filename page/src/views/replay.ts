@@ -464,7 +464,8 @@ function sentenceOf(page: Page, moment: Moment): string {
   if (moment.kind === "scores") return t("phase_scores", { t: at }) + many;
   if (moment.kind === "weights") return t("phase_weights", { t: at, token: labelOf(items[most].text), weight: percent(weights.at(at, most)) }) + many;
   if (moment.kind === "context") return t(atOnce(page, "decoder") ? "phase_context_heads" : "phase_context", { t: at }) + many;
-  return t("phase_top", { t: at, token: taken, p });
+  const copies = steps.pGen ? ` ${t("phase_copy", { p: percent(steps.pGen[at]) })}` : "";
+  return t("phase_top", { t: at, token: taken, p }) + copies;
 }
 
 /** Which layer and head; the mean has no scores, since its softmax is of no one. */

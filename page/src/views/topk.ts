@@ -43,6 +43,13 @@ function curve(page: Page, steps: Steps, width: number): { svg: SVGSVGElement; m
   if (pitch < 40) for (const at of [0, n - 1]) svg.append(s("text", { x: x(at), y: bottom + 16, "text-anchor": "middle", class: "small muted" }, String(at)));
   const each = stride(pitch, 34);
   if (pitch >= 8) steps.tokens.forEach((token, at) => at % each === 0 && pitch >= 40 && svg.append(s("text", { x: x(at), y: bottom + 16, "text-anchor": "middle", class: "small token" }, fitted(token.text, pitch - 3, 11))));
+  if (steps.pGen) {
+    const share = (value: number): number => bottom - (bottom - top) * value;
+    svg.append(
+      s("path", { d: path(Array.from(steps.pGen, (value, at): [number, number] => [x(at), share(value)])), class: "line source p-gen", "stroke-dasharray": "5 4" }),
+      s("text", { x: (LEFT + width - 60) / 2, y: 12, "text-anchor": "middle", class: "small source" }, `┄ p_gen: ${t("p_gen")}`),
+    );
+  }
   if (n <= 60) for (let at = 0; at < n; at++) svg.append(s("circle", { cx: x(at), cy: y(steps.entropy[at]), r: 3, class: "fill-target" }));
   const hit = s("rect", { x: LEFT, y: 0, width: width - LEFT - 60, height, class: "hit" });
   const stepAt = (event: MouseEvent): number => Math.max(0, Math.min(n - 1, Math.floor((placeIn(svg, event)[0] - LEFT) / pitch)));
@@ -53,6 +60,7 @@ function curve(page: Page, steps: Steps, width: number): { svg: SVGSVGElement; m
       `${at} ${labelOf(steps.tokens[at].text)}`,
       [t("entropy"), `${show(steps.entropy[at])} ${t("nats")}`],
       [t("probability"), percent(Math.exp(steps.logProbs[at]))],
+      steps.pGen !== null && [t("p_gen"), percent(steps.pGen[at])],
     ]);
   });
   hit.addEventListener("mouseleave", () => {
@@ -162,24 +170,26 @@ function mount(box: HTMLElement, page: Page): Mounted {
       }
     },
     table: () => ({
-      columns: [t("step"), t("chosen"), t("probability"), t("rank"), t("entropy"), ...Array.from({ length: Math.min(k, 5) }, (_, at) => `${t("likeliest")} ${at + 1}`)],
+      columns: [t("step"), t("chosen"), t("probability"), t("rank"), t("entropy"), ...(steps.pGen ? [`p_gen (${t("p_gen")})`] : []), ...Array.from({ length: Math.min(k, 5) }, (_, at) => `${t("likeliest")} ${at + 1}`)],
       rows: steps.tokens.map((token, at) => [
         at,
         labelOf(token.text),
         Math.exp(steps.logProbs[at]),
         steps.ranks[at],
         steps.entropy[at],
+        ...(steps.pGen ? [steps.pGen[at]] : []),
         ...Array.from({ length: Math.min(k, 5) }, (_, place) => `${labelOf(nameOf(trace, steps.topIds.at(at, place)))} ${percent(Math.exp(steps.topLogProbs.at(at, place)))}`),
       ]),
     }),
     csv: () => ({
-      columns: ["step", "token", "log_prob", "rank", "entropy", ...Array.from({ length: k }, (_, at) => [`top${at + 1}`, `log_prob${at + 1}`]).flat()],
+      columns: ["step", "token", "log_prob", "rank", "entropy", ...(steps.pGen ? ["p_gen"] : []), ...Array.from({ length: k }, (_, at) => [`top${at + 1}`, `log_prob${at + 1}`]).flat()],
       rows: steps.tokens.map((token, at) => [
         at,
         token.text,
         steps.logProbs[at],
         steps.ranks[at],
         steps.entropy[at],
+        ...(steps.pGen ? [steps.pGen[at]] : []),
         ...Array.from({ length: k }, (_, place) => [nameOf(trace, steps.topIds.at(at, place)), steps.topLogProbs.at(at, place)]).flat(),
       ]),
     }),

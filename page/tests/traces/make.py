@@ -1,4 +1,4 @@
-"""Makes the golden traces lstm-additive.json and transformer.json: tiny models that learn to reverse a few letters.
+"""Makes the golden traces lstm-additive.json, transformer.json and copying.json: tiny models that learn to reverse.
 
     python page/tests/traces/make.py
 
@@ -31,6 +31,15 @@ MODELS: dict[str, dict[str, Any]] = {
         "model.encoder_hidden_size": 32,
         "model.decoder_hidden_size": 64,
         "training.max_steps": 600,
+    },
+    "copying": {
+        "model.copy": True,
+        "model.embedding_size": 32,
+        "model.encoder_hidden_size": 32,
+        "model.decoder_hidden_size": 64,
+        "data.source.max_size": 10,
+        "data.target.max_size": 8,
+        "training.max_steps": 800,
     },
     "transformer": {
         "model.encoder": "transformer",

@@ -9,6 +9,8 @@ embedding of `<unk>` for occlusion):
   (Sundararajan et al. 2017, eq. 1). A step's values sum up to log p(source) - log p(all x0);
 - `occlusion`: log p(source) - log p(source with the item replaced) (Zeiler & Fergus 2014, section 4.1; Li et al. 2016).
 
+Of a model that copies, only what the encoder reads of an item changes; the item can be copied all the same.
+
 They are of the forced decoding of given tokens; `rank_correlation` says how far they order the source
 as attention does.
 """
@@ -25,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqweave.errors import ConfigError
-from seqweave.inspection.recorder import recording_copy, to_array
+from seqweave.inspection.recorder import read_of, recording_copy, to_array
 from seqweave.inspection.trace import Array, Attribution, Trace, attention_of
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.predictor import Model
@@ -53,7 +55,7 @@ def with_attributions(
     unknown = [method for method in methods if method not in METHODS]
     if unknown:
         raise ConfigError(f"an attribution must be one of {', '.join(METHODS)}, but it is {unknown[0]}: choose one")
-    source = [token.id for token in trace.source.tokens]
+    [source] = model.encode_sources([trace.source.text]).codes
     ids = [token.id for token in trace.steps.tokens]
     attention = attention_of(trace.steps)
     weights = None if attention is None else attention.weights
@@ -69,6 +71,8 @@ def attribute(
 ) -> Array:
     """One measure of the log-probability of each of `ids` (with `<eos>`), decoded by force.
 
+    `source` are ids; codes where the network copies, and `ids` are of the extended vocabulary then.
+
     Shape: source (S,), ids (T,) -> (T, S).
     """
     twin = _detached(network)
@@ -77,13 +81,14 @@ def attribute(
     if method == "occlusion":
         return _occlusion(twin, places, taken)
     with torch.no_grad():
-        embedded = twin.source_embedding(places)[0].clone()  # (S, M)
-        fixed = twin.places(places.flip(1) if twin.reverse_source else places)
+        read = read_of(twin, places)
+        embedded = twin.source_embedding(read)[0].clone()  # (S, M)
+        fixed = twin.places(read.flip(1) if twin.reverse_source else read)
     if method == "gradient_x_input":
-        return to_array((_gradients(twin, embedded, taken, fixed) * embedded).sum(-1))  # (T, S, M) -> (T, S)
+        return to_array((_gradients(twin, embedded, places, taken, fixed) * embedded).sum(-1))  # (T, S, M) -> (T, S)
     total = torch.zeros(len(ids), *embedded.shape, dtype=embedded.dtype, device=device)  # (T, S, M)
     for point in range(way_points):
-        total += _gradients(twin, embedded * ((point + 0.5) / way_points), taken, fixed)
+        total += _gradients(twin, embedded * ((point + 0.5) / way_points), places, taken, fixed)
     return to_array((total / way_points * embedded).sum(-1))
 
 
@@ -131,12 +136,15 @@ def _detached(network: Seq2Seq) -> Seq2Seq:
     return twin
 
 
-def _gradients(twin: Seq2Seq, embedded: Tensor, ids: Tensor, fixed: Tensor | None) -> Tensor:
-    """Of each item's log-probability with respect to the source's vectors. Shape: (S, M), (1, T) -> (T, S, M)."""
+def _gradients(twin: Seq2Seq, embedded: Tensor, source: Tensor, ids: Tensor, fixed: Tensor | None) -> Tensor:
+    """Of each item's log-probability with respect to the source's vectors.
+
+    Shape: (S, M), (1, S), (1, T) -> (T, S, M).
+    """
     with torch.enable_grad():
         vectors = embedded.detach().requires_grad_()
         network = _with_source(twin, vectors, fixed)
-        log_probs = _log_probs(network, torch.zeros(1, len(embedded), dtype=torch.long, device=ids.device), ids)[0]
+        log_probs = _log_probs(network, source, ids)[0]
         rows = [torch.autograd.grad(one, vectors, retain_graph=True)[0] for one in log_probs]
     return torch.stack(rows)
 
@@ -151,7 +159,7 @@ def _with_source(twin: Seq2Seq, vectors: Tensor, fixed: Tensor | None) -> Seq2Se
 def _occlusion(twin: Seq2Seq, source: Tensor, ids: Tensor) -> Array:
     size = source.shape[1]
     changed = source.repeat(size, 1)  # (S, S)
-    changed.fill_diagonal_(UNK)
+    changed.diagonal().add_(UNK - read_of(twin, source)[0])
     whole = _log_probs(twin, source, ids)  # (1, T)
     parts = [_log_probs(twin, rows, ids.expand(len(rows), -1)) for rows in changed.split(64)]
     return to_array((whole - torch.cat(parts)).T)  # (S, T) -> (T, S)

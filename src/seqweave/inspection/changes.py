@@ -66,7 +66,7 @@ class Changes:
 NO_CHANGES = Changes()
 
 
-def changes_of(model: Model, what_if: WhatIf, encoded: Encoded, limit: int) -> Changes:
+def changes_of(model: Model, what_if: WhatIf, encoded: Encoded, limit: int, extra: Sequence[str] = ()) -> Changes:
     """Check a question and look up what it names.
 
     Args:
@@ -74,12 +74,13 @@ def changes_of(model: Model, what_if: WhatIf, encoded: Encoded, limit: int) -> C
         what_if: the question.
         encoded: the source.
         limit: most positions of an output.
+        extra: the source's own items, whose ids follow the target vocabulary, of a model that copies.
 
     Raises:
         ConfigError: when the architecture has nothing of the kind to change.
         DataError: when a step, an item or a row cannot be.
     """
-    forced = {step: _item(model, step, item, limit) for step, item in what_if.forced.items()}
+    forced = {step: _item(model, step, item, limit, extra) for step, item in what_if.forced.items()}
     last = max(forced, default=0)
     for step, id_ in forced.items():
         if id_ == EOS and step < last:
@@ -172,13 +173,16 @@ def _attends(network: Seq2Seq) -> bool:
     return isinstance(network.decoder, TransformerDecoder) or hasattr(network.decoder, "scorer")
 
 
-def _item(model: Model, step: int, item: int | str, limit: int) -> int:
+def _item(model: Model, step: int, item: int | str, limit: int, extra: Sequence[str]) -> int:
     _check_step(step, limit)
-    size = model.target_tokenizer.size
+    size = model.target_tokenizer.size + len(extra)
     if isinstance(item, str):
-        names = model.target_tokenizer.names(range(size))
+        names = model.target_tokenizer.names(range(size), extra)
         if item not in names:
-            raise DataError(f"a forced item must be one of the target's vocabulary, but step {step} has {item!r}")
+            source = " or the source" if model.config.model.copy else ""
+            raise DataError(
+                f"a forced item must be one of the target's vocabulary{source}, but step {step} has {item!r}"
+            )
         item = names.index(item)
     if not 0 <= item < size or item in (PAD, BOS):
         raise DataError(
@@ -225,8 +229,8 @@ def _first_states(model: Model, what_if: WhatIf, encoded: Encoded) -> tuple[Tens
     if what_if.start_source is None:
         return tuple(torch.zeros_like(part) for part in own)
     text = what_if.start_source
-    ids = model.source_tokenizer.encode(text)[: model.config.data.max_source_length] if text.strip() else []
-    if not ids:
+    codes = model.encode_sources([text]).codes if text.strip() else [[]]
+    if not codes[0]:
         raise DataError("the source whose state is the start must have an item, but it is empty: give a text")
-    source = torch.tensor([ids], device=model.device)  # (1, S')
-    return network.start(network.encode(source, torch.tensor([len(ids)], device=model.device))).recurrent
+    source = torch.tensor(codes, device=model.device)  # (1, S')
+    return network.start(network.encode(source, torch.tensor([source.shape[1]], device=model.device))).recurrent

@@ -36,7 +36,9 @@ class Recording:
 
     Attributes:
         logits: (T, V). `embedding_norms`: of what each step read, (T,).
+            Of a model that copies they are log-probabilities over its extended vocabulary, (T, V + S).
         layers, attention, self_attention: as in a trace. `context`: (T, E) or None. `readout`: (T, size).
+        p_gen: (T,) of a model that copies, else None.
     """
 
     logits: Tensor
@@ -46,6 +48,7 @@ class Recording:
     self_attention: list[Attention]
     context: Array | None
     readout: Array | None
+    p_gen: Array | None
 
 
 def recording_copy(network: Seq2Seq) -> Seq2Seq:
@@ -55,12 +58,13 @@ def recording_copy(network: Seq2Seq) -> Seq2Seq:
 
 
 def record_encoder(network: Seq2Seq, source: Tensor) -> tuple[Encoded, Encoder]:
-    """Encode one source (1, S) and keep the states and gates of every layer."""
+    """Encode one source, ids or codes (1, S), and keep the states and gates of every layer."""
     twin = recording_copy(network)
     encoder, turned = twin.encoder, twin.reverse_source
     layers = _kept_forward(encoder)
     lengths = torch.tensor([source.shape[1]], device=source.device)
     encoded = twin.encode(source, lengths)
+    source = read_of(twin, source)
     traced: list[Layer] = []
     attention: list[Attention] = []
     directions = 1
@@ -102,7 +106,7 @@ def record_steps(network: Seq2Seq, encoded: Encoded, ids: Sequence[int], changes
     if isinstance(scorer, nn.Module):
         scorer.register_forward_hook(lambda module, given, result: scores.append(result[0, 0]))  # (G, Q, S) -> (S,)
     fed = torch.tensor([BOS, *ids[:-1]], device=encoded.outputs.device)  # (T,)
-    embedded = twin.target_embedding(fed[None])  # (1, T, M)
+    embedded = twin.target_embedding(fed[None] if twin.copier is None else twin.copier.fed(fed[None]))  # (1, T, M)
     state = changes.start(twin, encoded)
     readouts, weights = [], []
     for step, item in enumerate(embedded[0].split(1)):
@@ -117,15 +121,26 @@ def record_steps(network: Seq2Seq, encoded: Encoded, ids: Sequence[int], changes
         overwritten.step = None
         own, cross = decoder.attention(embedded, twin.start(encoded))
         attention, self_attention = _by_head(cross), _by_head(own)
+    logits = twin._logits(readout)  # (T, V): all at once is much quicker than one by one
+    log_odds = None
+    if twin.copier is not None:
+        looks = readout[None], torch.stack(weights)[None], embedded, state.memory
+        logits, log_odds = twin.copier(logits[None], *looks)[0], twin.copier.log_odds(*looks)[0, :, 0]
     return Recording(
-        logits=twin._logits(readout),  # (T, V): all at once is much quicker than one by one
+        logits=logits,
         embedding_norms=to_array(embedded[0].norm(dim=-1)),
         layers=[_decoder_layer(layer, calls) for layer, calls in layers.items()],
         attention=attention,
         self_attention=self_attention,
         context=_contexts(weights, state),
         readout=to_array(readout),
+        p_gen=None if log_odds is None else to_array(log_odds.sigmoid()),
     )
+
+
+def read_of(network: Seq2Seq, source: Tensor) -> Tensor:
+    """The ids that the encoder reads, where a model that copies has codes. Shape: (B, S) -> (B, S)."""
+    return source if network.copier is None else network.copier.read(source)
 
 
 def to_array(values: Tensor) -> Array:

@@ -150,6 +150,7 @@ class Steps:
         self_attention: one matrix (T, T) for each layer and head; empty in recurrent models.
         context: what attention brought, `weights @ encoder.outputs`. Shape: (T, E), or None.
         readout: what the generator maps to logits. Shape: (T, size).
+        p_gen: of a model that copies, the probability of generating; the rest is copied. Shape: (T,), or None.
     """
 
     tokens: list[Token]
@@ -164,6 +165,7 @@ class Steps:
     self_attention: list[Attention]
     context: FullF16 | None
     readout: FullF16 | None
+    p_gen: F32 | None = None
 
 
 @dataclass(frozen=True)

@@ -163,9 +163,12 @@ def _read(kind: Any, value: Any, arrays: list[Array]) -> Any:
         return arrays[value["array"]]
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         hints = get_type_hints(kind)
-        return kind(
-            **{part.name: _read(hints[part.name], value[part.name], arrays) for part in dataclasses.fields(kind)}
-        )
+        needed = [
+            part.name
+            for part in dataclasses.fields(kind)
+            if part.name in value or part.default is dataclasses.MISSING  # a later field is not in older files
+        ]
+        return kind(**{name: _read(hints[name], value[name], arrays) for name in needed})
     if get_origin(kind) is list:
         return [_read(get_args(kind)[0], one, arrays) for one in value]
     if get_origin(kind) is dict:

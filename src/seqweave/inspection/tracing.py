@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from seqweave.config import SearchConfig
-from seqweave.errors import ConfigError, DataError
+from seqweave.data.copying import Coded
+from seqweave.errors import DataError
 from seqweave.inspection.beam_tree import found_of, grow_beam
 from seqweave.inspection.changes import NO_CHANGES, Changes, WhatIf, changes_of
-from seqweave.inspection.recorder import Recording, record_encoder, record_steps, to_array
+from seqweave.inspection.recorder import Recording, read_of, record_encoder, record_steps, to_array
 from seqweave.inspection.trace import Beam, Bridge, Forced, Output, Sentence, Steps, Token, Trace
 from seqweave.model.seq2seq import parameter_count
 from seqweave.model.state import DecoderState, Encoded
@@ -52,26 +53,27 @@ def trace_model(
         SeqweaveError: when the network gives NaN.
     """
     check_sizes(1, beam_size)
-    if model.config.model.copy:
-        raise ConfigError(
-            "a traced model must not copy, but it has model.copy=true, which traces cannot show: "
-            "look at its attention with `seqweave align`, or `seqweave predict --json`"
-        )
-    sentence = _sentence(model.source_tokenizer, source, model.config.data.max_source_length)
-    if not sentence.tokens:
+    coded = model.encode_sources([source])
+    if not (source.strip() and coded.codes[0]):
         raise DataError("a source must have an item to be traced, but it is empty: give a text")
-    reference = None if target is None else _sentence(model.target_tokenizer, target, None)
+    reference = None
+    if target is not None:
+        ids = model.encode_targets([target], coded)[0] if target.strip() else []
+        reference = _sentence(model.target_tokenizer, target, ids)
     with torch.inference_mode():
-        return _traced(model, sentence, reference, beam_size, what_if)
+        return _traced(model, source, coded, reference, beam_size, what_if)
 
 
-def _traced(model: Model, source: Sentence, target: Sentence | None, beam_size: int, what_if: WhatIf | None) -> Trace:
-    network, search = model.single.eval(), model.config.search
-    ids = torch.tensor([[token.id for token in source.tokens]], device=model.device)  # (1, S)
-    encoded, encoder = record_encoder(network, ids)
+def _traced(
+    model: Model, text: str, coded: Coded, target: Sentence | None, beam_size: int, what_if: WhatIf | None
+) -> Trace:
+    network, search, extra = model.single.eval(), model.config.search, coded.extra[0]
+    codes = torch.tensor(coded.codes, device=model.device)  # (1, S)
+    source = _sentence(model.source_tokenizer, text, read_of(network, codes)[0].tolist())
+    encoded, encoder = record_encoder(network, codes)
     rules = model.rules()
-    limit = _limit(ids.shape[1], search, rules)
-    changes = NO_CHANGES if what_if is None else changes_of(model, what_if, encoded, limit)
+    limit = _limit(codes.shape[1], search, rules)
+    changes = NO_CHANGES if what_if is None else changes_of(model, what_if, encoded, limit, extra)
     reference = None if target is None else [*(token.id for token in target.tokens), EOS]
     # Prepared weights search much faster; those in 8 bits would not be the network that is shown.
     own = changes.inside or model.precision != "fp32"
@@ -89,16 +91,17 @@ def _traced(model: Model, source: Sentence, target: Sentence | None, beam_size: 
     )
     best = found_of(beam)
     output = Output(
-        text=model.target_tokenizer.decode(best.ids),
-        tokens=output_tokens(model.target_tokenizer, best.ids),
+        text=model.target_tokenizer.decode(best.ids, extra),
+        tokens=output_tokens(model.target_tokenizer, best.ids, extra),
         score=best.score,
         log_prob=best.log_prob,
         finished=best.finished,
     )
     given = [*best.ids, EOS] if best.finished else best.ids
+    entries = model.target_tokenizer.size + len(extra)
     recording = record_steps(network, encoded, given, changes)
-    steps = steps_of(recording, _with_end(output.tokens, best.finished))
-    forced = None if target is None else _forced(model, encoded, target, given, changes)
+    steps = steps_of(recording, _with_end(output.tokens, best.finished), entries)
+    forced = None if target is None else _forced(model, encoded, target, given, changes, entries)
     return Trace(
         model=description(model),
         source=source,
@@ -110,7 +113,7 @@ def _traced(model: Model, source: Sentence, target: Sentence | None, beam_size: 
         forced=forced,
         beam=beam,
         attributions=[],
-        names=_names(model.target_tokenizer, [steps] if forced is None else [steps, forced.steps], beam),
+        names=_names(model.target_tokenizer, extra, [steps] if forced is None else [steps, forced.steps], beam),
     )
 
 
@@ -136,12 +139,12 @@ def description(model: Model) -> dict[str, Any]:
     }
 
 
-def steps_of(recording: Recording, tokens: list[Token], top: int = TOP) -> Steps:
-    """What a recording says about the tokens that were taken."""
+def steps_of(recording: Recording, tokens: list[Token], entries: int) -> Steps:
+    """What a recording says about the tokens that were taken, of `entries` items there are (V; more when copying)."""
     wide = recording.logits.dtype if recording.logits.dtype == torch.float64 else torch.float32
-    log_probs = torch.log_softmax(recording.logits, 1, dtype=wide).clamp(min=IMPOSSIBLE)  # (T, V)
+    log_probs = torch.log_softmax(recording.logits[:, :entries], 1, dtype=wide).clamp(min=IMPOSSIBLE)  # (T, V)
     taken = log_probs.gather(1, torch.tensor([[token.id] for token in tokens], device=log_probs.device))  # (T, 1)
-    top_log_probs, top_ids = top_k(log_probs, min(top, log_probs.shape[1]))  # (T, k)
+    top_log_probs, top_ids = top_k(log_probs, min(TOP, entries))  # (T, k)
     return Steps(
         tokens=tokens,
         log_probs=to_array(taken[:, 0]),
@@ -155,14 +158,18 @@ def steps_of(recording: Recording, tokens: list[Token], top: int = TOP) -> Steps
         self_attention=recording.self_attention,
         context=recording.context,
         readout=recording.readout,
+        p_gen=recording.p_gen,
     )
 
 
-def output_tokens(tokenizer: Tokenizer, ids: Sequence[int]) -> list[Token]:
-    """The items of an output, each with the characters of the decoded text that it brought or changed."""
+def output_tokens(tokenizer: Tokenizer, ids: Sequence[int], extra: Sequence[str] = ()) -> list[Token]:
+    """The items of an output, each with the characters of the decoded text that it brought or changed.
+
+    Ids beyond the vocabulary are those of the items `extra`, of a model that copies.
+    """
     tokens, text = [], ""
-    for place, (id_, name) in enumerate(zip(ids, tokenizer.names(ids), strict=True), 1):
-        longer = tokenizer.decode(ids[:place])
+    for place, (id_, name) in enumerate(zip(ids, tokenizer.names(ids, extra), strict=True), 1):
+        longer = tokenizer.decode(ids[:place], extra)
         start = next((at for at, pair in enumerate(zip(text, longer, strict=False)) if pair[0] != pair[1]), len(text))
         start = min(start, len(longer))
         while start < len(longer) - 1 and longer[start] == " ":
@@ -172,9 +179,8 @@ def output_tokens(tokenizer: Tokenizer, ids: Sequence[int]) -> list[Token]:
     return tokens
 
 
-def _sentence(tokenizer: Tokenizer, text: str, most: int | None) -> Sentence:
-    """A text and its items; none for a text of nothing but blanks."""
-    ids = tokenizer.encode(text)[:most] if text.strip() else []
+def _sentence(tokenizer: Tokenizer, text: str, ids: Sequence[int]) -> Sentence:
+    """A text and its items, the first of which have `ids`."""
     parts = zip(tokenizer.tokens(text), ids, tokenizer.offsets(text), strict=False)
     return Sentence(text, [Token(name, id_, start, end) for name, id_, (start, end) in parts])
 
@@ -184,9 +190,11 @@ def _with_end(tokens: list[Token], finished: bool) -> list[Token]:
     return [*tokens, Token("<eos>", EOS, end, end)] if finished else tokens
 
 
-def _forced(model: Model, encoded: Encoded, target: Sentence, free: Sequence[int], changes: Changes) -> Forced:
+def _forced(
+    model: Model, encoded: Encoded, target: Sentence, free: Sequence[int], changes: Changes, entries: int
+) -> Forced:
     ids = [*(token.id for token in target.tokens), EOS]
-    steps = steps_of(record_steps(model.single, encoded, ids, changes), _with_end(target.tokens, True))
+    steps = steps_of(record_steps(model.single, encoded, ids, changes), _with_end(target.tokens, True), entries)
     log_prob = math.fsum(steps.log_probs.tolist())
     different = [at for at in range(max(len(ids), len(free))) if ids[at : at + 1] != list(free[at : at + 1])]
     score = length_normalised(log_prob, len(ids), model.config.search.length_penalty) + _coverage(model, encoded, ids)
@@ -220,9 +228,9 @@ def _entropy(log_probs: Tensor) -> Tensor:
     return entropy
 
 
-def _names(tokenizer: Tokenizer, runs: Sequence[Steps], beam: Beam) -> dict[str, str]:
+def _names(tokenizer: Tokenizer, extra: Sequence[str], runs: Sequence[Steps], beam: Beam) -> dict[str, str]:
     used: set[int] = {EOS, *beam.ids.tolist()}
     for steps in runs:
         used.update(steps.top_ids.flatten().tolist(), (token.id for token in steps.tokens))
     ids = sorted(used)
-    return {str(id_): name for id_, name in zip(ids, tokenizer.names(ids), strict=True)}
+    return {str(id_): name for id_, name in zip(ids, tokenizer.names(ids, extra), strict=True)}

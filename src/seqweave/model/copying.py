@@ -64,15 +64,21 @@ class Copier(nn.Module):
         Shape: logits (G, Q, V), readout (G, Q, size), weights (G, Q, S), embedded (G, Q, M), memory of G
         sentences -> (G, Q, V + S).
         """
-        assert memory.values is not None
         assert memory.copies is not None
         wide = torch.float64 if logits.dtype == torch.float64 else torch.float32
         with torch.autocast(logits.device.type, enabled=False):
             weights = weights.to(wide)
-            context = torch.bmm(weights, memory.values.to(wide))  # (G, Q, E)
-            gate = self.gate(torch.cat([context, readout.to(wide), embedded.to(wide)], -1))  # (G, Q, 1)
+            gate = self.log_odds(readout, weights, embedded, memory)  # (G, Q, 1)
             generated = functional.logsigmoid(gate) + logits.to(wide).log_softmax(-1)  # (G, Q, V)
             return mixed(generated, functional.logsigmoid(-gate), weights, memory.copies)
+
+    def log_odds(self, readout: Tensor, weights: Tensor, embedded: Tensor, memory: Memory) -> Tensor:
+        """`p_gen` before its sigmoid, in the precision of the weights. Shape: as `forward` -> (G, Q, 1)."""
+        assert memory.values is not None
+        context = torch.bmm(weights, memory.values.to(weights.dtype))  # (G, Q, E)
+        parts = [context, readout.to(weights.dtype), embedded.to(weights.dtype)]
+        log_odds: Tensor = self.gate(torch.cat(parts, -1))  # (G, Q, 1)
+        return log_odds
 
 
 def mixed(generated: Tensor, copying: Tensor, weights: Tensor, copies: Tensor) -> Tensor:
