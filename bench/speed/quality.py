@@ -37,13 +37,14 @@ METRICS = {
 
 
 def write_pairs(data: Path, name: str, folder: Path) -> Path:
-    """A split of the peers' data as TSV."""
+    """A split of the peers' data as TSV; it appears whole, because calls with other seeds may run beside."""
     from ours import read_pairs
 
     path = folder / f"{name}.tsv"
     pairs = read_pairs(data / f"{name}.src", data / f"{name}.trg")
-    path.write_text("".join(f"{source}\t{target}\n" for source, target in pairs), encoding="utf-8")
-    return path
+    part = path.with_suffix(f".{os.getpid()}")
+    part.write_text("".join(f"{source}\t{target}\n" for source, target in pairs), encoding="utf-8")
+    return part.replace(path)
 
 
 def run_settings(work: str, variant: str, precision: str, steps: int) -> dict[str, Any]:
