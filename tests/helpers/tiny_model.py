@@ -35,6 +35,15 @@ def tiny_model(config: ModelConfig, seed: int = 1, units: TextConfig | None = No
     return Model(network.eval(), source, target, whole)
 
 
+def copying_model(config: ModelConfig) -> Model:
+    """A model that copies more often than not: its outputs hold letters the target vocabulary lacks."""
+    model = tiny_model(config)
+    assert model.single.copier is not None
+    with torch.no_grad():
+        model.single.copier.gate.bias.fill_(-2.0)
+    return model
+
+
 def tiny_folder(model: Model, folder: Path) -> Path:
     """The model as a folder that `seqweave.load` takes."""
     folder.mkdir(parents=True)

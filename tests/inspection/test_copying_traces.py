@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -19,7 +18,7 @@ from seqweave.inspection.trace_json import trace_from_json
 from seqweave.inspection.tracing import trace_model
 from seqweave.search.predictor import Model
 from seqweave.text.vocabulary import BOS, EOS, UNK
-from tiny_model import tiny_model
+from tiny_model import copying_model, tiny_model
 
 NAMES = (
     "lstm-copies",
@@ -36,11 +35,7 @@ EXACT = 1e-6
 
 @cache
 def model_of(name: str) -> Model:
-    model = tiny_model(CASES[name])
-    assert model.single.copier is not None
-    with torch.no_grad():
-        model.single.copier.gate.bias.fill_(-2.0)
-    return model
+    return copying_model(CASES[name])
 
 
 @cache
@@ -192,4 +187,7 @@ def test_coverage_penalty_of_a_target() -> None:
     )
     trace = model.trace(SOURCE, TARGET)
     assert trace.forced is not None
-    assert replace(trace.forced, score=0.0) != trace.forced
+    assert trace.forced.score == pytest.approx(model.score([(SOURCE, TARGET)])[0].score, abs=1e-5)
+    without = tiny_model(CASES["lstm-copies"]).trace(SOURCE, TARGET).forced
+    assert without is not None
+    assert trace.forced.score < without.score - 1e-3

@@ -19,25 +19,16 @@ from seqweave.search.sampling import Sampling
 from seqweave.search.unknown import replaced_unknown, target_items
 from seqweave.text.tokenizers import train_tokenizer
 from seqweave.text.vocabulary import UNK, UNKNOWN_CHARACTER
-from tiny_model import tiny_model
+from tiny_model import copying_model, tiny_model
 
 NAMES = ("lstm-copies", "gru-copies_before", "lstm-copies_feeding", "gru-copies_between", "transformer-gru-copies")
 TEXTS = ["fez", "abzggf", "", "gefährte", "e", "xyzzy", "bad", "abzggf"]
 
 
-def copying_model(name: str) -> Model:
-    """A model that copies more often than not: its outputs hold letters the target vocabulary lacks."""
-    model = tiny_model(CASES[name])
-    assert model.single.copier is not None
-    with torch.no_grad():
-        model.single.copier.gate.bias.fill_(-2.0)
-    return model
-
-
 @pytest.mark.parametrize("beam_size", [1, 4])
 @pytest.mark.parametrize("name", NAMES)
 def test_copied_items_are_printed_and_scored(name: str, beam_size: int) -> None:
-    model = copying_model(name)
+    model = copying_model(CASES[name])
     found = model.predict_n_best(TEXTS, n_best=beam_size, beam_size=beam_size, return_attention=True)
     pairs = [(text, one) for text, each in zip(TEXTS, found, strict=True) for one in each if text]
     assert any(set(one.text) - set("abcd") for _, one in pairs), "nothing was copied"
@@ -55,7 +46,7 @@ def test_copied_items_are_printed_and_scored(name: str, beam_size: int) -> None:
 
 @pytest.mark.parametrize("sampling", [None, Sampling(seed=3)])
 def test_company_does_not_matter(sampling: Sampling | None) -> None:
-    model = copying_model("lstm-copies")
+    model = copying_model(CASES["lstm-copies"])
     together = model.predict(TEXTS, sampling=sampling)
     assert any(set(one.text) & set("efgz") for one in together)
     for text, one in zip(TEXTS, together, strict=True):
@@ -63,7 +54,7 @@ def test_company_does_not_matter(sampling: Sampling | None) -> None:
 
 
 def test_constraints_hold() -> None:
-    model = copying_model("lstm-copies")
+    model = copying_model(CASES["lstm-copies"])
     rules = Constraints(min_length=4, no_repeat_ngram=1, forbid=("<unk>",), prefix="b")
     for one in model.predict(["fegzy", "xyzw"], constraints=rules):
         assert one.text[0] == "b"
@@ -72,7 +63,7 @@ def test_constraints_hold() -> None:
 
 
 def test_perplexity_counts_what_can_be_copied() -> None:
-    model = copying_model("lstm-copies")
+    model = copying_model(CASES["lstm-copies"])
     forced, free = perplexities(model.network, text_batches(model, ["fez"], ["zef"]))
     [one] = model.score([("fez", "zef")])
     assert forced == pytest.approx(np.exp(-one.log_prob / 4), rel=1e-4)
@@ -137,7 +128,7 @@ def test_a_sample_is_replaced_and_the_setting_is_the_default() -> None:
 
 
 def test_a_model_that_copies_can_replace_what_is_left() -> None:
-    model = copying_model("lstm-copies")
+    model = copying_model(CASES["lstm-copies"])
     with torch.no_grad():
         assert model.single.copier is not None
         model.single.copier.gate.bias.fill_(0.0)

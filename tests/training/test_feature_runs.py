@@ -214,7 +214,8 @@ def test_settings_that_contradict_each_other(settings: dict[str, object], senten
 
 def test_attention_that_counts_no_positions_goes_with_features() -> None:
     for kind in ("location_aware", "additive"):
-        build_config({"data.feature_columns": ["3"], "model.attention": kind, "model.coverage": True})
+        settings = {"data.feature_columns": ["3"], "model.attention": kind, "model.coverage": True}
+        assert build_config(settings).model.attention == kind
 
 
 def test_a_model_without_features_refuses_them() -> None:

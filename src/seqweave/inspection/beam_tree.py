@@ -127,6 +127,7 @@ class _Search:
         return items[::-1]
 
     def columns(self, reference: Sequence[int] | None) -> Beam:
+        """The tree as a trace has it; `reference` as in `grow_beam`."""
         nodes = self.nodes
         return Beam(
             beam_size=self.beam_size,

@@ -66,7 +66,7 @@ class Changes:
 NO_CHANGES = Changes()
 
 
-def changes_of(model: Model, what_if: WhatIf, encoded: Encoded, limit: int, extra: Sequence[str] = ()) -> Changes:
+def changes_of(model: Model, what_if: WhatIf, encoded: Encoded, limit: int, extra: Sequence[str]) -> Changes:
     """Check a question and look up what it names.
 
     Args:

@@ -86,6 +86,7 @@ class _Arrays:
         self._places: dict[tuple[str, tuple[int, ...], bytes], int] = {}
 
     def add(self, values: Array, pack: str) -> dict[str, int]:
+        """Write an array as `pack` says, unless it is there already; where it stands."""
         kind, scale = pack, 1.0
         if pack == "q8":
             unsigned = values.size == 0 or float(values.min()) >= 0
