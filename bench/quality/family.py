@@ -36,7 +36,7 @@ from seqweave.folder import SOURCE_TOKENIZER, TARGET_TOKENIZER
 from seqweave.model.build import build_model
 from seqweave.model.seq2seq import parameter_count
 
-STEPS = 600
+STEPS = 1000
 VOCABULARY = 8000
 SMALLEST, LARGEST = 8_000_000, 10_000_000
 
@@ -49,7 +49,7 @@ COMMON: dict[str, Any] = {
     "model.embedding_size": 256,
     "model.tie_embeddings": True,
     "model.dropout": 0.2,
-    "training.batch_tokens": 4096,
+    "training.batch_tokens": 2048,
     "training.learning_rate": 3e-3,
     "training.schedule": "cosine",
     "training.warmup_steps": 60,
