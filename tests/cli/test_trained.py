@@ -243,6 +243,11 @@ def test_closed_streams_are_no_traceback(trained: str, words: str, closed: str, 
     assert "Traceback" not in result.stderr
 
 
+def test_python_runs_the_package(trained: str) -> None:
+    result = subprocess.run([sys.executable, "-m", "seqweave", "info", trained], capture_output=True, check=False)
+    assert result.returncode == 0
+
+
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")])
 def test_no_memory_is_one_sentence(
     capsys: Capture, data: Path, monkeypatch: pytest.MonkeyPatch, error: Exception

@@ -107,7 +107,7 @@ def test_text_prepared_differently(healthy: Path, how: str) -> None:
 def test_units_that_leave_more_unknown(tmp_path: Path) -> None:
     spaced: Pairs = ([" ".join(word) for word in TRAINED[0][:300]], TRAINED[1][:300])
     folder = run(tmp_path, spaced, data__source__units="space", training__max_steps=2, training__validate_every=2)
-    found = only(on(folder, SOURCES, TARGETS), "text prepared differently")
+    found = only(replace(on(folder, SOURCES, TARGETS), validations=()), "text prepared differently")
     assert found.remedy == "put blanks between the items, as in training"
 
 
@@ -196,6 +196,21 @@ def test_under_trained(tmp_path: Path) -> None:
     patient = admit(folder, device="cpu")
     assert only(patient, "under-trained").remedy.endswith("training.max_steps=120")
     assert "goes on" in only(replace(patient, finished=False), "under-trained").remedy
+
+
+def test_a_run_that_has_learned_next_to_nothing(tmp_path: Path) -> None:
+    folder = run(tmp_path, spelling(300, seed=1), training__max_steps=3, training__validate_every=3)
+    found = only(on(folder, SOURCES, TARGETS), "under-trained")
+    assert found.evidence.endswith("at best, and a uniform guess has 12.00")  # 8 letters and the specials
+    assert found.remedy.endswith("training.max_steps=9")
+
+
+def test_bad_answers_of_a_run_that_was_stopped(healthy: Path) -> None:
+    """There is no use in other settings before the run has come to its end."""
+    asked = ask(doctored(healthy, to_blind), SOURCES, TARGETS)
+    ill = replace(on(healthy, SOURCES, TARGETS), asked=asked, finished=False)
+    found = only(ill, "the same answer for everything")
+    assert found.remedy == "run the same train command again: it goes on, up to step 300"
 
 
 def test_over_fitted(tmp_path: Path) -> None:

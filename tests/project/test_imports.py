@@ -37,6 +37,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "training": UP_TO_SEARCH | {"evaluation", "inspection"},
     PUBLIC: UP_TO_TRAINING | {"export"},
     "cli": UP_TO_TRAINING | {"export", "runtime", "serving", PUBLIC},
+    "__main__": frozenset({"cli"}),
     "runtime": BESIDE,
     "serving": BESIDE | {"runtime"},
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import shlex
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from seqweave.cli.main import app
 from seqweave.config import DataConfig, build_config
 from seqweave.data.readers import PairReader
 from seqweave.errors import ConfigError, DataError, ModelFolderError
+from seqweave.evaluation.tuning import tune_model
 from seqweave.folder import FEATURES, MANIFEST
 from seqweave.search.ensembles import check_vocabularies
 from seqweave.search.predictor import Model
@@ -41,6 +43,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(folder: Path) -> Model:
     return seqweave.load(folder / "model")
+
+
+@pytest.fixture(scope="module")
+def plain(folder: Path) -> Path:
+    """A model of the same pairs that reads no features."""
+    settings = {**SETTINGS, "data.column_names": ["source", "target", "tags", "language"], "training.max_steps": 1}
+    seqweave.train(folder / "pairs.tsv", folder / "plain", settings=settings)
+    return folder / "plain"
 
 
 def test_the_folder_holds_the_features(folder: Path, model: Model) -> None:
@@ -138,6 +148,40 @@ def test_the_commands_know_features(folder: Path, model: Model) -> None:
     assert "4" in run.invoke(app, ["info", where]).stdout
 
 
+def test_lines_without_features_are_refused_with_the_command_that_looks_at_them(folder: Path, tmp_path: Path) -> None:
+    run, plain = CliRunner(), tmp_path / "plain.tsv"
+    plain.write_text("abc\tabc\n", encoding="utf-8")
+    said = " ".join(run.invoke(app, ["evaluate", str(folder / "model"), str(plain)]).output.split())
+    assert "none of 1 line is usable: missing_tab (1), with features from column 3, 4; see `" in said
+    command = shlex.split(said.split("`")[1])
+    assert command[3:] == ["--set", 'data.feature_columns=["3", "4"]']
+    assert "missing_tab: 1 line" in run.invoke(app, command[1:]).output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["compare", "{folder}", "{other}", "{data}"], "data.feature_columns is 3, 4 in {folder} and empty in {other}"),
+        (["compare", "{other}", "{folder}", "{data}"], "data.feature_columns is empty in {other} and 3, 4 in {folder}"),
+        (["align", "{folder}", "{data}", "--also", "{other}"], "is 3, 4 in {folder} and empty in {other}"),
+        (["align", "{folder}", "{data}", "--reverse", "{other}"], "--reverse reads targets as sources"),
+        (["align", "{other}", "{data}", "--reverse", "{folder}"], "--reverse reads targets as sources"),
+    ],
+)
+def test_models_that_read_other_columns_are_refused(folder: Path, plain: Path, words: list[str], said: str) -> None:
+    places = {"folder": str(folder / "model"), "other": str(plain), "data": str(folder / "pairs.tsv")}
+    found = CliRunner().invoke(app, [word.format(**places) for word in words])
+    assert found.exit_code == 2
+    assert said.format(**places) in " ".join(found.output.split())
+
+
+def test_tuning_counts_unknown_features_once(model: Model, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "seqweave"):
+        tune_model(model, ["abc\tNEW\ten"], ["abc"], length_penalties=[0, 1], coverage_penalties=[0])
+    assert caplog.text.count("1 of 2 features are not known") == 1
+    assert not model.quiet
+
+
 def test_a_folder_without_its_features_is_refused(folder: Path, tmp_path: Path) -> None:
     manifest = folder / "model" / MANIFEST
     before = manifest.read_text(encoding="utf-8")
@@ -198,6 +242,10 @@ def test_columns_of_a_table(tmp_path: Path) -> None:
     [
         ({"data.feature_columns": ["2"]}, r"other columns than data\.target_column, but both have 2"),
         ({"data.feature_columns": ["3", "3"]}, "distinct"),
+        (
+            {"data.feature_columns": 3},
+            r'data\.feature_columns: input should be a list, such as \["a", "b"\], but it is 3',
+        ),
         ({"data.feature_columns": ["3"], "data.feature_separator": "\t"}, "no tab"),
         ({"data.feature_columns": ["3"], "data.feature_separator": ""}, "at least 1"),
         ({"model.feature_size": 8}, r"is for models with data\.feature_columns"),

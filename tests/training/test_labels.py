@@ -16,7 +16,7 @@ from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.evaluation.metrics import evaluate_outputs, metrics_from_json, quick_metric
 from seqweave.evaluation.report import figures_table
 from seqweave.evaluation.tuning import tune_model
-from seqweave.search.constraints import Rules
+from seqweave.search.constraints import Constraints, Rules
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
 from seqweave.text.vocabulary import ENTRIES, EOS, UNK
 from tiny_run import SETTINGS
@@ -112,6 +112,8 @@ def test_a_run_from_texts_to_labels(tmp_path: Path) -> None:
         for found in model.predict(words[:20], beam_size=beam_size):
             assert found.finished
             assert len(found.tokens) == 1
+    with pytest.raises(ConfigError, match="min_length must be at most 1 for a model that puts out labels"):
+        model.predict(words[:2], constraints=Constraints(min_length=2))
     metrics = evaluate_model(model, words[:20], ["none"] * 20, samples=10)
     assert metrics.accuracy == metrics.exact_match
     assert set(metrics.intervals) >= {"accuracy", "macro_f1"}

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqweave.cli.common import Data, Device, Folder, Json, TargetFile, count, note, print_json
+from seqweave.cli.common import Data, Device, Folder, Json, TargetFile, check_same_columns, count, note, print_json
 
 if TYPE_CHECKING:
     from seqweave.config import DataConfig
     from seqweave.evaluation.alignment_error import Gold
     from seqweave.inspection.alignments import Links
+    from seqweave.search.predictor import Model
 
 
 def align(
@@ -67,14 +68,18 @@ def align(
 
     check_method(method, threshold)
     check_symmetry(symmetrise)
-    models = [load(one, device) for one in (folder, *(also or ()))]
+    folders = [folder, *(also or ())]
+    models = [load(one, device) for one in folders]
+    check_same_columns(folders, models)
+    opposite = None if reverse is None else load(reverse, device)
+    if opposite is not None:
+        _check_turned(models[0], opposite)
     lines, pairs = _numbered_pairs(data, target_file, models[0].config.data)
     right = None if gold is None else _read_gold(gold, gold_first, lines, pairs)
     texts = list(pairs.values())
     found = [hard_links(one, method, threshold) for one in pair_weights(models, texts, shift=shift, words=words)]
-    if reverse is not None:
-        opposite = [(target, source) for source, target in texts]
-        back = pair_weights([load(reverse, device)], opposite, shift=shift, words=words)
+    if opposite is not None:
+        back = pair_weights([opposite], [(target, source) for source, target in texts], shift=shift, words=words)
         both = zip(found, (turned(hard_links(one, method, threshold)) for one in back), strict=True)
         found = [put_together(one, other, symmetrise) for one, other in both]
     if right is not None:
@@ -83,15 +88,25 @@ def align(
         _print_links(lines, pairs, found, json)
 
 
+def _check_turned(*models: Model) -> None:
+    """Raise a `ConfigError` where a pair cannot be turned around, because its source has features."""
+    from seqweave.errors import ConfigError
+
+    if any(model.config.data.feature_columns for model in models):
+        raise ConfigError(
+            "--reverse reads targets as sources and needs models without features, but data.feature_columns is set: "
+            "leave --reverse out"
+        )
+
+
 def _numbered_pairs(path: Path, target_path: Path | None, config: DataConfig) -> tuple[int, dict[int, tuple[str, str]]]:
     """The number of lines, and the usable pairs by their line, from 1."""
     from seqweave.data.readers import PairReader
-    from seqweave.errors import DataError
 
     reader = PairReader(path, target_path, config)
     pairs = {pair.line: (pair.whole, pair.target) for pair in reader}
     if not pairs:
-        raise DataError("there must be a usable pair, but there is none: `seqweave check` tells what is wrong", path)
+        raise reader.nothing_usable()
     if reader.report.dropped_lines:
         note(f"{path}: {count(reader.report.dropped_lines, 'line')} of {reader.report.lines:,} cannot be aligned")
     return reader.report.lines, pairs

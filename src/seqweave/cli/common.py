@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from seqweave.config import DataConfig
+    from seqweave.search.predictor import Model
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Model folder, as `seqweave train -o` wrote it.")]
 Data = Annotated[
@@ -52,6 +54,20 @@ Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to
 def all_folders(folder: Path, ensemble: list[Path] | None) -> Path | list[Path]:
     """What `seqweave.load` takes for DIR and `--ensemble`."""
     return [folder, *ensemble] if ensemble else folder
+
+
+def check_same_columns(folders: Sequence[Path], models: Sequence[Model]) -> None:
+    """Raise a `ConfigError` unless all models read sources with as many columns of features."""
+    from seqweave.errors import ConfigError
+
+    columns = [model.config.data.feature_columns for model in models]
+    for folder, names in zip(folders, columns, strict=True):
+        if len(names) != len(columns[0]):
+            shown = [", ".join(one) or "empty" for one in (columns[0], names)]
+            raise ConfigError(
+                f"models that share DATA must read the same columns of it, but data.feature_columns is {shown[0]} in "
+                f"{folders[0]} and {shown[1]} in {folder}: give models with the same features"
+            )
 
 
 def print_json(value: Any, indent: int | None = 2) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seqweave.cli.common import BeamSize, Data, Device, Json, TargetFile, print_json, read_pairs
+from seqweave.cli.common import BeamSize, Data, Device, Json, TargetFile, check_same_columns, print_json, read_pairs
 
 FirstFolder = Annotated[Path, typer.Argument(metavar="DIR1", help="The first model folder.")]
 SecondFolder = Annotated[Path, typer.Argument(metavar="DIR2", help="The second model folder.")]
@@ -34,6 +34,7 @@ def compare(
     from seqweave.search.predictor import load
 
     first, second = load(first_folder, device), load(second_folder, device)
+    check_same_columns([first_folder, second_folder], [first, second])
     sources, targets = read_pairs(data, target_file, first.config.data)
     outputs = [predict_rows(model, sources, beam_size) for model in (first, second)]
     comparisons = compare_outputs(sources, outputs[0], outputs[1], targets, first.target_tokenizer)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqweave.cli.common import Device, Folder, Json, TargetFile, note, print_json, read_pairs
+from seqweave.cli.common import Device, Folder, Json, TargetFile, count, note, print_json, read_pairs
 
 if TYPE_CHECKING:
     from seqweave.evaluation.tuning import Tuning
@@ -124,4 +124,4 @@ def _report(found: Tuning) -> str:
         verdict = (
             f"The best differs by {best.value - found.now.value:+.2f} from now, which is {shown} (p {best.p:.3f})."
         )
-    return "\n".join([f"{found.metric} on {found.pairs:,} pairs, in percent", "", *lines, "", verdict])
+    return "\n".join([f"{found.metric} on {count(found.pairs, 'pair')}, in percent", "", *lines, "", verdict])

@@ -124,6 +124,8 @@ def _unknown_key(key: str, known: list[str]) -> str:
 
 def _wrong_value(item: Any) -> str:
     key = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "tuple_type":
+        return f'{key}: input should be a list, such as ["a", "b"], but it is {item["input"]!r}'
     return f"{key}: {item['msg'][0].lower()}{item['msg'][1:]}, but it is {item['input']!r}"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ DropReason = Literal[
 ]
 DROP_REASONS: tuple[str, ...] = get_args(DropReason)
 MAX_PREDICT_LINE_BYTES = 10_000_000
+COLUMN_SETTINGS = ("source_column", "target_column", "column_names", "feature_columns", "feature_separator")
 
 DEFAULT_CONFIG = DataConfig()
 
@@ -122,7 +124,11 @@ class PairReader:
         """What to raise when a whole pass gave no pair."""
         lines = f"{self.report.lines:,} line{'' if self.report.lines == 1 else 's'}"
         found = f"none of {lines} is usable: {self.report.reasons}" if self.report.lines else "it is empty"
-        return DataError(f"there must be a usable pair, but {found}; see `seqweave check`", self.path)
+        if self.config.feature_columns and self.report.lines:
+            found += f", with features from column {', '.join(self.config.feature_columns)}"
+        options = column_options(self.config)
+        command = f"seqweave check {shlex.quote(str(self.path))}{options}" if options else "seqweave check"
+        return DataError(f"there must be a usable pair, but {found}; see `{command}`", self.path)
 
     def _pairs(self, report: ReadReport) -> Iterator[Pair]:
         for found in self._parsed_lines():
@@ -148,6 +154,16 @@ class PairReader:
             for line in read_lines(self.path, limit):
                 text = _text(line)
                 yield self._parse(text[0]) if isinstance(text, tuple) else text
+
+
+def column_options(config: DataConfig) -> str:
+    """The options with which another command reads the same columns, each after a blank; "" for the usual ones."""
+    chosen = {name: getattr(config, name) for name in COLUMN_SETTINGS}
+    return "".join(
+        " --set " + shlex.quote(f"data.{name}={json.dumps(value, ensure_ascii=False)}")
+        for name, value in chosen.items()
+        if value != getattr(DEFAULT_CONFIG, name)
+    )
 
 
 def is_json_lines(path: Path) -> bool:

@@ -167,8 +167,11 @@ def _vector(numbers: bytes, path: Path, number: int) -> NDArray[np.float32]:
     try:
         with np.errstate(over="ignore"):  # becomes infinite, and is refused below
             vector = np.array([float(part) for part in numbers.split(b" ")], dtype=np.float32)
-    except ValueError as error:
-        raise DataError(f"a line must be an item and numbers, but {error}: mend or remove it", path, number) from None
+    except ValueError:
+        wrong = next(part for part in numbers.split(b" ") if not _is_number(part)).decode("utf-8", "replace")
+        raise DataError(
+            f"a line must be an item and numbers, but {wrong!r} is no number: mend or remove it", path, number
+        ) from None
     if not np.isfinite(vector).all():
         raise DataError("the numbers of a vector must be finite, but one is not: mend or remove the line", path, number)
     return vector

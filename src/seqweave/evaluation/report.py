@@ -32,7 +32,7 @@ COMPARISON_HEADER = ("metric", "first", "second", "difference", "95% interval", 
 def metrics_table(metrics: Metrics) -> str:
     """Metrics with intervals, perplexities, the table by length and sacrebleu's signatures, as plain text."""
     parts = [
-        f"{metrics.pairs:,} pairs, {metrics.sources:,} distinct sources; percent, with 95% bootstrap intervals",
+        f"{_counted(metrics)}; percent, with 95% bootstrap intervals",
         figures_table(metrics),
         _plain(BUCKET_HEADER, _bucket_rows(metrics)),
         "\n".join(f"{LABELS[name]}: {metrics.signatures[name]}" for name in ("bleu", "chrf", "ter")),
@@ -48,7 +48,7 @@ def figures_table(metrics: Metrics) -> str:
 def metrics_markdown(metrics: Metrics) -> str:
     """The same for a model card, with all signatures."""
     parts = [
-        f"{metrics.pairs:,} pairs, {metrics.sources:,} distinct sources. Percent, except perplexities.",
+        f"{_counted(metrics)}. Percent, except perplexities.",
         _markdown(METRIC_HEADER, _metric_rows(metrics)),
         _markdown(BUCKET_HEADER, _bucket_rows(metrics)),
         "\n".join(f"- {LABELS.get(name, name)}: `{text}`" for name, text in metrics.signatures.items()),
@@ -64,6 +64,11 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
 def comparison_markdown(comparisons: Sequence[Comparison]) -> str:
     """The same as markdown."""
     return _markdown(COMPARISON_HEADER, _comparison_rows(comparisons))
+
+
+def _counted(metrics: Metrics) -> str:
+    numbers = {"pair": metrics.pairs, "distinct source": metrics.sources}
+    return ", ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for noun, number in numbers.items())
 
 
 def _metric_rows(metrics: Metrics) -> list[tuple[str, ...]]:

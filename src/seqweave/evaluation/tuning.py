@@ -131,12 +131,16 @@ def tune_model(
     now = Choice(search.beam_size, search.length_penalty, search.coverage_penalty)
     choices = _choices(now, beam_sizes or (now.beam_size,), length_penalties, coverage_penalties)
     configs = [build_config(choice.settings(), model.config) for choice in choices]  # all are checked first
-    measured, began = [], time.monotonic()
-    for done, config in enumerate(configs, 1):
-        measured.append(_measure(model, config, name, sources, targets))
-        if progress is not None:
-            passed = time.monotonic() - began
-            progress(done, len(configs), passed / done * (len(configs) - done))
+    measured, began, quiet = [], time.monotonic(), model.quiet
+    try:
+        for done, config in enumerate(configs, 1):
+            measured.append(_measure(model, config, name, sources, targets))
+            model.quiet = True  # the first trial has said it
+            if progress is not None:
+                passed = time.monotonic() - began
+                progress(done, len(configs), passed / done * (len(configs) - done))
+    finally:
+        model.quiet = quiet
     return Tuning(name, len(sources), _trials(choices, measured, name))
 
 

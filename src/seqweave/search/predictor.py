@@ -247,11 +247,16 @@ class Model:
         """What outputs may be, in ids: constraints (None: those of `config.search`), and one item of a label.
 
         Raises:
-            ConfigError: when the target vocabulary lacks what a constraint names.
+            ConfigError: when the target vocabulary lacks what a constraint names, or a label is to have several items.
         """
         constraints = Constraints.of(self.config.search) if constraints is None else constraints
         rules = None if constraints == Constraints() else constraints.rules(self.target_tokenizer)
         if self.target_tokenizer.units == "label":
+            if constraints.min_length > 1:
+                raise ConfigError(
+                    f"min_length must be at most 1 for a model that puts out labels, which are one item each, but it "
+                    f"is {constraints.min_length}: leave it out"
+                )
             rules = replace(rules or Rules(), min_length=1, max_length=1)
         return rules
 

@@ -24,12 +24,14 @@ class TextProfile:
         decomposed: characters written as several code points (`e` and an accent, conjoining jamo), of all that
             also have a code point of their own.
         jamo: Hangul letters that stand by themselves, of those and the syllables.
+        featureless: texts without a feature that is known, of all; None where there are no features.
     """
 
     unknown: float
     upper: float | None
     decomposed: float | None
     jamo: float | None
+    featureless: float | None = None
 
 
 def profile_of(tokenizer: Tokenizer, texts: Sequence[str]) -> TextProfile:
@@ -44,7 +46,14 @@ def profile_of(tokenizer: Tokenizer, texts: Sequence[str]) -> TextProfile:
         upper=_share(upper, upper + _count(signs, str.islower)),
         decomposed=_share(max(0, composable - _composed(signs)), composable),
         jamo=_share(letters, letters + _between(signs, _SYLLABLES)),
+        featureless=_featureless(tokenizer, texts),
     )
+
+
+def _featureless(tokenizer: Tokenizer, texts: Sequence[str]) -> float | None:
+    if not tokenizer.feature_count or not texts:
+        return None
+    return sum(not tokenizer.features_in(text) for text in texts) / len(texts)
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seqweave.inspection.doctor.patient import Finding, Patient
-from seqweave.inspection.doctor.remedies import again
+from seqweave.inspection.doctor.remedies import again, go_on
 
 # The numbers of runs are those of 23 recorded ones on CMUdict, Korean, Multi30k, KSS and SCAN (docs/doctor.md).
 # Of these none passed 1.10.
@@ -22,6 +22,8 @@ GOOD_PERPLEXITY = 2.0
 GAP = 2.0  # times the teacher-forced perplexity
 # Three on Multi30k that were ended at a third of the steps fell by 28% to 45%, the others by at most 24%.
 FALLING = 0.26  # of the perplexity, in the second half of the run
+# Chosen, not measured: half of what one who knows nothing has.
+LEARNED = 0.5  # of the perplexity of a uniform guess
 # None passed 1.14, and that one still gained in BLEU.
 RISEN = 1.3  # times the lowest perplexity
 LEAST_VALIDATIONS = 5
@@ -48,20 +50,19 @@ def rate_too_high(patient: Patient) -> Finding | None:
 
 
 def under_trained(patient: Patient) -> Finding | None:
-    """Perplexity on dev that still fell a lot in the second half of the run."""
+    """Perplexity on dev that is near that of a guess, or still fell a lot in the second half of the run."""
     values = _perplexities(patient)
-    if len(values) < LEAST_VALIDATIONS:
+    if not values:
         return None
-    middle, last = values[(len(values) - 1) // 2], values[-1]
-    if last > (1 - FALLING) * middle:
+    middle, last, guess = values[(len(values) - 1) // 2], values[-1], math.exp(_guess(patient))
+    if min(values) > LEARNED * guess:
+        shown = f"dev perplexity is {min(values):.2f} at best, and a uniform guess has {guess:.2f}"
+    elif len(values) >= LEAST_VALIDATIONS and last <= (1 - FALLING) * middle:
+        shown = f"dev perplexity fell from {middle:.2f} to {last:.2f} in the second half of the run"
+    else:
         return None
-    steps = patient.config.training.max_steps or 1
-    remedy = again({"training.max_steps": 3 * steps})
-    if not patient.finished:
-        remedy = f"run the same train command again: it goes on, up to step {steps:,}"
-    return Finding(
-        "under-trained", f"dev perplexity fell from {middle:.2f} to {last:.2f} in the second half of the run", remedy
-    )
+    longer = again({"training.max_steps": 3 * (patient.config.training.max_steps or 1)})
+    return Finding("under-trained", shown, longer if patient.finished else go_on(patient))
 
 
 def over_fitted(patient: Patient) -> Finding | None:

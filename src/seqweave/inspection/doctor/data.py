@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seqweave.data.readers import column_options
 from seqweave.inspection.doctor.patient import Finding, Patient
 from seqweave.inspection.doctor.remedies import again
 
@@ -22,7 +23,8 @@ def leakage(patient: Patient) -> Finding | None:
         return Finding(
             "train/test leakage",
             f"{sum(told):,} of {len(told):,} sources of DATA{which} were trained on",
-            "measure on other pairs; `seqweave check TRAIN --split test=DATA` names the lines that two files share",
+            f"measure on other pairs; `seqweave check TRAIN --split test=DATA{column_options(patient.config.data)}` "
+            "names the lines that two files share",
         )
     shared, pairs = patient.facts.get("dev_sources_shared") or 0, patient.facts.get("dev_pairs") or 0
     if shared and shared >= LEAKED * pairs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from seqweave.inspection.doctor.answers import all_unknown, same_answer
 from seqweave.inspection.doctor.attention import flat_attention, stuck_attention
@@ -10,6 +11,7 @@ from seqweave.inspection.doctor.course import exposure_bias, over_fitted, rate_t
 from seqweave.inspection.doctor.data import leakage, over_long_lines
 from seqweave.inspection.doctor.patient import Asked, Finding, Patient
 from seqweave.inspection.doctor.preparation import prepared_differently
+from seqweave.inspection.doctor.remedies import go_on
 
 OfPatient = Callable[[Patient], Finding | None]
 OfAnswers = Callable[[Patient, Asked], Finding | None]
@@ -27,6 +29,7 @@ def diagnose(patient: Patient) -> list[Finding]:
 
     Bad answers are explained by sources that were prepared differently, and by a run that diverged or ended too
     early; so is the rest of that run's course. Weights that answer badly explain a bad free-running perplexity.
+    While a run has not come to its end, that is the first thing to do about bad answers.
     """
     cause = _first(illness(patient) for illness in CAUSES)
     prepared: Finding | None = None
@@ -37,6 +40,8 @@ def diagnose(patient: Patient) -> list[Finding]:
         prepared = prepared_differently(patient, asked)
         if cause is None and prepared is None:
             answers = _first(illness(patient, asked) for illness in ANSWERS)
+            if answers is not None and not patient.finished:
+                answers = replace(answers, remedy=go_on(patient))
     if cause is None:
         course = _first(illness(patient) for illness in (COURSE if answers is None else (over_fitted,)))
     found = (prepared, cause, answers, course, *(illness(patient) for illness in DATA))

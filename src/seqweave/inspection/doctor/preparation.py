@@ -6,6 +6,7 @@ from collections import Counter
 
 from seqweave.inspection.doctor.patient import Asked, Finding, Patient
 from seqweave.inspection.doctor.remedies import again
+from seqweave.text.features import FeaturedTokenizer, tags_of
 from seqweave.text.profile import profile_of
 from seqweave.text.tokenizers import Tokenizer, coverage
 from seqweave.text.vocabulary import UNK
@@ -14,11 +15,11 @@ from seqweave.text.vocabulary import UNK
 DIFFERENT = 0.5
 # Chosen, not measured: 1 of 10 items more is lost than in training.
 MORE_UNKNOWN = 0.1
-SHOWN = 5  # unknown items
+SHOWN = 5  # unknown items, or features
 
 
 def prepared_differently(patient: Patient, asked: Asked) -> Finding | None:
-    """Case, normal form, jamo against syllables, or far more unknown items than in training."""
+    """Case, normal form, jamo against syllables, features, or far more unknown items than in training."""
     tokenizer = asked.model.source_tokenizer
     now = profile_of(tokenizer, asked.sources)
     trained = patient.facts.get("source_text") or {}
@@ -39,6 +40,12 @@ def prepared_differently(patient: Patient, asked: Asked) -> Finding | None:
     if differs("upper", now.upper):
         what = f"{_percent(now.upper)} of the letters are upper case"
         return _finding(what, trained["upper"], again({"data.source.lowercase": "true"}))
+    if isinstance(tokenizer, FeaturedTokenizer):
+        if found := _unknown_features(patient, asked, tokenizer):
+            return found
+        if differs("featureless", now.featureless):
+            what = f"{_percent(now.featureless)} of the sources have no features"
+            return _finding(what, trained["featureless"], f"write features as in training: {_example(tokenizer)}")
     before = trained.get("unknown")
     if before is None:
         before = (patient.facts.get("unknown_rate") or {}).get("source") or 0.0
@@ -54,9 +61,10 @@ def _finding(what: str, before: float, remedy: str) -> Finding:
 
 def _for_unknown(tokenizer: Tokenizer, asked: Asked, before: float) -> str:
     """What brings the items back that the training knew."""
-    spaced = coverage(tokenizer, [" ".join("".join(text.split())) for text in asked.sources]).rate
-    if tokenizer.units == "space" and spaced < before + MORE_UNKNOWN:
-        return "put blanks between the items, as in training"
+    if tokenizer.units == "space":
+        spaced = coverage(tokenizer, map(_spaced, asked.sources)).rate
+        if spaced < before + MORE_UNKNOWN:
+            return "put blanks between the items, as in training"
     if tokenizer.units in ("word", "space"):
         config = asked.model.config
         if config.model.copy and config.data.source.min_frequency < 2:
@@ -64,6 +72,37 @@ def _for_unknown(tokenizer: Tokenizer, asked: Asked, before: float) -> str:
             return again({"data.source.min_frequency": 2, "data.target.min_frequency": 2})
         return again({"data.source.units": "subword"})
     return "train again with pairs that have these items"
+
+
+def _spaced(source: str) -> str:
+    """The source with a blank between all characters of its text; its features stay as they are."""
+    text, tab, cells = source.partition("\t")
+    return " ".join("".join(text.split())) + tab + cells
+
+
+def _unknown_features(patient: Patient, asked: Asked, tokenizer: FeaturedTokenizer) -> Finding | None:
+    """Far more features that the model does not know than in the dev pairs."""
+    unknown, total = tokenizer.unknown_features(asked.sources)
+    before = (patient.facts.get("features") or {}).get("unknown_rate") or 0.0
+    if not total or unknown / total < before + MORE_UNKNOWN:
+        return None
+    features = tokenizer.features
+    strange: Counter[str] = Counter()
+    for source in asked.sources:
+        for known, cell in zip(features.tags, source.split("\t")[1:], strict=False):  # a blank source has no cells
+            strange.update(set(tags_of(cell, features.separator)) - set(known))
+    names = ", ".join(repr(tag) for tag, _ in strange.most_common(SHOWN))
+    what = f"{_percent(unknown / total)} of the features are unknown ({names})"
+    remedy = f"write features as in training: {_example(tokenizer)}; or train again with pairs that have these"
+    return _finding(what, before, remedy)
+
+
+def _example(tokenizer: FeaturedTokenizer) -> str:
+    """What cells look like, of the most frequent features."""
+    features = tokenizer.features
+    cells = (features.separator.join(tags[:3]) for tags in features.tags)
+    columns = zip(features.columns, cells, strict=True)
+    return ", ".join(f"{cell!r} in column {name}" for name, cell in columns)
 
 
 def _unknown(tokenizer: Tokenizer, asked: Asked) -> str:

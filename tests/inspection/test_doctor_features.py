@@ -1,0 +1,87 @@
+"""The doctor on models whose sources have features: what is said of their tags, their texts and of leakage."""
+
+from __future__ import annotations
+
+import random
+import shlex
+from pathlib import Path
+
+import pytest
+
+import seqweave
+from seqweave.cli.main import main
+from seqweave.inspection.doctor.data import leakage
+from seqweave.inspection.doctor.patient import Finding, Patient, admit
+from seqweave.inspection.doctor.preparation import prepared_differently
+from tiny_run import SETTINGS
+
+FEATURED = {**SETTINGS, "data.feature_columns": ["3"], "training.max_steps": 4}
+SOURCES = ["abc", "fed", "cab", "deaf", "bead"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of words, forwards or backwards as a feature says."""
+    where = tmp_path_factory.mktemp("features")
+    draw = random.Random(1)
+    lines = []
+    for _ in range(80):
+        word, way = "".join(draw.choices("abcdef", k=draw.randint(2, 6))), draw.choice(["KEEP", "TURN"])
+        lines.append(f"{word}\t{word if way == 'KEEP' else word[::-1]}\tV;{way}\n")
+    (where / "pairs.tsv").write_text("".join(lines), encoding="utf-8")
+    seqweave.train(where / "pairs.tsv", where / "model", settings=FEATURED)
+    return where
+
+
+def patient(folder: Path, cells: str, sources: list[str] = SOURCES) -> Patient:
+    return admit(folder / "model", ([f"{text}\t{cells}" for text in sources], sources), "cpu")
+
+
+def prepared(found: Patient) -> Finding | None:
+    assert found.asked is not None
+    return prepared_differently(found, found.asked)
+
+
+def test_features_as_in_training_are_no_illness(folder: Path) -> None:
+    for cells in ("V;KEEP", " TURN ; V", "V"):
+        assert prepared(patient(folder, cells)) is None
+
+
+def test_unknown_features_are_named(folder: Path) -> None:
+    for cells, share, strange in (("V;KEEP;PST", 33, "'PST'"), ("V,KEEP", 100, "'V,KEEP'")):
+        found = prepared(patient(folder, cells))
+        assert found is not None
+        assert found.name == "text prepared differently"
+        assert found.evidence == f"{share}% of the features are unknown ({strange}); in training 0%"
+        assert "write features as in training: 'V;" in found.remedy
+        assert "in column 3" in found.remedy
+
+
+def test_missing_features_are_named(folder: Path) -> None:
+    found = prepared(patient(folder, ""))
+    assert found is not None
+    assert found.evidence == "100% of the sources have no features; in training 0%"
+    assert found.remedy.startswith("write features as in training: 'V;")
+
+
+def test_unknown_items_beside_features_are_named(folder: Path) -> None:
+    found = prepared(patient(folder, "V;KEEP", ["xyz", "zzzy", "yxzy"]))
+    assert found is not None
+    assert found.remedy == "train again with pairs that have these items"
+
+
+def test_the_same_source_with_other_features_is_no_leakage(folder: Path) -> None:
+    pairs = [line.split("\t") for line in (folder / "pairs.tsv").read_text(encoding="utf-8").split("\n") if line]
+    sources = list(dict.fromkeys(word for word, _, _ in pairs))
+    assert leakage(patient(folder, "V", sources)) is None
+    data = [f"{word}\t{cells}" for word, _, cells in pairs]
+    found = leakage(admit(folder / "model", (data, data), "cpu"))
+    assert found is not None
+
+
+def test_the_command_that_is_named_reads_the_features(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = str(folder / "pairs.tsv")
+    assert main(["doctor", str(folder / "model"), data, "--device", "cpu"]) == 1
+    named = capsys.readouterr().out.split("`")[1].replace("TRAIN", data).replace("test=DATA", f"test={data}")
+    assert main(shlex.split(named)[1:]) == 0
+    assert "sources of test that are also in data: 80 (100.0%)" in capsys.readouterr().out
