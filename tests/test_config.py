@@ -182,8 +182,8 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"model.copy": True, "model.decoder": "transformer"},
-        "model.copy=true is for a recurrent decoder, but model.decoder=transformer, which has its own attention: "
-        "leave it at false",
+        "model.copy=true is for a recurrent decoder, but model.decoder=transformer, which looks from every head of "
+        "every layer, and has no one attention to copy by: leave it at false",
     ),
     (
         {"model.copy": True, "data.source.units": "word", "data.target.units": "char"},
@@ -252,13 +252,13 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"model.decoder": "transformer", "model.bridge": "zero"},
-        "model.bridge=zero is for a recurrent decoder, but model.decoder=transformer, which has its own attention: "
+        "model.bridge=zero is for a recurrent decoder, but model.decoder=transformer, which has no recurrent state: "
         "leave it at dense",
     ),
     (
         {"model.decoder": "transformer", "model.readout_size": 256},
-        "model.readout_size=256 is for a recurrent decoder, but model.decoder=transformer, which has its own "
-        "attention: leave it unset",
+        "model.readout_size=256 is for a recurrent decoder, but model.decoder=transformer, whose readout is as wide as "
+        "model.embedding_size: leave it unset",
     ),
     (
         {"model.heads": 8},
@@ -307,6 +307,20 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         {"data.source.units": "subword", "data.source.subword_model": "unigram", "data.source.subword_dropout": 0.1},
         "data.source.subword_dropout=0.1 leaves out merges and needs data.source.subword_model=bpe, but it is unigram, "
         "which has none: change one of them",
+    ),
+    (
+        {"data.joint_vocabulary": True, "data.source.units": "word", "data.target.units": "label"},
+        "data.target.units=label must equal data.source.units with data.joint_vocabulary=true, whose one tokenizer is "
+        "made as the source's, but that is word: change one of them, or set data.joint_vocabulary=false",
+    ),
+    (
+        {"data.joint_vocabulary": True, "data.target.lowercase": True},
+        "data.target.lowercase=true must equal data.source.lowercase with data.joint_vocabulary=true, whose one "
+        "tokenizer is made as the source's, but that is false: change one of them, or set data.joint_vocabulary=false",
+    ),
+    (
+        {"data.joint_vocabulary": True, "data.source.units": "label"},
+        "data.joint_vocabulary=true is for units that both sides share, but data.source.units=label: change one",
     ),
     (
         {"data.joint_vocabulary": True, "data.source.units": "char", "data.target.subword_dropout": 0.5},
@@ -368,6 +382,19 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         {"model.decoder": "transformer", "model.attention_window": "local_p"},
         "model.attention_window=local_p is for a recurrent decoder, but model.decoder=transformer, which has its own "
         "attention: leave it at global",
+    ),
+    (
+        {"model.attention": "none", "model.attention_position": "before"},
+        "model.attention_position=before needs attention, but model.attention=none: leave it at after",
+    ),
+    (
+        {"model.attention_size": 64},
+        "model.attention_size=64 is the width inside the tanh of model.attention=additive, concat or location_aware, "
+        "but it is general: leave it unset",
+    ),
+    (
+        {"model.encoder": "transformer", "model.max_positions": 2048},
+        "model.max_positions=2048 is for model.positions=learned, but it is sinusoidal: leave it at 1024",
     ),
     (
         {"model.window_size": 4},
@@ -453,6 +480,8 @@ def test_all_contradictions_are_listed_at_once() -> None:
         {"model.input": "one_hot"},
         {"model.copy": True, "model.attention_window": "local_p", "search.replace_unknown": True},
         {"model.copy": True, "model.encoder": "transformer", "model.attention": "additive", "model.coverage": True},
+        {"data.joint_vocabulary": True, "data.source.units": "word", "data.source.lowercase": True},
+        {"data.joint_vocabulary": True, "data.source.units": "char", "data.target.units": "char"},
         {"model.bridge": "zero"},
         {"model.bridge": "zero", "model.attention": "none", "model.context": "every_step"},
         {**TRANSFORMER, "model.positions": "learned", "model.norm": "post", "model.heads": 8},

@@ -27,16 +27,15 @@ OF_ATTENTION = (
     "window_size",
     "coverage",
 )
+# What only a recurrent decoder reads, and why a Transformer's does not.
 RECURRENT_DECODER = (
-    "bridge",
-    "attention",
-    "attention_position",
-    "attention_size",
-    *OF_ATTENTION,
-    "input_feeding",
-    "context",
-    "copy",
-    "readout_size",
+    (("bridge",), "which has no recurrent state"),
+    (
+        ("attention", "attention_position", "attention_size", *OF_ATTENTION, "input_feeding", "context"),
+        "which has its own attention",
+    ),
+    (("copy",), "which looks from every head of every layer, and has no one attention to copy by"),
+    (("readout_size",), "whose readout is as wide as model.embedding_size"),
 )
 DRAWING = ("temperature", "top_k", "top_p", "seed")
 ADDITIVE = ("additive", "concat", "location_aware")  # what coverage may enter
@@ -98,11 +97,8 @@ def _unused(model: ModelConfig) -> Iterator[str]:
     if model.encoder == "transformer":
         yield from _changed(model, RECURRENT_ENCODER, "is for a recurrent encoder, but model.encoder=transformer")
     if model.decoder == "transformer":
-        yield from _changed(
-            model,
-            RECURRENT_DECODER,
-            "is for a recurrent decoder, but model.decoder=transformer, which has its own attention",
-        )
+        for names, why in RECURRENT_DECODER:
+            yield from _changed(model, names, f"is for a recurrent decoder, but model.decoder=transformer, {why}")
     if "transformer" not in (model.encoder, model.decoder):
         yield from _changed(
             model, TRANSFORMER, "is for a Transformer, but model.encoder and model.decoder are recurrent"
@@ -144,7 +140,8 @@ def _recurrent_decoder(model: ModelConfig) -> Iterator[str]:
 
 
 def _without_attention(model: ModelConfig) -> Iterator[str]:
-    yield from _changed(model, OF_ATTENTION, "needs attention, but model.attention=none")
+    names = ("attention_position", "attention_size", *OF_ATTENTION)
+    yield from _changed(model, names, "needs attention, but model.attention=none")
     if model.input_feeding:
         yield "model.input_feeding=true needs attention, but model.attention=none: choose an attention or switch it off"
     if model.copy:
@@ -170,6 +167,9 @@ def _kind_of_attention(model: ModelConfig) -> Iterator[str]:
             "model.attention_normalized=true normalises the vector of additive scores and needs model.attention="
             f"{_either(NORMALIZED)}, but it is {kind}{more}: change one of them"
         )
+    if kind not in ADDITIVE:
+        why = f"is the width inside the tanh of model.attention={_either(ADDITIVE)}, but it is {kind}"
+        yield from _changed(model, ("attention_size",), why)
     if kind != "location":
         yield from _changed(model, ("location_positions",), f"is for model.attention=location, but it is {kind}")
     if kind != "location_aware":
@@ -209,6 +209,8 @@ def _transformer(model: ModelConfig) -> Iterator[str]:
             f"model.input={model.input} has no width that a Transformer could work in: "
             "set model.input=embedding, or make model.encoder and model.decoder recurrent"
         )
+    if model.positions != "learned":
+        yield from _changed(model, ("max_positions",), f"is for model.positions=learned, but it is {model.positions}")
     if model.embedding_size % model.heads:
         yield (
             f"model.embedding_size must be a multiple of model.heads, but {model.embedding_size} is none of "

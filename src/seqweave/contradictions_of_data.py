@@ -14,11 +14,35 @@ if TYPE_CHECKING:
 
 def data_contradictions(config: Config) -> Iterator[str]:
     """All contradictions with the settings of the data."""
+    yield from _joint_vocabulary(config)
     yield from _subword_dropout(config)
     yield from _features(config)
     yield from _labels(config)
     yield from _vectors(config)
     yield from _copying(config)
+
+
+def _joint_vocabulary(config: Config) -> Iterator[str]:
+    """Settings of the target's text, where the source's make the one tokenizer."""
+    source, target = config.data.source, config.data.target
+    if not config.data.joint_vocabulary:
+        return
+    if source.units == "label":
+        yield "data.joint_vocabulary=true is for units that both sides share, but data.source.units=label: change one"
+    for name, field in type(target).model_fields.items():
+        value = getattr(target, name)
+        if name != "subword_dropout" and value not in (field.default, getattr(source, name)):
+            yield (
+                f"data.target.{name}={_told(value)} must equal data.source.{name} with data.joint_vocabulary=true, "
+                f"whose one tokenizer is made as the source's, but that is {_told(getattr(source, name))}: "
+                "change one of them, or set data.joint_vocabulary=false"
+            )
+
+
+def _told(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "unset" if value is None else value
 
 
 def _subword_dropout(config: Config) -> Iterator[str]:
@@ -30,9 +54,8 @@ def _subword_dropout(config: Config) -> Iterator[str]:
             continue
         key = f"data.{side}.subword_dropout={text.subword_dropout:g}"
         if made.units != "subword":
-            units = "unset" if made.units is None else made.units
             yield (
-                f"{key} leaves out merges and needs data.{name}.units=subword, but it is {units}: "
+                f"{key} leaves out merges and needs data.{name}.units=subword, but it is {_told(made.units)}: "
                 f"set data.{name}.units=subword, or leave the dropout at 0"
             )
         elif made.subword_model != "bpe":
@@ -87,8 +110,6 @@ def _labels(config: Config) -> Iterator[str]:
             f"search.min_length={config.search.min_length} asks for more items than the one that an output has with "
             "data.target.units=label: leave it at 0"
         )
-    if config.data.source.units == "label" and config.data.joint_vocabulary:
-        yield "data.joint_vocabulary=true is for units that both sides share, but data.source.units=label: change one"
 
 
 def _vectors(config: Config) -> Iterator[str]:

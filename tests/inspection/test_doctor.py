@@ -9,18 +9,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from torch import nn
 
 from architectures import CASES
 from ill_runs import LENGTH, Pairs, blind_start, doctored, noise, run, spelling, write
 from seqweave.cli.main import main
-from seqweave.config import build_config, parse_setting
+from seqweave.config import Config, DataConfig, TrainConfig, build_config, parse_setting
+from seqweave.contradictions import contradictions
 from seqweave.errors import DataError, SeqweaveError
+from seqweave.inspection.doctor.answers import all_unknown
+from seqweave.inspection.doctor.attention import flat_attention, stuck_attention
+from seqweave.inspection.doctor.course import exposure_bias
 from seqweave.inspection.doctor.diagnose import diagnose
-from seqweave.inspection.doctor.patient import Finding, Patient, admit, ask
+from seqweave.inspection.doctor.patient import Asked, Finding, Patient, admit, ask
 from seqweave.text.vocabulary import UNK
 from tiny_model import tiny_folder, tiny_model
 
@@ -40,10 +46,17 @@ def only(patient: Patient, name: str) -> Finding:
     """The one finding, which must have this name, and a remedy that the run's settings allow."""
     found = diagnose(patient)
     assert [one.name for one in found] == [name], found
-    ways = shlex.split(found[0].remedy)
-    settings = dict(parse_setting(after) for before, after in pairwise(ways) if before == "--set")
-    assert build_config(settings, patient.config) != patient.config or not settings
+    remedied(patient.config, found[0])
     return found[0]
+
+
+def remedied(config: Config, finding: Finding) -> Config:
+    """The settings of a run with a remedy's, which must be allowed and change something, if it names any."""
+    ways = shlex.split(finding.remedy)
+    settings = dict(parse_setting(after) for before, after in pairwise(ways) if before == "--set")
+    changed = build_config(settings, config)
+    assert changed != config or not settings
+    return changed
 
 
 def on(folder: Path, sources: list[str], targets: list[str]) -> Patient:
@@ -222,6 +235,57 @@ def test_over_fitted(tmp_path: Path) -> None:
 def test_teacher_forced_good_but_free_running_bad(tmp_path: Path) -> None:
     folder = run(tmp_path, blind_start(6000, seed=1))
     only(admit(folder, device="cpu"), "teacher-forced good, free-running bad")
+
+
+def looking(kind: str) -> Asked:
+    """Answers of six items that look at six positions alike, or all at the first."""
+    weights = np.full((6, 6), 1 / 6) if kind == "flat" else np.eye(6)[[0] * 6]
+    answers: Any = [SimpleNamespace(attention=weights)] * 3
+    return Asked(None, [], [], answers)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("columns", [(), ("3",)])
+@pytest.mark.parametrize("kind", ["flat", "stuck"])
+def test_every_architecture_takes_its_remedies(kind: str, columns: tuple[str, ...]) -> None:
+    """One after the other, as of a patient that does not get well."""
+    judge = flat_attention if kind == "flat" else stuck_attention
+    for name, model in CASES.items():
+        smoothing = 0.1 if model.output == "softmax" else 0.0
+        config = Config(model=model, data=DataConfig(feature_columns=columns))
+        config = config.model_copy(update={"training": TrainConfig(label_smoothing=smoothing)})
+        if list(contradictions(config)) or model.decoder == "transformer" or model.attention == "none":
+            continue
+        for _ in range(6):
+            finding = judge(Patient(config), looking(kind))
+            assert finding is not None, name
+            config = remedied(config, finding)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"training.scheduled_sampling": "linear", "training.sampling_k": 0.4, "training.sampling_slope": 0.1},
+        {"training.scheduled_sampling": "inverse_sigmoid", "training.sampling_feed": "argmax"},
+    ],
+)
+def test_a_gap_in_spite_of_scheduled_sampling(settings: dict[str, Any]) -> None:
+    config = build_config({**settings, "training.max_steps": 100})
+    figures = {"perplexity": 1.5, "free_running_perplexity": 9.0, "best": True}
+    finding = exposure_bias(Patient(config, validations=[figures]))
+    assert finding is not None
+    remedied(config, finding)
+
+
+@pytest.mark.parametrize("text", [{"units": "word"}, {"units": "word", "min_frequency": 3}, {"units": "subword"}])
+@pytest.mark.parametrize("more", [{}, {"data.joint_vocabulary": True}, {"model.copy": True}])
+def test_sides_that_must_agree_are_remedied_together(text: dict[str, Any], more: dict[str, Any]) -> None:
+    sides = {f"data.{side}.{key}": value for side in ("source", "target") for key, value in text.items()}
+    config = build_config({**sides, **more})
+    answers: Any = [SimpleNamespace(tokens=["<unk>"] * 3)]
+    finding = all_unknown(Patient(config), Asked(None, [], [], answers))  # type: ignore[arg-type]
+    assert finding is not None
+    remedied(config, finding)
 
 
 def test_a_model_without_a_run(tmp_path: Path) -> None:

@@ -63,10 +63,12 @@ def test_every_proof_holds(name: str) -> None:
     assert any(proof.deviation > 0 for proof in found.proofs)
 
 
-def test_padding_stays_below_the_last_position() -> None:
-    model = tiny_model(CASES["transformer-pre-learned"].model_copy(update={"max_positions": 20}))
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
+def test_padding_stays_below_the_last_position(positions: str) -> None:
+    model = tiny_model(CASES[f"transformer-pre-{positions}"])
     longest = max(map(len, TEXTS))
-    for room, compared in ((0, 0), (3, 2 * len(TEXTS))):  # greedy and beam
+    # Greedy and beam; what is not learned has no last position.
+    for room, compared in ((0, 0 if positions == "learned" else 2 * len(TEXTS)), (3, 2 * len(TEXTS))):
         tight = model.config.model.model_copy(update={"max_positions": longest + room})
         model.config = model.config.model_copy(update={"model": tight})
         proofs = verify_search(model, TEXTS, beams=(1,)).proofs

@@ -263,6 +263,19 @@ def last_loss(events: Path) -> float:
     return float([row["loss"] for row in rows if row["event"] == "step"][-1])
 
 
+def test_one_vocabulary_has_one_kind_of_units(tmp_path: Path) -> None:
+    """Each side by itself would be guessed otherwise: letters here, sentences there."""
+    words = [f"{one}{other}" for one in "abcdef" for other in "ghijkl"]
+    lines = [f"{word}\tthis is a sentence of several words about {word}\n" for word in words]
+    (tmp_path / "pairs.tsv").write_text("".join(lines), encoding="utf-8")
+    settings = {key: value for key, value in SETTINGS.items() if not key.endswith(".units")}
+    joint = {**settings, "data.joint_vocabulary": True, "training.max_steps": 1}
+    train(tmp_path / "pairs.tsv", tmp_path / "model", settings=joint)
+    model = load(tmp_path / "model")
+    assert model.config.data.source.units == model.config.data.target.units == "char"
+    assert model.source_tokenizer.to_json() == model.target_tokenizer.to_json()
+
+
 def test_loss_counts_real_positions_only() -> None:
     logits = torch.randn(2, 3, 7)
     target_out = torch.tensor([[4, 5, 3], [6, 3, 0]])

@@ -215,7 +215,8 @@ def _sources(model: Model, texts: Sequence[str]) -> tuple[list[str], Sources]:
     ids = [one for _, one in kept]
     lengths = [len(one) for one in ids]
     # Learned positions end somewhere; padding must not pass them.
-    room = config.model.max_positions - max(lengths) if config.model.encoder == "transformer" else _PADDING
+    learned = config.model.encoder == "transformer" and config.model.positions == "learned"
+    room = config.model.max_positions - max(lengths) if learned else _PADDING
     if isinstance(model.network, Ensemble):  # its config has the fewest positions that a member can read
         room = config.data.max_source_length - max(lengths)
     limits = max_lengths(lengths, search.max_length_ratio, search.max_length)

@@ -287,12 +287,17 @@ def _with_units(config: Config, pairs: _Pairs) -> tuple[Config, dict[str, str]]:
     if config.data.source.units is not None and config.data.target.units is not None:
         return config, {}
     sample = list(islice(pairs.train(), _SAMPLE))
-    settings: dict[str, Units] = {}
+    settings: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     for side, given in (("source", config.data.source.units), ("target", config.data.target.units)):
-        if given is None:
-            texts = [pair.source if side == "source" else pair.target for pair in sample]
-            settings[f"data.{side}.units"], reasons[side] = guess_units(texts, side)
+        if given is not None:
+            continue
+        if side == "target" and config.data.joint_vocabulary:
+            settings["data.target.units"] = settings.get("data.source.units", config.data.source.units)
+            reasons["target"] = "one vocabulary for both sides"
+            continue
+        texts = [pair.source if side == "source" else pair.target for pair in sample]
+        settings[f"data.{side}.units"], reasons[side] = guess_units(texts, side)
     return build_config(settings, config), reasons
 
 

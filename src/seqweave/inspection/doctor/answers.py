@@ -6,7 +6,7 @@ from collections import Counter
 
 from seqweave.config import Config
 from seqweave.inspection.doctor.patient import Asked, Finding, Patient
-from seqweave.inspection.doctor.remedies import again
+from seqweave.inspection.doctor.remedies import again, in_other_text
 from seqweave.text.vocabulary import SPECIALS, UNK
 
 # Chosen, not measured: most of what is written is nothing.
@@ -34,12 +34,12 @@ def _vocabulary(config: Config) -> str:
     side = "source" if config.data.joint_vocabulary else "target"
     text = config.data.source if config.data.joint_vocabulary else config.data.target
     if text.min_frequency > 1:
-        return again({f"data.{side}.min_frequency": 1})
+        return in_other_text(config, side, "min_frequency", 1)
     if text.units in ("word", "space"):
-        return again({f"data.{side}.units": "subword"})
+        return in_other_text(config, side, "units", "subword")
     if text.max_size is not None:
-        return again({f"data.{side}.max_size": "unset"})
-    return again({f"data.{side}.units": "byte"})
+        return in_other_text(config, side, "max_size", "unset")
+    return in_other_text(config, side, "units", "byte")
 
 
 def same_answer(patient: Patient, asked: Asked) -> Finding | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from seqweave.config import ModelConfig
+from seqweave.config import Config, ModelConfig
 from seqweave.inspection.doctor.patient import Asked, Finding, Patient
 from seqweave.inspection.doctor.remedies import again
 
@@ -27,7 +27,7 @@ def flat_attention(patient: Patient, asked: Asked) -> Finding | None:
     return Finding(
         "attention does not align (flat)",
         f"the entropy of its weights is {100 * flatness:.0f}% of that of equal weights",
-        again(_sharper(patient.config.model)),
+        again(_sharper(patient.config)),
     )
 
 
@@ -42,7 +42,7 @@ def stuck_attention(patient: Patient, asked: Asked) -> Finding | None:
     return Finding(
         "attention does not align (stuck)",
         f"{100 * share:.0f}% of the steps of an answer look at the same source position",
-        again(_moving(patient.config.model)),
+        again(_moving(patient.config)),
     )
 
 
@@ -61,18 +61,32 @@ def _flatness(weights: NDArray[np.float32]) -> float:
     return float(-(shares * np.log(shares)).sum(1).mean() / np.log(weights.shape[1]))
 
 
-def _sharper(model: ModelConfig) -> dict[str, object]:
+def _sharper(config: Config) -> dict[str, object]:
     """A scorer that learns to compare, asked by the state before the step (Bahdanau et al. 2014)."""
-    if model.attention in ("additive", "location_aware") and model.attention_position == "before":
-        return _moving(model)
+    model = config.model
+    compares = model.attention in ("additive", "location_aware")
+    if compares and model.attention_position == "before":
+        return _moving(config)
+    scorer = {} if compares else {"model.attention": "additive", **_left(model)}
     feeding = {"model.input_feeding": "false"} if model.input_feeding else {}
-    return {"model.attention": "additive", "model.attention_position": "before", **feeding}
+    return {**scorer, "model.attention_position": "before", **feeding}
 
 
-def _moving(model: ModelConfig) -> dict[str, object]:
+def _moving(config: Config) -> dict[str, object]:
     """Attention that knows where it looked (Chorowski et al. 2015); that pays for looking there again (See et al.
-    2017); that has to go on (Luong et al. 2015).
+    2017); that has to go on (Luong et al. 2015), where positions can be counted; that pays more.
     """
+    model, weight = config.model, config.training.coverage_weight
     if model.attention != "location_aware":
-        return {"model.attention": "location_aware"}
-    return {"model.coverage": "true"} if not model.coverage else {"model.attention_window": "local_m"}
+        return {"model.attention": "location_aware", **_left(model)}
+    if not model.coverage:
+        return {"model.coverage": "true"}
+    if model.attention_window == "global" and not config.data.feature_columns:
+        return {"model.attention_window": "local_m"}
+    return {"training.coverage_weight": f"{2 * weight or 1:g}"}
+
+
+def _left(model: ModelConfig) -> dict[str, object]:
+    """What `location` alone reads, as it is by default."""
+    default = type(model).model_fields["location_positions"].default
+    return {} if model.location_positions == default else {"model.location_positions": default}

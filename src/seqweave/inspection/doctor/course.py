@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seqweave.config import TrainConfig
 from seqweave.inspection.doctor.patient import Finding, Patient
 from seqweave.inspection.doctor.remedies import again, go_on
 
@@ -87,8 +88,17 @@ def exposure_bias(patient: Patient) -> Finding | None:
         "teacher-forced good, free-running bad",
         f"perplexity {forced:.2f} after the reference, {'infinite' if free is None else f'{free:.2f}'} after its "
         "own output",
-        again({"training.scheduled_sampling": "inverse_sigmoid"}),
+        again(_own_inputs(patient.config.training)),
     )
+
+
+def _own_inputs(training: TrainConfig) -> dict[str, object]:
+    """Training that reads the model's own output (Bengio et al. 2015); that reads what decoding would; more of it."""
+    if training.scheduled_sampling == "none":
+        return {"training.scheduled_sampling": "inverse_sigmoid"}
+    if training.sampling_feed == "sample":
+        return {"training.sampling_feed": "argmax"}
+    return {"training.max_steps": 2 * (training.max_steps or 1)}
 
 
 def _best(patient: Patient) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from seqweave.inspection.doctor.patient import Asked, Finding, Patient
-from seqweave.inspection.doctor.remedies import again
+from seqweave.inspection.doctor.remedies import again, in_other_text
 from seqweave.text.features import FeaturedTokenizer, tags_of
 from seqweave.text.profile import profile_of
 from seqweave.text.tokenizers import Tokenizer, coverage
@@ -30,7 +30,7 @@ def prepared_differently(patient: Patient, asked: Asked) -> Finding | None:
 
     if differs("decomposed", now.decomposed):
         what = f"{_percent(now.decomposed)} of the letters that can be are written as several code points"
-        return _finding(what, trained["decomposed"], again({"data.source.normalize": "nfc"}))
+        return _finding(what, trained["decomposed"], in_other_text(patient.config, "source", "normalize", "nfc"))
     if differs("jamo", now.jamo):
         how = "in syllables (한), not in letters (ㅎㅏㄴ)"
         if trained["jamo"] >= DIFFERENT:
@@ -39,7 +39,7 @@ def prepared_differently(patient: Patient, asked: Asked) -> Finding | None:
         return _finding(what, trained["jamo"], f"write Hangul as in training: {how}")
     if differs("upper", now.upper):
         what = f"{_percent(now.upper)} of the letters are upper case"
-        return _finding(what, trained["upper"], again({"data.source.lowercase": "true"}))
+        return _finding(what, trained["upper"], in_other_text(patient.config, "source", "lowercase", "true"))
     if isinstance(tokenizer, FeaturedTokenizer):
         if found := _unknown_features(patient, asked, tokenizer):
             return found
@@ -70,7 +70,7 @@ def _for_unknown(tokenizer: Tokenizer, asked: Asked, before: float) -> str:
         if config.model.copy and config.data.source.min_frequency < 2:
             # What is copied may be unknown, but the training must have had some of it to learn from.
             return again({"data.source.min_frequency": 2, "data.target.min_frequency": 2})
-        return again({"data.source.units": "subword"})
+        return in_other_text(config, "source", "units", "subword")
     return "train again with pairs that have these items"
 
 

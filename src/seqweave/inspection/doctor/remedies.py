@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from seqweave.config import Config
 from seqweave.inspection.doctor.patient import Patient
 
 
@@ -15,3 +16,9 @@ def again(settings: Mapping[str, object]) -> str:
 def go_on(patient: Patient) -> str:
     """The remedy of a run that has not come to its end."""
     return f"run the same train command again: it goes on, up to step {patient.config.training.max_steps or 1:,}"
+
+
+def in_other_text(config: Config, side: str, key: str, value: object) -> str:
+    """The same for a setting of one side's text; for both sides where they must agree."""
+    both = config.data.joint_vocabulary or (config.model.copy and key == "units")
+    return again({f"data.{one}.{key}": value for one in (("source", "target") if both else (side,))})
