@@ -37,7 +37,7 @@ class DataConfig(Group):
 
     source: TextConfig = Field(TextConfig(), description="the source side")
     target: TextConfig = Field(TextConfig(), description="the target side")
-    joint_vocabulary: bool = Field(False, description="one tokenizer, made of both sides, for both sides")
+    joint_vocabulary: bool = Field(False, description="one tokenizer for both sides, made of both as data.source says")
     source_column: str = Field("1", description="TSV: column number from 1; JSONL: field name ('1' means `source`)")
     target_column: str = Field("2", description="TSV: column number from 1; JSONL: field name ('2' means `target`)")
     column_names: tuple[str, ...] = Field(
