@@ -215,18 +215,36 @@ def naive_aware(scorer: AwareScorer, query: Tensor, keys: Tensor, past: Past) ->
                 features += kernel[:, offset] * past.weights[g, q, at]
         total = scorer.additive.query.weight @ query[g, q] + keys[g, s] + scorer.features.weight @ features
         total = total + scorer.coverage.weight[:, 0] * past.coverage[g, q, s]
-        scores[g, q, s] = scorer.additive.direction.weight[0] @ total.tanh()
+        direction = scorer.additive.direction.weight[0]
+        if scorer.additive.gain is not None:
+            direction = scorer.additive.gain * direction / math.sqrt(sum(x * x for x in direction.tolist()))
+        scores[g, q, s] = direction @ total.tanh()
     return scores
 
 
-def test_aware_scores_are_those_of_the_naive_twin() -> None:
+@pytest.mark.parametrize("normalized", [False, True])
+def test_aware_scores_are_those_of_the_naive_twin(normalized: bool) -> None:
     torch.manual_seed(1)
-    scorer = build_scorer("location_aware", 4, 3, 5, coverage=True, filters=2, width=5)
+    scorer = build_scorer("location_aware", 4, 3, 5, normalized=normalized, coverage=True, filters=2, width=5)
     assert isinstance(scorer, AwareScorer)
     past = Past(weights=torch.rand(2, 3, 6), coverage=torch.rand(2, 3, 6))
     query, keys = torch.randn(2, 3, 4), scorer.keys(torch.randn(2, 6, 3))
     with torch.no_grad():
         assert_close(scorer(query, keys, past), naive_aware(scorer, query, keys, past))
+
+
+@pytest.mark.parametrize("length", [2, 4, 7])
+def test_location_scores_are_those_of_the_naive_twin(length: int) -> None:
+    """One number after the other; the scorer knows 4 positions."""
+    torch.manual_seed(1)
+    scorer = LocationScorer(3, 4)
+    query, values = torch.randn(2, 5, 3), torch.randn(2, length, 6)
+    with torch.no_grad():
+        scores, weight = scorer(query, scorer.keys(values)), scorer.project.weight.tolist()
+    for g, q, s in itertools.product(range(2), range(5), range(length)):
+        numbers = query[g, q].tolist()
+        expected = sum(a * b for a, b in zip(weight[s], numbers, strict=True)) if s < 4 else -math.inf
+        assert float(scores[g, q, s]) == pytest.approx(expected, abs=1e-6)
 
 
 def test_an_unknown_name_is_refused() -> None:

@@ -27,6 +27,14 @@ def test_sinusoids_of_odd_width_end_in_a_sine() -> None:
     assert float(found[4]) == math.sin(1 / 10000 ** (4 / 5))
 
 
+def test_learned_vectors_by_hand() -> None:
+    positions = LearnedPositions(3, 2, "target").double()
+    with torch.no_grad():
+        positions.weight.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+    found = positions(torch.ones(1, 2, 2, dtype=torch.float64), 1)
+    assert found[0].tolist() == [[4, 5], [6, 7]]
+
+
 def test_starting_later_continues() -> None:
     for positions in (SinusoidalPositions(), LearnedPositions(9, 4, "target")):
         whole = positions(torch.zeros(2, 7, 4))

@@ -14,14 +14,17 @@ from architectures import CASES, TRANSFORMER, TRANSFORMER_SIDES, small_batch, sm
 from naive_entmax import naive_entmax15
 from naive_transformer import NaiveTransformer
 from seqweave.config import ModelConfig
+from seqweave.config.model import Norm
 from seqweave.errors import LimitError
 from seqweave.model.build import build_model
+from seqweave.model.recurrent import SequenceDropout
 from seqweave.model.seq2seq import Seq2Seq, parameter_count
 from seqweave.model.transformer import TransformerDecoder, TransformerEncoder
 from seqweave.model.transformer_layers import (
     CrossAttention,
     DecoderLayer,
     EncoderLayer,
+    Residual,
     SelfAttention,
     attendable,
     explicit_attention,
@@ -31,6 +34,8 @@ assert_close = partial(torch.testing.assert_close, atol=1e-9, rtol=1e-9)
 WHOLE = [name for name, config in CASES.items() if config.encoder == config.decoder == "transformer"]
 # The twin reads text alone, first item first; features have tests of their own.
 WHOLE = [name for name in WHOLE if not CASES[name].reverse_source and "features" not in name]
+HYBRIDS = [name for name, config in CASES.items() if {config.encoder, config.decoder} == {"recurrent", "transformer"}]
+HYBRIDS = [name for name in HYBRIDS if not CASES[name].copy and "features" not in name]
 MIXED = ["transformer-pre-sinusoidal", "recurrent_encoder-pre-learned", "recurrent_decoder-post-rotary"]
 
 
@@ -54,6 +59,22 @@ def test_it_is_the_paper_written_down(name: str) -> None:
             assert_close(output.logits[row], expected)
         weights = torch.tensor(naive.cross_looks[-1], dtype=torch.float64)[:, :, 1].mean(0)  # (N, T, 2, S) -> (T, S)
         assert_close(output.attention[row, :, :length], weights)
+
+
+@pytest.mark.parametrize("name", HYBRIDS)
+def test_one_side_of_a_hybrid_is_the_paper_written_down(name: str) -> None:
+    """What reads is given the source, what writes the outputs of the recurrent encoder."""
+    model = small_model(CASES[name]).double()
+    source, lengths, target_in = small_batch()
+    encoded = model.encode(source, lengths)
+    logits = model.decode(target_in, encoded).logits
+    naive = NaiveTransformer(CASES[name], {key: value.detach() for key, value in model.state_dict().items()})
+    for row, length in enumerate(lengths.tolist()):
+        outputs = list(encoded.outputs[row, :length])
+        if CASES[name].encoder == "transformer":
+            assert_close(torch.stack(outputs), torch.stack(naive.read(source[row, :length].tolist())))
+        else:
+            assert_close(logits[row], naive.write(target_in[row].tolist(), outputs))
 
 
 @pytest.mark.parametrize("name", ["transformer-layers", "transformer-post-rotary"])
@@ -138,6 +159,15 @@ def test_the_decoder_layer_is_that_of_torch(pre: bool) -> None:
     made, _ = layer(values, layer.cross.memory(outputs, mask), attendable(mask), None)
     later = nn.Transformer.generate_square_subsequent_mask(4, dtype=torch.float64)
     assert_close(made, theirs(values, outputs, tgt_mask=later, memory_mask=None, memory_key_padding_mask=~mask))
+
+
+@pytest.mark.parametrize(("norm", "expected"), [("pre", [-2.0, 6.0]), ("post", [-1.0, 1.0])])
+def test_norms_by_hand(norm: Norm, expected: list[float]) -> None:
+    # (1, 3) has mean 2 and deviation 1, so its norm is (-1, 1). The sub-layer makes 3 x of its x:
+    # before: (1, 3) + 3 (-1, 1); after: the norm of (1, 3) + 3 (1, 3) = (4, 12).
+    around = Residual(2, norm, SequenceDropout(0.0))
+    values = torch.tensor([[[1.0, 3.0]]])
+    assert around.after(values, 3 * around.before(values))[0, 0].tolist() == pytest.approx(expected, abs=1e-4)
 
 
 def test_weights_by_hand() -> None:

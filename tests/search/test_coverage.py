@@ -20,11 +20,13 @@ from seqweave.model.inference import prepared
 from seqweave.search.beam import beam_search
 from seqweave.search.contract import Found, Searchable
 from seqweave.search.coverage import LEAST, Coverage, coverage_term
+from seqweave.search.exact import exact_search
 from seqweave.search.exhaustive import exhaustive_search
 from seqweave.search.greedy import greedy_search
 from seqweave.search.lengths import length_normalised
 from seqweave.search.sampling import Sampling, sample_search
 from seqweave.search.score import force_score
+from seqweave.search.search_errors import count_search_errors
 from seqweave.search.verify import Sources, prove, verify_search
 from seqweave.text.vocabulary import EOS
 from tiny_model import tiny_model
@@ -126,6 +128,30 @@ def test_a_beam_as_wide_as_the_language_finds_the_best() -> None:
     assert changed  # it does something
 
 
+@pytest.mark.parametrize("name", ["toy", "gru-additive-before", "transformer-pre-sinusoidal"])
+@pytest.mark.parametrize("penalty", [0.3, 3.0])
+def test_exact_search_finds_the_best(name: str, penalty: float) -> None:
+    """Against every output there is, scored one by one; batches of many prefixes, which leave and stay."""
+    changed = 0
+    model = _model(name)
+    for ids in SOURCES:
+        source, lengths = pad_sources([ids])
+        source = torch.nn.functional.pad(source, (0, 2))
+        everything = exhaustive_search(model, source, lengths, 4, length_penalty=1.0)
+        targets = make_batch([ids] * len(everything), [one.ids for one in everything])
+        scored = force_score(model, targets, length_penalty=1.0, coverage_penalty=penalty)
+        best = max(scored, key=lambda one: one.score)
+        found = exact_search(model, source, lengths, 4, length_penalty=1.0, coverage_penalty=penalty)
+        assert found is not None
+        assert found.ids == best.ids
+        assert found.score == pytest.approx(best.score, abs=1e-5)
+        changed += best.ids != everything[0].ids
+    assert changed or penalty < 1  # it does something
+    errors = count_search_errors(model, Sources(SOURCES, [4] * 4, coverage_penalty=penalty), (1, 2, 300), 1e-4)
+    assert errors.exact == 4
+    assert errors.beams[-1].missed == 0
+
+
 def test_sampling_and_batches_have_it_in_their_scores() -> None:
     model = _model("gru-additive-before")
     source, lengths = pad_sources(SOURCES)
@@ -159,7 +185,7 @@ def test_a_model_and_its_trace_agree() -> None:
         assert trace.forced.score == pytest.approx(found.score, abs=1e-5)
     verified = verify_search(model, ["abc", "gfe"], beams=(1, 2))
     assert verified.passed
-    assert verified.errors.exact == 0  # exact search knows of no attention
+    assert verified.errors.exact == 2
 
 
 def test_without_attention_it_is_refused() -> None:

@@ -86,6 +86,40 @@ def test_frequencies(sampling: Sampling, expected: list[float]) -> None:
     assert counts[0] == 0
 
 
+def naive_draw(log_probs: list[float], chance: float, sampling: Sampling) -> int:
+    """One item after the other, the most probable first, until the probabilities pass the chance."""
+    possible = [item for item, one in enumerate(log_probs) if one > -math.inf]
+    order = sorted(possible, key=lambda item: -log_probs[item])[: sampling.top_k or None]
+    best = log_probs[order[0]]
+    weights = {item: math.exp((log_probs[item] - best) / sampling.temperature) for item in order}
+    nucleus: list[int] = []
+    for item in order:
+        if sum(weights[one] for one in nucleus) >= sampling.top_p * sum(weights.values()):
+            break
+        nucleus.append(item)
+    left = chance * sum(weights[item] for item in nucleus)
+    for item in nucleus:
+        left -= weights[item]
+        if left < 0:
+            return item
+    return nucleus[-1]
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
+@pytest.mark.parametrize("top_k", [0, 1, 4, 50])
+@pytest.mark.parametrize("top_p", [0.2, 0.77, 1.0])
+def test_a_draw_is_that_of_the_naive_twin(temperature: float, top_k: int, top_p: float) -> None:
+    torch.manual_seed(1)
+    log_probs = (2 * torch.randn(200, 9)).log_softmax(1)
+    log_probs[:, 0] = log_probs[::2, 5] = -math.inf
+    chance = torch.rand(200, dtype=torch.float64)
+    sampling = Sampling(temperature, top_k, top_p)
+    found = draw_items(log_probs, chance, sampling).tolist()
+    rows = zip(log_probs.tolist(), chance.tolist(), strict=True)
+    assert found == [naive_draw(row, one, sampling) for row, one in rows]
+    assert len(set(found)) > (1 if top_k != 1 else 0)
+
+
 def test_whole_outputs_have_the_frequencies_of_the_model() -> None:
     """The draws of many seeds: the generators of a sentence's draws are right, not only `draw_items`."""
     model = ToyModel(1, 6, spread=1.0)

@@ -71,6 +71,22 @@ def test_figures_by_hand(labels: Tokenizer) -> None:
     assert metrics_from_json(json.loads(json.dumps(found.to_json())), "there") == found
 
 
+def test_figures_are_those_of_the_naive_twin(labels: Tokenizer) -> None:
+    draw = random.Random(1)
+    names = ["x", "y", "z", "w"]
+    targets = draw.choices(names[:3], k=60)
+    outputs = [target if draw.random() < 0.6 else draw.choice(names) for target in targets]
+    each = []
+    for name in names:  # w is only ever given
+        both = sum(one == other == name for one, other in zip(outputs, targets, strict=True))
+        precision = both / max(1, outputs.count(name))
+        recall = both / max(1, targets.count(name))
+        each.append(2 * precision * recall / (precision + recall) if both else 0.0)
+    found = evaluate_outputs(list(map(str, range(60))), outputs, targets, labels, samples=0)
+    assert found.macro_f1 == pytest.approx(100 * sum(each) / 4)
+    assert found.accuracy == pytest.approx(100 * sum(map(str.__eq__, outputs, targets)) / 60)
+
+
 def test_several_right_labels(labels: Tokenizer) -> None:
     found = evaluate_outputs(["s", "s", "t"], ["y", "y", "x"], ["x", "y", "x"], labels, samples=0)
     assert (found.accuracy, found.macro_f1) == (100, 100)

@@ -16,6 +16,7 @@ from torch import Tensor
 from seqweave.data.dataset import Batch
 from seqweave.evaluation.metrics import perplexity
 from seqweave.search.contract import Searchable
+from seqweave.search.steps import next_log_probs
 from seqweave.text.vocabulary import PAD
 
 
@@ -39,7 +40,7 @@ def free_running_logits(model: Searchable, batch: Batch, encoded: Any) -> Tensor
     logits = []
     for _ in range(batch.target_out.shape[1]):
         output = model.step(ids, state)
-        state, ids = output.state, output.logits.argmax(-1)
+        state, ids = output.state, next_log_probs(output.logits).argmax(-1)  # never <pad> or <bos>
         logits.append(output.logits)
     return torch.stack(logits, 1)  # (B, T, V)
 

@@ -2,7 +2,8 @@
 
 A log-probability only falls as an output grows, so that no output with a given prefix can score more than
 the prefix as it stands at the greatest length. Prefixes whose bound does not pass the best score known are
-left out, level after level (Stahlberg and Byrne 2019, section 3, breadth first, with a length penalty).
+left out, level after level (Stahlberg and Byrne 2019, section 3, breadth first, with a length penalty). A
+coverage penalty is never above 0, so the bound holds with it as well.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from torch import Tensor
 
 from seqweave.errors import LimitError
 from seqweave.search.contract import Found, Searchable, not_finite
+from seqweave.search.coverage import Coverage
 from seqweave.search.lengths import length_normalised
 from seqweave.search.steps import next_log_probs
 from seqweave.text.vocabulary import BOS, EOS
 
 MOST_PREFIXES = 1000
 _MOST_LOGITS = 1 << 24  # numbers in one table of log-probabilities
+Prefix = tuple[list[int], list[float]]  # items, and their log-probabilities
 
 
 @torch.inference_mode()
@@ -31,6 +34,7 @@ def exact_search(
     max_length: int,
     *,
     length_penalty: float,
+    coverage_penalty: float = 0.0,
     beat: float = -math.inf,
     most_prefixes: int = MOST_PREFIXES,
 ) -> Found | None:
@@ -44,20 +48,24 @@ def exact_search(
 
     Raises:
         LimitError: when more prefixes than that can still win.
+        ConfigError: when a coverage penalty has no attention to look at.
         SeqweaveError: when the model gives NaN.
     """
     best: Found | None = None
     state: Any = model.start(model.encode(source, source_lengths))
-    prefixes: list[tuple[list[int], list[float]]] = [([], [])]
+    prefixes: list[Prefix] = [([], [])]
     totals = torch.zeros(1, dtype=torch.float64)  # (R,) log-probabilities of the prefixes
+    coverage = Coverage(source_lengths, source.shape[1], coverage_penalty) if coverage_penalty else None
     for step in range(max_length):
         last = torch.tensor([ids[-1] if ids else BOS for ids, _ in prefixes], device=source.device)
-        output = model.step(last, state)
+        output = model.step(last, state, coverage is not None)
         table = next_log_probs(output.logits).cpu().double()  # (R, V)
         if bool(torch.isnan(table).any()):
             raise not_finite()
         sums = totals[:, None] + table
         ended = length_normalised(sums[:, EOS], step + 1, length_penalty)  # (R, V) -> (R,)
+        if coverage is not None:
+            ended = ended + coverage.add(output.attention)[0].cpu()  # (1, R) -> (R,)
         row = int(ended.argmax())
         if float(ended[row]) > beat:
             ids, log_probs = prefixes[row]
@@ -69,13 +77,18 @@ def exact_search(
         if len(rows) == 0 or step + 1 == max_length:
             break
         _check_count(len(rows), min(most_prefixes, _MOST_LOGITS // table.shape[1]), step, max_length)
-        chosen, totals = table[rows, items].tolist(), sums[rows, items]
-        prefixes = [
-            ([*prefixes[parent][0], item], [*prefixes[parent][1], log_prob])
-            for parent, item, log_prob in zip(rows.tolist(), items.tolist(), chosen, strict=True)
-        ]
-        state = output.state.select(rows.to(source.device))
+        prefixes, totals = _longer(prefixes, table, rows, items), sums[rows, items]
+        rows = rows.to(source.device)
+        state = output.state.select(rows)
+        if coverage is not None:
+            coverage.follow(rows, 1)
     return best
+
+
+def _longer(prefixes: list[Prefix], table: Tensor, rows: Tensor, items: Tensor) -> list[Prefix]:
+    """Prefixes with one more item each, of log-probabilities `table` (R, V)."""
+    chosen = zip(rows.tolist(), items.tolist(), table[rows, items].tolist(), strict=True)
+    return [([*prefixes[row][0], item], [*prefixes[row][1], log_prob]) for row, item, log_prob in chosen]
 
 
 def _check_count(count: int, most: int, step: int, max_length: int) -> None:

@@ -136,9 +136,7 @@ def count_search_errors(
 
 
 def _best(network: Searchable, sources: SearchedSources, row: int, known: float, most_prefixes: int) -> float | None:
-    """The best score there is; None when the space is too large, nothing ends, or attention enters the score."""
-    if sources.coverage_penalty:  # exact search knows of no attention
-        return None
+    """The best score there is; None when the space is too large, or nothing ends."""
     source, lengths = pad_sources([sources.ids[row]])
     try:
         found = exact_search(
@@ -147,6 +145,7 @@ def _best(network: Searchable, sources: SearchedSources, row: int, known: float,
             lengths.to(sources.device),
             sources.limits[row],
             length_penalty=sources.length_penalty,
+            coverage_penalty=sources.coverage_penalty,
             beat=known,
             most_prefixes=most_prefixes,
         )
