@@ -62,6 +62,7 @@ def test_it_is_the_paper_written_down(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HYBRIDS)
+@torch.no_grad()
 def test_one_side_of_a_hybrid_is_the_paper_written_down(name: str) -> None:
     """What reads is given the source, what writes the outputs of the recurrent encoder."""
     model = small_model(CASES[name]).double()
