@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,6 +17,7 @@ from seqweave.config import (
     PresetName,
     build_config,
     check_config,
+    check_model,
     config_from_json,
     config_to_json,
     differing_keys,
@@ -26,6 +28,7 @@ from seqweave.config import (
     settings_of,
 )
 from seqweave.errors import ConfigError
+from seqweave.folder import CONFIG, read_config
 
 KEYS = [key for key, _ in fields_of()]
 
@@ -467,6 +470,31 @@ def test_all_contradictions_are_listed_at_once() -> None:
     message = str(caught.value)
     assert message.startswith("3 problems with the settings: ")
     assert all(part in message for part in ("model.bridge=copy", "model.input_feeding=true", "=between needs"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model.attention": "none", "model.attention_position": "before"},
+        {"model.attention_size": 7},
+        {"model.encoder": "transformer", "model.max_positions": 9},
+        {"data.joint_vocabulary": True, "data.source.units": "word", "data.target.units": "label"},
+    ],
+)
+def test_older_folders_may_have_settings_that_nothing_reads(settings: dict[str, Any], tmp_path: Path) -> None:
+    tree = Config().model_dump()
+    for key, value in settings.items():
+        node = tree
+        for name in key.split(".")[:-1]:
+            node = node[name]
+        node[key.split(".")[-1]] = value
+    (tmp_path / CONFIG).write_text(json.dumps(tree), encoding="utf-8")
+    config = read_config(tmp_path)
+    check_model(config.model)
+    changed = build_config({"search.beam_size": 3}, config)
+    assert {key: settings_of(changed)[key] for key in settings} == settings
+    with pytest.raises(ConfigError):
+        build_config(settings)
 
 
 @pytest.mark.parametrize(

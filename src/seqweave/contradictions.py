@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from seqweave.contradictions_of_data import data_contradictions
+from seqweave.contradictions_of_data import data_contradictions, unread_of_data
 
 if TYPE_CHECKING:
     from seqweave.config import Config, ModelConfig, SearchConfig, TrainConfig
@@ -53,6 +53,21 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _decoding(config.search)
     yield from _entmax(config)
     yield from data_contradictions(config)
+
+
+def unread(config: Config) -> Iterator[str]:
+    """Settings that were changed, but that nothing reads; harmless, so that folders which have them are still loaded."""
+    model = config.model
+    kind = model.attention
+    if model.decoder == "recurrent" and kind == "none":
+        names = ("attention_position", "attention_size")
+        yield from _changed(model, names, "needs attention, but model.attention=none")
+    elif model.decoder == "recurrent" and kind not in ADDITIVE:
+        why = f"is the width inside the tanh of model.attention={_either(ADDITIVE)}, but it is {kind}"
+        yield from _changed(model, ("attention_size",), why)
+    if "transformer" in (model.encoder, model.decoder) and model.positions != "learned":
+        yield from _changed(model, ("max_positions",), f"is for model.positions=learned, but it is {model.positions}")
+    yield from unread_of_data(config)
 
 
 def model_contradictions(model: ModelConfig) -> Iterator[str]:
@@ -140,8 +155,7 @@ def _recurrent_decoder(model: ModelConfig) -> Iterator[str]:
 
 
 def _without_attention(model: ModelConfig) -> Iterator[str]:
-    names = ("attention_position", "attention_size", *OF_ATTENTION)
-    yield from _changed(model, names, "needs attention, but model.attention=none")
+    yield from _changed(model, OF_ATTENTION, "needs attention, but model.attention=none")
     if model.input_feeding:
         yield "model.input_feeding=true needs attention, but model.attention=none: choose an attention or switch it off"
     if model.copy:
@@ -167,9 +181,6 @@ def _kind_of_attention(model: ModelConfig) -> Iterator[str]:
             "model.attention_normalized=true normalises the vector of additive scores and needs model.attention="
             f"{_either(NORMALIZED)}, but it is {kind}{more}: change one of them"
         )
-    if kind not in ADDITIVE:
-        why = f"is the width inside the tanh of model.attention={_either(ADDITIVE)}, but it is {kind}"
-        yield from _changed(model, ("attention_size",), why)
     if kind != "location":
         yield from _changed(model, ("location_positions",), f"is for model.attention=location, but it is {kind}")
     if kind != "location_aware":
@@ -209,8 +220,6 @@ def _transformer(model: ModelConfig) -> Iterator[str]:
             f"model.input={model.input} has no width that a Transformer could work in: "
             "set model.input=embedding, or make model.encoder and model.decoder recurrent"
         )
-    if model.positions != "learned":
-        yield from _changed(model, ("max_positions",), f"is for model.positions=learned, but it is {model.positions}")
     if model.embedding_size % model.heads:
         yield (
             f"model.embedding_size must be a multiple of model.heads, but {model.embedding_size} is none of "

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 def data_contradictions(config: Config) -> Iterator[str]:
     """All contradictions with the settings of the data."""
-    yield from _joint_vocabulary(config)
     yield from _subword_dropout(config)
     yield from _features(config)
     yield from _labels(config)
@@ -22,13 +21,11 @@ def data_contradictions(config: Config) -> Iterator[str]:
     yield from _copying(config)
 
 
-def _joint_vocabulary(config: Config) -> Iterator[str]:
-    """Settings of the target's text, where the source's make the one tokenizer."""
+def unread_of_data(config: Config) -> Iterator[str]:
+    """Settings of the target's text that nothing reads, because the source's make the one tokenizer."""
     source, target = config.data.source, config.data.target
     if not config.data.joint_vocabulary:
         return
-    if source.units == "label":
-        yield "data.joint_vocabulary=true is for units that both sides share, but data.source.units=label: change one"
     for name, field in type(target).model_fields.items():
         value = getattr(target, name)
         if name != "subword_dropout" and value not in (field.default, getattr(source, name)):
@@ -110,6 +107,8 @@ def _labels(config: Config) -> Iterator[str]:
             f"search.min_length={config.search.min_length} asks for more items than the one that an output has with "
             "data.target.units=label: leave it at 0"
         )
+    if config.data.source.units == "label" and config.data.joint_vocabulary:
+        yield "data.joint_vocabulary=true is for units that both sides share, but data.source.units=label: change one"
 
 
 def _vectors(config: Config) -> Iterator[str]:

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from architectures import SMALL, TARGET_SIZE, small_batch, small_model
-from seqweave.config import AttentionKind, AttentionPosition, AttentionWindow, ModelConfig, build_config
-from seqweave.contradictions import model_contradictions
+from seqweave.config import AttentionKind, AttentionPosition, AttentionWindow, Config, ModelConfig, build_config
+from seqweave.contradictions import contradictions, unread
 from seqweave.errors import ConfigError
 from seqweave.model.inference import prepared
 from seqweave.model.seq2seq import Seq2Seq
@@ -64,7 +64,8 @@ def refused(settings: dict[str, Any], more: dict[str, Any]) -> set[str]:
     with suppress(ConfigError):
         build_config({f"model.{name}": value for name, value in {**settings, **more}.items()})
         return set()
-    found = [*model_contradictions(ModelConfig(**{**settings, **more}))]
+    config = Config(model=ModelConfig(**{**settings, **more}))
+    found = [*contradictions(config), *unread(config)]
     assert all(": " in sentence for sentence in found), found  # what to do
     return {sentence.removeprefix("model.").partition("=")[0] for sentence in found}
 

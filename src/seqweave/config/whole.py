@@ -15,7 +15,7 @@ from seqweave.config.group import Group
 from seqweave.config.model import ModelConfig
 from seqweave.config.search import SearchConfig
 from seqweave.config.training import TrainConfig
-from seqweave.contradictions import contradictions, model_contradictions
+from seqweave.contradictions import contradictions, model_contradictions, unread
 from seqweave.errors import ConfigError
 
 
@@ -54,7 +54,8 @@ def build_config(settings: Mapping[str, Any], base: Config | None = None) -> Con
     """Make a config from dotted keys over `base` (default: the defaults).
 
     Raises:
-        ConfigError: listing every unknown key (with the nearest one) and every wrong value.
+        ConfigError: listing every unknown key (with the nearest one), every wrong value, every contradiction, and
+            every setting that nothing reads, unless `base` has it so already.
     """
     known = [key for key, _ in fields_of()]
     problems = []
@@ -75,7 +76,10 @@ def build_config(settings: Mapping[str, Any], base: Config | None = None) -> Con
         raise ConfigError(_joined(problems)) from None
     if problems:
         raise ConfigError(_joined(problems))
-    check_config(config)
+    before = set(unread(base)) if base else set()
+    problems = [*contradictions(config), *(sentence for sentence in unread(config) if sentence not in before)]
+    if problems:
+        raise ConfigError(_joined(problems))
     return config
 
 
