@@ -53,15 +53,15 @@ def test_unknown_features_are_named(folder: Path) -> None:
         assert found is not None
         assert found.name == "text prepared differently"
         assert found.evidence == f"{share}% of the features are unknown ({strange}); in training 0%"
-        assert "write features as in training: 'V;" in found.remedy
-        assert "in column 3" in found.remedy
+        assert "write features as in training: 'V', " in found.remedy
+        assert "in column 3, with ';' between; or train again" in found.remedy
 
 
 def test_missing_features_are_named(folder: Path) -> None:
     found = prepared(patient(folder, ""))
     assert found is not None
     assert found.evidence == "100% of the sources have no features; in training 0%"
-    assert found.remedy.startswith("write features as in training: 'V;")
+    assert found.remedy.startswith("write features as in training: 'V', ")
 
 
 def test_unknown_items_beside_features_are_named(folder: Path) -> None:

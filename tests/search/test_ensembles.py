@@ -88,6 +88,7 @@ def test_unequal_vocabularies_are_refused(folders: list[Path], tmp_path: Path) -
     with pytest.raises(ConfigError, match=rf"the source vocabulary of {lower} must equal that of {folders[0]}") as one:
         load([folders[0], lower], "cpu")
     assert "differs: train all members" in str(one.value)
+    assert "where training.seed differs with --dev" in str(one.value)
     bytes_ = tiny_folder(tiny_model(ModelConfig(**SIZES), units=TextConfig(units="byte")), tmp_path / "b")
     with pytest.raises(ConfigError, match=r"it has byte units where .* has char: train"):
         load([folders[0], bytes_], "cpu")

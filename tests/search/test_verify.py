@@ -80,6 +80,14 @@ def test_toy_holds_too() -> None:
     assert not failed(prove(ToyModel(3), ToyModel(3), SOURCES, beam_size=3))
 
 
+def test_more_outputs_that_bring_a_better_one_are_no_failure() -> None:
+    """With stop="enough" a search for more outputs goes on longer."""
+    model, sources = ToyModel(10, spread=1.5, eos_bias=1.0), Sources([[5, 1]], [12])
+    [one], [two] = sources.search_all(model, 2), sources.search_all(model, 2, 2)
+    assert two[0].score > one[0].score + 1e-3
+    assert not failed(prove(model, model, sources, beam_size=2))
+
+
 class DriftingStep(ToyModel):
     """Steps disagree with `decode` by a little."""
 

@@ -30,7 +30,8 @@ def check_vocabularies(folders: Sequence[Path], tokenizers: Sequence[Tokenizers]
                 how = f"has {theirs.size:,} entries where {first} has {ours.size:,}"
             raise ConfigError(
                 f"the {side} vocabulary of {folder} must equal that of {first} for an ensemble, but it {how}: "
-                "train all members on the same data with the same data.* settings"
+                "train all members on the same data with the same data.* settings, and where training.seed differs "
+                "with --dev, since the seed decides which pairs are held out"
             )
 
 

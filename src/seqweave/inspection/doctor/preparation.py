@@ -98,11 +98,11 @@ def _unknown_features(patient: Patient, asked: Asked, tokenizer: FeaturedTokeniz
 
 
 def _example(tokenizer: FeaturedTokenizer) -> str:
-    """What cells look like, of the most frequent features."""
+    """What cells hold, by the most frequent features."""
     features = tokenizer.features
-    cells = (features.separator.join(tags[:3]) for tags in features.tags)
-    columns = zip(features.columns, cells, strict=True)
-    return ", ".join(f"{cell!r} in column {name}" for name, cell in columns)
+    columns = zip(features.columns, features.tags, strict=True)
+    shown = ", ".join(f"{', '.join(map(repr, tags[:3]))} in column {name}" for name, tags in columns)
+    return f"{shown}, with {features.separator!r} between"
 
 
 def _unknown(tokenizer: Tokenizer, asked: Asked) -> str:
