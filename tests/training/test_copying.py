@@ -106,6 +106,17 @@ def test_without_copying_unknown_words_are_replaced(tmp_path: Path, capsys: pyte
     assert json.loads(capsys.readouterr().out)["pairs"] == 60
 
 
+def test_a_model_that_replaces_unknown_words_can_be_asked_not_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"model.copy": False, "search.replace_unknown": True, "training.max_steps": 60}
+    folder = str(trained(tmp_path, 3, 100, **settings).folder)
+    (tmp_path / "one.txt").write_text("who is Qwertyz ?\n", encoding="utf-8")
+    for asked, kept in (([], False), (["--replace-unknown"], False), (["--keep-unknown"], True)):
+        assert main(["predict", folder, str(tmp_path / "one.txt"), *asked]) == 0
+        assert ("\N{REPLACEMENT CHARACTER}" in capsys.readouterr().out) == kept
+
+
 def test_a_stopped_run_goes_on_with_codes(tmp_path: Path) -> None:
     from seqweave.training.prepare import DataFiles, reopen
     from seqweave.training.record import read_run

@@ -35,9 +35,9 @@ Ensemble = Annotated[
     ),
 ]
 ReplaceUnknown = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--replace-unknown",
+        "--replace-unknown/--keep-unknown",
         help="Put the source item with most attention for each <unk>. Default: the model's setting.",
     ),
 ]

@@ -24,7 +24,7 @@ def evaluate(
     target_file: TargetFile = None,
     beam_size: BeamSize = None,
     ensemble: Ensemble = None,
-    replace_unknown: ReplaceUnknown = False,
+    replace_unknown: ReplaceUnknown = None,
     precision: Precision = None,
     json: Json = False,
     device: Device = "auto",
@@ -42,7 +42,7 @@ def evaluate(
 
     model = load(all_folders(folder, ensemble), device, precision=precision)
     sources, targets = read_pairs(data, target_file, model.config.data)
-    metrics = evaluate_model(model, sources, targets, beam_size=beam_size, replace_unknown=replace_unknown or None)
+    metrics = evaluate_model(model, sources, targets, beam_size=beam_size, replace_unknown=replace_unknown)
     if json:
         print_json(metrics.to_json())
     else:

@@ -68,7 +68,7 @@ def predict(
         list[str] | None, typer.Option(metavar="ITEM", help="An item outputs do without, also <unk>; repeatable.")
     ] = None,
     ensemble: Ensemble = None,
-    replace_unknown: ReplaceUnknown = False,
+    replace_unknown: ReplaceUnknown = None,
     precision: Precision = None,
     json: Json = False,
     device: Device = "auto",
@@ -101,7 +101,7 @@ def predict(
             beam_size=beam_size,
             sampling=sampling,
             constraints=constraints,
-            replace_unknown=replace_unknown or None,
+            replace_unknown=replace_unknown,
             return_attention=json,
         )
         for text, hypotheses in zip(texts, results, strict=True):
