@@ -122,6 +122,7 @@ def test_all_problems_are_listed_at_once() -> None:
         ("training.warmup_steps", False, "training.warmup_steps: input should be a number, but it is False"),
         ("model.dropout", False, "model.dropout: input should be a number, but it is False"),
         ("training.adam_betas", [False, 0.9], "training.adam_betas: input should be a number"),
+        ("training.adam_betas", 3, "training.adam_betas: input should be a list, such as [0.9, 0.98], but it is 3"),
         ("training.adam_betas", [2.0, -1.0], "training.adam_betas: both should be at least 0 and less than 1"),
         ("training.adam_betas", [0.9, 1.0], "training.adam_betas: both should be at least 0 and less than 1"),
         ("training.batch_tokens", 10**30, "training.batch_tokens: input should be less than or equal to 100000000"),

@@ -72,7 +72,7 @@ def unread(config: Config) -> Iterator[str]:
 
 def model_contradictions(model: ModelConfig) -> Iterator[str]:
     """All contradictions between the settings of a network."""
-    yield from _unused(model)
+    yield from _of_other_layers(model)
     yield from _items(model)
     if model.decoder == "recurrent":
         yield from _recurrent_decoder(model)
@@ -103,8 +103,8 @@ def _items(model: ModelConfig) -> Iterator[str]:
         )
 
 
-def _unused(model: ModelConfig) -> Iterator[str]:
-    """Settings that were changed, but that nothing would read."""
+def _of_other_layers(model: ModelConfig) -> Iterator[str]:
+    """Settings of layers that the network has not; refused in folders too, unlike what `unread` finds."""
     if "recurrent" not in (model.encoder, model.decoder):
         yield from _changed(
             model, RECURRENT, "is for recurrent layers, but model.encoder and model.decoder are transformer"

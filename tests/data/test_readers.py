@@ -166,6 +166,15 @@ def test_parallel_files(tmp_path: Path) -> None:
     assert (reader.report.lines, reader.report.kept) == (5, 2)
 
 
+def test_where_nothing_is_usable_the_command_reads_the_same_files(tmp_path: Path) -> None:
+    config = DataConfig(source_column="3")
+    table, source, target = (write(tmp_path / name, b"\n") for name in ("a.tsv", "a.de", "a.en"))
+    for second, options in ((None, True), (target, False)):
+        reader = PairReader(source if second else table, second, config)
+        assert list(reader) == []
+        assert ("source_column" in str(reader.nothing_usable())) == options
+
+
 def test_misaligned_parallel_files_are_refused_with_both_counts(tmp_path: Path) -> None:
     source, target = write(tmp_path / "a.de", b"a\nb\n"), write(tmp_path / "a.en", b"A\nB\nC")
     with pytest.raises(DataError, match=r"a\.de: parallel files must .* it has 2 and .*a\.en has 3; align them first"):

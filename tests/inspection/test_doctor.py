@@ -231,6 +231,11 @@ def test_over_fitted(tmp_path: Path) -> None:
     assert only(admit(folder, device="cpu"), "over-fitted").remedy.endswith("model.dropout=0.5")
 
 
+def test_over_fitted_before_much_was_learned() -> None:
+    rows = [{"perplexity": perplexity} for perplexity in (10.4, 10.2, 10.9, 12.0, 15.0, 20.0)]
+    only(Patient(Config(), facts={"target_vocabulary": 14}, validations=rows), "over-fitted")
+
+
 @pytest.mark.slow
 def test_teacher_forced_good_but_free_running_bad(tmp_path: Path) -> None:
     folder = run(tmp_path, blind_start(6000, seed=1))
@@ -277,8 +282,15 @@ def test_a_gap_in_spite_of_scheduled_sampling(settings: dict[str, Any]) -> None:
     remedied(config, finding)
 
 
-@pytest.mark.parametrize("text", [{"units": "word"}, {"units": "word", "min_frequency": 3}, {"units": "subword"}])
-@pytest.mark.parametrize("more", [{}, {"data.joint_vocabulary": True}, {"model.copy": True}])
+DROPPED = {"units": "subword", "subword_model": "bpe", "subword_dropout": 0.1}
+TEXTS = [{"units": "word"}, {"units": "word", "min_frequency": 3}, {"units": "subword"}, DROPPED]
+AGREEING: list[dict[str, Any]] = [{}, {"data.joint_vocabulary": True}, {"model.copy": True}]
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [(text, more) for text in TEXTS for more in AGREEING if text != DROPPED or "model.copy" not in more],
+)
 def test_sides_that_must_agree_are_remedied_together(text: dict[str, Any], more: dict[str, Any]) -> None:
     sides = {f"data.{side}.{key}": value for side in ("source", "target") for key, value in text.items()}
     config = build_config({**sides, **more})

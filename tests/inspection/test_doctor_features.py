@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,12 @@ def test_missing_features_are_named(folder: Path) -> None:
     assert found is not None
     assert found.evidence == "100% of the sources have no features; in training 0%"
     assert found.remedy.startswith("write features as in training: 'V', ")
+
+
+def test_more_features_than_in_training_are_no_illness(folder: Path) -> None:
+    found = patient(folder, "V;KEEP")
+    trained = {**found.facts["source_text"], "featureless": 0.8}
+    assert prepared(replace(found, facts={**found.facts, "source_text": trained})) is None
 
 
 def test_unknown_items_beside_features_are_named(folder: Path) -> None:

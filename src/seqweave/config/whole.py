@@ -129,7 +129,8 @@ def _unknown_key(key: str, known: list[str]) -> str:
 def _wrong_value(item: Any) -> str:
     key = ".".join(str(part) for part in item["loc"])
     if item["type"] == "tuple_type":
-        return f'{key}: input should be a list, such as ["a", "b"], but it is {item["input"]!r}'
+        shown = "[0.9, 0.98]" if key == "training.adam_betas" else '["a", "b"]'
+        return f"{key}: input should be a list, such as {shown}, but it is {item['input']!r}"
     return f"{key}: {item['msg'][0].lower()}{item['msg'][1:]}, but it is {item['input']!r}"
 
 

@@ -126,7 +126,7 @@ class PairReader:
         found = f"none of {lines} is usable: {self.report.reasons}" if self.report.lines else "it is empty"
         if self.config.feature_columns and self.report.lines:
             found += f", with features from column {', '.join(self.config.feature_columns)}"
-        options = column_options(self.config)
+        options = "" if self.target_path else column_options(self.config)  # parallel files have no columns
         command = f"seqweave check {shlex.quote(str(self.path))}{options}" if options else "seqweave check"
         return DataError(f"there must be a usable pair, but {found}; see `{command}`", self.path)
 

@@ -56,7 +56,7 @@ def under_trained(patient: Patient) -> Finding | None:
     if not values:
         return None
     middle, last, guess = values[(len(values) - 1) // 2], values[-1], math.exp(_guess(patient))
-    if min(values) > LEARNED * guess:
+    if min(values) > LEARNED * guess and not _risen(values):
         shown = f"dev perplexity is {min(values):.2f} at best, and a uniform guess has {guess:.2f}"
     elif len(values) >= LEAST_VALIDATIONS and last <= (1 - FALLING) * middle:
         shown = f"dev perplexity fell from {middle:.2f} to {last:.2f} in the second half of the run"
@@ -69,13 +69,17 @@ def under_trained(patient: Patient) -> Finding | None:
 def over_fitted(patient: Patient) -> Finding | None:
     """Perplexity on dev that rose again."""
     values = _perplexities(patient)
-    if len(values) < LEAST_VALIDATIONS or values[-1] < RISEN * min(values):
+    if not _risen(values):
         return None
     dropout = patient.config.model.dropout
     remedy = again({"model.dropout": 0.5}) if dropout < 0.5 else "train again with more pairs"
     return Finding(
         "over-fitted", f"dev perplexity was {min(values):.2f} at best and {values[-1]:.2f} at the end", remedy
     )
+
+
+def _risen(values: Sequence[float]) -> bool:
+    return len(values) >= LEAST_VALIDATIONS and values[-1] >= RISEN * min(values)
 
 
 def exposure_bias(patient: Patient) -> Finding | None:

@@ -43,7 +43,7 @@ def prepared_differently(patient: Patient, asked: Asked) -> Finding | None:
     if isinstance(tokenizer, FeaturedTokenizer):
         if found := _unknown_features(patient, asked, tokenizer):
             return found
-        if differs("featureless", now.featureless):
+        if differs("featureless", now.featureless) and (now.featureless or 0.0) > trained["featureless"]:
             what = f"{_percent(now.featureless)} of the sources have no features"
             return _finding(what, trained["featureless"], f"write features as in training: {_example(tokenizer)}")
     before = trained.get("unknown")

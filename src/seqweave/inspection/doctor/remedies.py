@@ -19,6 +19,11 @@ def go_on(patient: Patient) -> str:
 
 
 def in_other_text(config: Config, side: str, key: str, value: object) -> str:
-    """The same for a setting of one side's text; for both sides where they must agree."""
+    """The remedy of a new training with another setting of one side's text; of both where they must agree."""
     both = config.data.joint_vocabulary or (config.model.copy and key == "units")
-    return again({f"data.{one}.{key}": value for one in (("source", "target") if both else (side,))})
+    settings: dict[str, object] = {}
+    for one in ("source", "target") if both else (side,):
+        settings[f"data.{one}.{key}"] = value
+        if key == "units" and value != "subword" and getattr(config.data, one).subword_dropout:
+            settings[f"data.{one}.subword_dropout"] = 0
+    return again(settings)
