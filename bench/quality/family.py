@@ -66,7 +66,7 @@ BEFORE = {**NARROW, "attention": "additive", "attention_position": "before"}
 GENERAL = {**WIDE, "attention": "general"}
 TRANSFORMER_RATE = {"training.learning_rate": 2e-3, "training.adam_betas": [0.9, 0.98]}
 
-# Name: what the table calls it, and its settings of `model`.
+# Name: what the table calls it, and its settings, of `model` where they name no other group.
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "none-first": ("no attention, context first", {**WIDE, "attention": "none"}),
     "none-reversed": ("the same, source reversed", {**WIDE, "attention": "none", "reverse_source": True}),
@@ -84,7 +84,11 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "local-m": ("general, after, local-m", {**GENERAL, "attention_window": "local_m"}),
     "local-p": ("general, after, local-p", {**GENERAL, "attention_window": "local_p"}),
     "between": ("general, between two layers", {**DEEP, "attention_position": "between", "decoder_layers": 2}),
-    "coverage": ("additive, before, coverage", {**BEFORE, "coverage": True}),
+    "coverage": ("additive, before, coverage and its loss", {**BEFORE, "coverage": True}),
+    "coverage-alone": (
+        "additive, before, coverage without its loss",
+        {**BEFORE, "coverage": True, "training.coverage_weight": 0.0},
+    ),
     "copy": ("general, after, copying", {**GENERAL, "copy": True}),
     "recurrent-transformer": (
         "recurrent encoder, Transformer decoder",
@@ -112,10 +116,10 @@ HEADER = (
 
 def settings_of(name: str, steps: int, given: Mapping[str, Any]) -> dict[str, Any]:
     """All settings of a row; `given` wins."""
-    model = {f"model.{key}": value for key, value in ROWS[name][1].items()}
+    own = {key if "." in key else f"model.{key}": value for key, value in ROWS[name][1].items()}
     budget = {"training.max_steps": steps, "training.validate_every": max(1, steps // VALIDATIONS)}
-    rate = TRANSFORMER_RATE if "transformer" in model.values() else {}
-    return {**COMMON, **rate, **budget, **model, **given}
+    rate = TRANSFORMER_RATE if "transformer" in own.values() else {}
+    return {**COMMON, **rate, **budget, **own, **given}
 
 
 def size_of(settings: Mapping[str, Any], source_size: int = VOCABULARY, target_size: int = VOCABULARY) -> int:

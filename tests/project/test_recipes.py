@@ -117,10 +117,10 @@ def test_rows_of_the_family_are_of_one_size(quality: dict[str, ModuleType]) -> N
         family.check_size("dot", 7)
 
 
-def test_the_family_differs_in_network_and_rate_alone(quality: dict[str, ModuleType]) -> None:
+def test_the_family_differs_in_network_rate_and_coverage_loss_alone(quality: dict[str, ModuleType]) -> None:
     family = quality["family"]
     settings = [family.settings_of(name, 100, {}) for name in family.ROWS]
-    own = family.TRANSFORMER_RATE.keys()
+    own = {*family.TRANSFORMER_RATE, "training.coverage_weight"}
     rest = [{k: v for k, v in one.items() if not k.startswith("model.") and k not in own} for one in settings]
     assert all(one == rest[0] for one in rest)
 
