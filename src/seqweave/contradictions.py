@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from seqweave.contradictions_of_data import data_contradictions, unread_of_data
+from seqweave.wording import shown
 
 if TYPE_CHECKING:
     from seqweave.config import Config, ModelConfig, SearchConfig, TrainConfig
@@ -126,12 +127,8 @@ def _changed(
     for name in names:
         value, default = getattr(settings, name), type(settings).model_fields[name].default
         if value != default:
-            remedy = "leave it unset" if default is None else f"leave it at {_shown(default)}"
-            yield f"{group}.{name}={_shown(value)} {why}: {remedy}"
-
-
-def _shown(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+            remedy = "leave it unset" if default is None else f"leave it at {shown(default)}"
+            yield f"{group}.{name}={shown(value)} {why}: {remedy}"
 
 
 def _recurrent_decoder(model: ModelConfig) -> Iterator[str]:

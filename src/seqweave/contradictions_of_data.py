@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from seqweave.wording import shown
+
 if TYPE_CHECKING:
     from seqweave.config import Config, ModelConfig
 
@@ -30,16 +32,10 @@ def unread_of_data(config: Config) -> Iterator[str]:
         value = getattr(target, name)
         if name != "subword_dropout" and value not in (field.default, getattr(source, name)):
             yield (
-                f"data.target.{name}={_told(value)} must equal data.source.{name} with data.joint_vocabulary=true, "
-                f"whose one tokenizer is made as the source's, but that is {_told(getattr(source, name))}: "
+                f"data.target.{name}={shown(value)} must equal data.source.{name} with data.joint_vocabulary=true, "
+                f"whose one tokenizer is made as the source's, but that is {shown(getattr(source, name))}: "
                 "change one of them, or set data.joint_vocabulary=false"
             )
-
-
-def _told(value: object) -> object:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "unset" if value is None else value
 
 
 def _subword_dropout(config: Config) -> Iterator[str]:
@@ -52,7 +48,7 @@ def _subword_dropout(config: Config) -> Iterator[str]:
         key = f"data.{side}.subword_dropout={text.subword_dropout:g}"
         if made.units != "subword":
             yield (
-                f"{key} leaves out merges and needs data.{name}.units=subword, but it is {_told(made.units)}: "
+                f"{key} leaves out merges and needs data.{name}.units=subword, but it is {shown(made.units)}: "
                 f"set data.{name}.units=subword, or leave the dropout at 0"
             )
         elif made.subword_model != "bpe":

@@ -40,6 +40,17 @@ def write_pairs(path: Path, pairs: int = 120, seed: int = 1) -> Path:
     return path
 
 
+def write_tagged_pairs(path: Path, more: str = "") -> Path:
+    """Words, forwards or backwards as one of their two tags says; `more` ends each line."""
+    draw = random.Random(1)
+    lines = []
+    for _ in range(80):
+        word, way = "".join(draw.choices("abcdef", k=draw.randint(2, 6))), draw.choice(["KEEP", "TURN"])
+        lines.append(f"{word}\t{word if way == 'KEEP' else word[::-1]}\tV;{way}{more}\n")
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
 def train_in_two_processes(data: Path, out: Path, settings: dict[str, Any]) -> None:
     """What torchrun does with two processes on this machine."""
     script = out.with_suffix(".py")

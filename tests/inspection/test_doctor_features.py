@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from seqweave.cli.main import main
 from seqweave.inspection.doctor.data import leakage
 from seqweave.inspection.doctor.patient import Finding, Patient, admit
 from seqweave.inspection.doctor.preparation import prepared_differently
-from tiny_run import SETTINGS
+from tiny_run import SETTINGS, write_tagged_pairs
 
 FEATURED = {**SETTINGS, "data.feature_columns": ["3"], "training.max_steps": 4}
 SOURCES = ["abc", "fed", "cab", "deaf", "bead"]
@@ -24,13 +23,8 @@ SOURCES = ["abc", "fed", "cab", "deaf", "bead"]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of words, forwards or backwards as a feature says."""
     where = tmp_path_factory.mktemp("features")
-    draw = random.Random(1)
-    lines = []
-    for _ in range(80):
-        word, way = "".join(draw.choices("abcdef", k=draw.randint(2, 6))), draw.choice(["KEEP", "TURN"])
-        lines.append(f"{word}\t{word if way == 'KEEP' else word[::-1]}\tV;{way}\n")
-    (where / "pairs.tsv").write_text("".join(lines), encoding="utf-8")
-    seqweave.train(where / "pairs.tsv", where / "model", settings=FEATURED)
+    pairs = write_tagged_pairs(where / "pairs.tsv")
+    seqweave.train(pairs, where / "model", settings=FEATURED)
     return where
 
 

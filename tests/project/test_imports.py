@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "seqweave"
 
-BASE = frozenset({"errors", "config"})
+BASE = frozenset({"errors", "config", "wording"})
 UP_TO_MODEL = BASE | {"files", "text", "data", "model"}
 UP_TO_SEARCH = UP_TO_MODEL | {"folder", "search"}
 UP_TO_TRAINING = UP_TO_SEARCH | {"evaluation", "inspection", "training"}
@@ -23,8 +23,9 @@ PUBLIC = "__init__"  # the names `import seqweave` gives
 ALLOWED: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "config": frozenset({"contradictions", "errors"}),
-    "contradictions": frozenset({"config", "contradictions_of_data"}),  # the first for its types alone
-    "contradictions_of_data": frozenset({"config"}),  # likewise
+    "wording": frozenset(),
+    "contradictions": frozenset({"config", "contradictions_of_data", "wording"}),  # the first for its types alone
+    "contradictions_of_data": frozenset({"config", "wording"}),  # likewise
     "files": frozenset(),
     "text": BASE,
     "data": BASE | {"files", "text"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import random
 import shlex
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from seqweave.folder import FEATURES, MANIFEST
 from seqweave.search.ensembles import check_vocabularies
 from seqweave.search.predictor import Model
 from seqweave.text.tokenizers import Tokenizer
-from tiny_run import SETTINGS
+from tiny_run import SETTINGS, write_tagged_pairs
 
 FEATURED = {**SETTINGS, "data.feature_columns": ["3", "4"], "model.feature_size": 4, "training.max_steps": 4}
 
@@ -30,13 +29,8 @@ FEATURED = {**SETTINGS, "data.feature_columns": ["3", "4"], "model.feature_size"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of words, forwards or backwards as a feature says."""
     where = tmp_path_factory.mktemp("features")
-    draw = random.Random(1)
-    lines = []
-    for _ in range(80):
-        word, way = "".join(draw.choices("abcdef", k=draw.randint(2, 6))), draw.choice(["KEEP", "TURN"])
-        lines.append(f"{word}\t{word if way == 'KEEP' else word[::-1]}\tV;{way}\ten\n")
-    (where / "pairs.tsv").write_text("".join(lines), encoding="utf-8")
-    seqweave.train(where / "pairs.tsv", where / "model", settings=FEATURED)
+    pairs = write_tagged_pairs(where / "pairs.tsv", more="\ten")
+    seqweave.train(pairs, where / "model", settings=FEATURED)
     return where
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqweave.cli.common import Data, Device, Folder, Json, TargetFile, check_same_columns, count, note, print_json
+from seqweave.cli.common import Data, Device, Folder, Json, TargetFile, check_same_columns, note, print_json
+from seqweave.wording import count
 
 if TYPE_CHECKING:
     from seqweave.config import DataConfig

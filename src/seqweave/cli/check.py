@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqweave.cli.common import Data, Json, TargetFile, count, print_json
+from seqweave.cli.common import Data, Json, TargetFile, print_json
+from seqweave.wording import count
 
 if TYPE_CHECKING:
     from seqweave.data.check import DataCheck, Lengths

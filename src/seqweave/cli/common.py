@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seqweave.wording import count
+
 if TYPE_CHECKING:
     from seqweave.config import DataConfig
     from seqweave.search.predictor import Model
@@ -96,11 +98,6 @@ def note(text: str) -> None:
 def one_line(text: str) -> str:
     """The text with line ends as blanks, so that a line out belongs to a line in."""
     return text.replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
-
-
-def count(number: int, noun: str) -> str:
-    """A number with its noun: `1 pair`, `2,000 pairs`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def read_pairs(path: Path, target_path: Path | None, config: DataConfig) -> tuple[list[str], list[str]]:

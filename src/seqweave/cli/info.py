@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from seqweave.cli.common import Folder, Json, print_json
+from seqweave.wording import shown
 
 PICTURES = (".png", ".pdf", ".svg")
 
@@ -129,7 +130,7 @@ def _text(facts: dict[str, Any]) -> str:
         ),
         f"  target  {config['data.target.units']} units, {vocabularies[1]:,} entries",
         "",
-        *(f"  {key} = {_shown(value)}" for key, value in config.items()),
+        *(f"  {key} = {shown(value)}" for key, value in config.items()),
     ]
     metrics = facts["metrics"]
     if metrics is not None:
@@ -138,9 +139,3 @@ def _text(facts: dict[str, Any]) -> str:
         lines += ["", *figures(metrics)]
     lines += ["", *(f"  {size:>12,} bytes  {name}" for name, size in facts["files"].items())]
     return "\n".join(lines)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "unset" if value is None else str(value)

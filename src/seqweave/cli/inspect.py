@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqweave.cli.common import BeamSize, Device, Folder, count, note, read_pairs
+from seqweave.cli.common import BeamSize, Device, Folder, note, read_pairs
 from seqweave.errors import ConfigError
+from seqweave.wording import count
 
 if TYPE_CHECKING:
     from seqweave.search.predictor import Model

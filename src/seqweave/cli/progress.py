@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from seqweave.cli.common import count, one_line
+from seqweave.cli.common import one_line
+from seqweave.wording import count
 
 if TYPE_CHECKING:
     from seqweave.training.events import TrainEvent

@@ -11,6 +11,7 @@ import typer
 
 from seqweave.cli.common import Data, Device, TargetFile
 from seqweave.config import PresetName, Units, fields_of
+from seqweave.wording import shown
 
 if TYPE_CHECKING:
     from seqweave.training.run import TrainResult
@@ -135,8 +136,8 @@ def settings_help() -> str:
         if key.split(".")[0] != group:
             group = key.split(".")[0]
             lines += ["", "\b"]
-        default = "unset" if field.default is None else _plain(field.default)
-        lines.append(f"{key}  {_kind(field.annotation)}  [{default}]")
+        default = list(field.default) if isinstance(field.default, tuple) else field.default
+        lines.append(f"{key}  {_kind(field.annotation)}  [{shown(default)}]")
         lines.append(f"    {field.description}")
     return "\n".join(lines)
 
@@ -151,9 +152,3 @@ def _kind(annotation: Any) -> str:
     if choices and all(isinstance(item, str) for item in choices):
         return "|".join(choices)
     return "|".join(_kind(item) for item in choices) or str(annotation)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(list(value)) if isinstance(value, tuple) else str(value)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqweave.cli.common import Device, Folder, Json, TargetFile, count, note, print_json, read_pairs
+from seqweave.cli.common import Device, Folder, Json, TargetFile, note, print_json, read_pairs
+from seqweave.wording import count
 
 if TYPE_CHECKING:
     from seqweave.evaluation.tuning import Tuning

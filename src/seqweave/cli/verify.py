@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqweave.cli.common import Device, Folder, Json, TargetFile, count, one_line, print_json, read_pairs
+from seqweave.cli.common import Device, Folder, Json, TargetFile, one_line, print_json, read_pairs
+from seqweave.wording import count
 
 if TYPE_CHECKING:
     from seqweave.search.predictor import Model

@@ -74,27 +74,20 @@ def build_config(settings: Mapping[str, Any], base: Config | None = None) -> Con
     except ValidationError as error:
         problems += [_wrong_value(item) for item in error.errors()]
         raise ConfigError(_joined(problems)) from None
-    if problems:
-        raise ConfigError(_joined(problems))
+    _refuse(problems)
     before = set(unread(base)) if base else set()
-    problems = [*contradictions(config), *(sentence for sentence in unread(config) if sentence not in before)]
-    if problems:
-        raise ConfigError(_joined(problems))
+    _refuse([*contradictions(config), *(sentence for sentence in unread(config) if sentence not in before)])
     return config
 
 
 def check_config(config: Config) -> None:
     """Raise one `ConfigError` listing every contradiction between settings (`seqweave.contradictions`)."""
-    problems = list(contradictions(config))
-    if problems:
-        raise ConfigError(_joined(problems))
+    _refuse(list(contradictions(config)))
 
 
 def check_model(model: ModelConfig) -> None:
     """Raise one `ConfigError` listing every contradiction between the settings of a network."""
-    problems = list(model_contradictions(model))
-    if problems:
-        raise ConfigError(_joined(problems))
+    _refuse(list(model_contradictions(model)))
 
 
 def differing_keys(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
@@ -132,6 +125,11 @@ def _wrong_value(item: Any) -> str:
         shown = "[0.9, 0.98]" if key == "training.adam_betas" else '["a", "b"]'
         return f"{key}: input should be a list, such as {shown}, but it is {item['input']!r}"
     return f"{key}: {item['msg'][0].lower()}{item['msg'][1:]}, but it is {item['input']!r}"
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise ConfigError(_joined(problems))
 
 
 def _joined(problems: list[str]) -> str:

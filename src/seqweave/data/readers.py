@@ -20,6 +20,7 @@ from typing import Literal, NamedTuple, get_args
 from seqweave.config import DataConfig
 from seqweave.data.lines import check_file, count_lines, read_lines, split_lines
 from seqweave.errors import DataError
+from seqweave.wording import count
 
 DropReason = Literal[
     "line_too_long",
@@ -122,9 +123,9 @@ class PairReader:
 
     def nothing_usable(self) -> DataError:
         """What to raise when a whole pass gave no pair."""
-        lines = f"{self.report.lines:,} line{'' if self.report.lines == 1 else 's'}"
-        found = f"none of {lines} is usable: {self.report.reasons}" if self.report.lines else "it is empty"
-        if self.config.feature_columns and self.report.lines:
+        lines = self.report.lines
+        found = f"none of {count(lines, 'line')} is usable: {self.report.reasons}" if lines else "it is empty"
+        if self.config.feature_columns and lines:
             found += f", with features from column {', '.join(self.config.feature_columns)}"
         options = "" if self.target_path else column_options(self.config)  # parallel files have no columns
         command = f"seqweave check {shlex.quote(str(self.path))}{options}" if options else "seqweave check"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from seqweave.evaluation.metrics import DISTINCT, Metrics
 from seqweave.evaluation.significance import Comparison
 from seqweave.evaluation.statistics import HIGHER_IS_BETTER, LABEL_METRICS, METRICS, ROUGE_METRICS
+from seqweave.wording import count
 
 LABELS = {
     "accuracy": "accuracy",
@@ -67,8 +68,7 @@ def comparison_markdown(comparisons: Sequence[Comparison]) -> str:
 
 
 def _counted(metrics: Metrics) -> str:
-    numbers = {"pair": metrics.pairs, "distinct source": metrics.sources}
-    return ", ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for noun, number in numbers.items())
+    return f"{count(metrics.pairs, 'pair')}, {count(metrics.sources, 'distinct source')}"
 
 
 def _metric_rows(metrics: Metrics) -> list[tuple[str, ...]]:

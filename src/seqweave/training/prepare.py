@@ -37,6 +37,7 @@ from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.ids import write_ids
 from seqweave.training.sampling import default_settings
 from seqweave.training.vectors import all_vectors, vector_facts, vector_files
+from seqweave.wording import count
 
 _SAMPLE = 5000  # pairs looked at to guess units, to report unknown items, and to see how text is written
 _LEAST_STEPS = 1500  # a small corpus still needs this many updates
@@ -153,7 +154,7 @@ def prepare(
     listen(TrainEvent("reading", {"text": f"reading {files.train.name}"}))
     kept = pairs.count()
     if pairs.shared:
-        sources = f"{pairs.shared:,} distinct source{'' if pairs.shared == 1 else 's'}"
+        sources = count(pairs.shared, "distinct source")
         text = f"{files.dev} shares {sources} with the training data, so the figures on dev will be too good"
         listen(TrainEvent("warning", {"text": text, "count": pairs.shared}))
     config, reasons = _with_units(config, pairs)
