@@ -27,7 +27,7 @@ import seqweave
 from seqweave.config import parse_setting
 from seqweave.errors import SeqweaveError
 from seqweave.evaluation.evaluate import evaluate_model
-from seqweave.search.predictor import Model
+from seqweave.predictor import Model
 from seqweave.training.events import TrainEvent
 
 BEAM_SIZES = {"beam5": 5, "greedy": 1}

@@ -16,7 +16,7 @@ from splits import hash_order, read_split
 
 import seqweave
 from seqweave.evaluation.rouge import distinct_ngrams
-from seqweave.search.predictor import Model
+from seqweave.predictor import Model
 from seqweave.search.sampling import Sampling
 
 

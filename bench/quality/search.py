@@ -17,7 +17,7 @@ import seqweave
 from seqweave.config import build_config
 from seqweave.evaluation.evaluate import predict_rows
 from seqweave.evaluation.metrics import evaluate_outputs
-from seqweave.search.predictor import Model
+from seqweave.predictor import Model
 
 
 def with_search(model: Model, **search: float | str) -> Model:

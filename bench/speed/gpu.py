@@ -31,7 +31,7 @@ from works import WORKS, Variant, Work, cost, parse_variant, settings, training_
 
 from seqweave.config import Config, build_config
 from seqweave.data.dataset import PairDataset, collate
-from seqweave.search.predictor import Model
+from seqweave.predictor import Model
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import EOS
 from seqweave.training.step import Stepper

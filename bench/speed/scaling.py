@@ -74,7 +74,7 @@ def point(work: Work, variant: Variant, length: int, vocabulary: int, steps: int
     from ours import IMPOSSIBLE, make_config, make_dataset, make_stepper, run_steps
 
     from seqweave.config import build_config
-    from seqweave.search.predictor import Model
+    from seqweave.predictor import Model
     from seqweave.text.vocabulary import EOS
 
     wanted = settings(work, variant) | {"search.max_length": length, "search.max_length_ratio": 1000.0}

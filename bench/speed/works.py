@@ -142,10 +142,10 @@ class Cost:
 def cost(work: Work, variant: Variant, source_vocabulary: int, target_vocabulary: int) -> Cost:
     """Multiply-adds of the matrix products and of attention; element-wise work is not counted.
 
-    A small vocabulary enters the recurrence as one-hot vectors (`seqweave.model.items`), which is less work; the
-    tables that this takes are made once a batch and not counted.
+    A small vocabulary enters the recurrence as one-hot vectors (`seqweave.model.input.one_hot`), which is less
+    work; the tables that this takes are made once a batch and not counted.
     """
-    from seqweave.model.embeddings import pays  # brings torch, which must not come before the threads are set
+    from seqweave.model.input.embeddings import pays  # brings torch, which must not come before the threads are set
 
     M, H, D = work.embedding, work.encoder, work.decoder
     given, fed = (size if pays(size, M) else M for size in (source_vocabulary, target_vocabulary))

@@ -19,7 +19,7 @@ import torch
 
 from seqweave.config import build_config
 from seqweave.model.build import build_model
-from seqweave.search.predictor import Model
+from seqweave.predictor import Model
 from seqweave.text.tokenizers import train_tokenizer
 from seqweave.text.vocabulary import EOS
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from seqweave.errors import ConfigError, DataError, ExportError, LimitError, ModelFolderError, SeqweaveError
     from seqweave.evaluation.metrics import Metrics
     from seqweave.inspection.trace import Trace
+    from seqweave.predictor import Model, load
     from seqweave.search.constraints import Constraints
     from seqweave.search.hypothesis import Hypothesis
-    from seqweave.search.predictor import Model, load
     from seqweave.search.sampling import Sampling
     from seqweave.training.run import TrainResult, train
 
@@ -54,13 +54,13 @@ _HOMES = {
     "Hypothesis": "search.hypothesis",
     "LimitError": "errors",
     "Metrics": "evaluation.metrics",
-    "Model": "search.predictor",
+    "Model": "predictor",
     "ModelFolderError": "errors",
     "Sampling": "search.sampling",
     "SeqweaveError": "errors",
     "Trace": "inspection.trace",
     "TrainResult": "training.run",
-    "load": "search.predictor",
+    "load": "predictor",
     "train": "training.run",
 }
 

@@ -13,7 +13,7 @@ from architectures import CASES
 from seqweave.cli import verify as verb
 from seqweave.cli.main import main
 from seqweave.model.seq2seq import Seq2Seq
-from seqweave.search import verify as verify_module
+from seqweave.proofs import verify as verify_module
 from tiny_model import tiny_folder, tiny_model
 
 Capture = pytest.CaptureFixture[str]

@@ -41,7 +41,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "tied_first": {"tie_embeddings": True, "attention": "none"},
     "readout": {"readout_size": 4},
     "feeding_one_direction": {"input_feeding": True, "bidirectional": False, "attention": "general"},
-    "by_table": {"embedding_size": 24, "encoder_layers": 2},  # so wide that layers take `Items`
+    "by_table": {"embedding_size": 24, "encoder_layers": 2},  # so wide that layers take `OneHotInput`
     "attention_size": {"attention": "additive", "attention_size": 7},
     "variational": {"variational": True, "embedding_dropout": 0.2, "word_dropout": 0.1, "encoder_layers": 2},
     "features": {"feature_size": 4},

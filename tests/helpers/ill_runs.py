@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from seqweave.search.predictor import Model, load
+from seqweave.predictor import Model, load
 from seqweave.training.run import train
 
 ALPHABET = "abcdé가나다"

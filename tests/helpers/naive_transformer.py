@@ -1,6 +1,6 @@
 """The Transformer written down from the paper, one sentence and one position after the other.
 
-The oracle of `seqweave.model.transformer`: no batches, no masks, no cache and no fused kernel. It takes
+The oracle of `seqweave.model.transformer.encoder_decoder`: no batches, no masks, no cache and no fused kernel. It takes
 the weights of a model and nothing else of it. Sections and equations: Vaswani et al. 2017; Su et al. 2021.
 """
 

@@ -10,7 +10,7 @@ from architectures import needs_library
 from seqweave.config import Config, DataConfig, ModelConfig, SearchConfig, TextConfig, TrainConfig, config_to_json
 from seqweave.folder import CONFIG, SOURCE_TOKENIZER, TARGET_TOKENIZER, WEIGHTS, save_weights, write_manifest
 from seqweave.model.build import build_model
-from seqweave.search.predictor import Model
+from seqweave.predictor import Model
 from seqweave.text.tokenizers import train_tokenizer
 
 LETTERS = "abcdefg"

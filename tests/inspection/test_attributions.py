@@ -10,7 +10,7 @@ from architectures import CASES, small_model
 from seqweave.errors import ConfigError
 from seqweave.inspection.attributions import METHODS, attribute, rank_correlation, with_attributions
 from seqweave.inspection.trace_json import trace_from_json
-from seqweave.model.embeddings import Embedding
+from seqweave.model.input.embeddings import Embedding
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.text.vocabulary import BOS, EOS, UNK
 from tiny_model import tiny_model

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from architectures import CASES, SOURCE_SIZE, coded, small_model
+from exhaustive import exhaustive_search
 from seqweave.inspection.beam_tree import found_of, grow_beam, path_of
 from seqweave.inspection.trace import REASONS, Beam
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.beam import beam_search
 from seqweave.search.constraints import Rules
-from seqweave.search.exhaustive import exhaustive_search
 from seqweave.text.vocabulary import EOS
 
 Stop = Literal["enough", "proven"]

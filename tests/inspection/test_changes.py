@@ -14,7 +14,7 @@ from seqweave.errors import ConfigError, DataError
 from seqweave.inspection.changes import WhatIf
 from seqweave.inspection.trace import Trace
 from seqweave.inspection.tracing import trace_model
-from seqweave.search.predictor import Model
+from seqweave.predictor import Model
 from seqweave.text.vocabulary import BOS, EOS, PAD
 from tiny_model import tiny_model
 

@@ -16,7 +16,7 @@ from seqweave.inspection.changes import WhatIf
 from seqweave.inspection.trace import Trace
 from seqweave.inspection.trace_json import trace_from_json
 from seqweave.inspection.tracing import trace_model
-from seqweave.search.predictor import Model
+from seqweave.predictor import Model
 from seqweave.text.vocabulary import BOS, EOS, UNK
 from tiny_model import copying_model, tiny_model
 

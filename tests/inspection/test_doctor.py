@@ -20,13 +20,13 @@ from architectures import CASES
 from ill_runs import LENGTH, Pairs, blind_start, doctored, noise, run, spelling, write
 from seqweave.cli.main import main
 from seqweave.config import Config, DataConfig, TrainConfig, build_config, parse_setting
-from seqweave.contradictions import contradictions
+from seqweave.config.checks import contradictions
 from seqweave.errors import DataError, SeqweaveError
 from seqweave.inspection.doctor.answers import all_unknown
 from seqweave.inspection.doctor.attention import flat_attention, stuck_attention
-from seqweave.inspection.doctor.course import exposure_bias
 from seqweave.inspection.doctor.diagnose import diagnose
-from seqweave.inspection.doctor.patient import Asked, Finding, Patient, admit, ask
+from seqweave.inspection.doctor.run_record import Asked, Finding, Patient, admit, ask
+from seqweave.inspection.doctor.training_curves import exposure_bias
 from seqweave.text.vocabulary import UNK
 from tiny_model import tiny_folder, tiny_model
 

@@ -11,8 +11,8 @@ import pytest
 import seqweave
 from seqweave.cli.main import main
 from seqweave.inspection.doctor.data import leakage
-from seqweave.inspection.doctor.patient import Finding, Patient, admit
 from seqweave.inspection.doctor.preparation import prepared_differently
+from seqweave.inspection.doctor.run_record import Finding, Patient, admit
 from tiny_run import SETTINGS, write_tagged_pairs
 
 FEATURED = {**SETTINGS, "data.feature_columns": ["3"], "training.max_steps": 4}

@@ -15,9 +15,9 @@ from seqweave.inspection.recorder import record_steps, recording_copy
 from seqweave.inspection.trace import Trace, attention_of
 from seqweave.inspection.tracing import output_tokens, trace_model
 from seqweave.model.build import build_model
-from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer
-from seqweave.model.transformer import TransformerDecoder, TransformerEncoder
-from seqweave.search.predictor import Model
+from seqweave.model.recurrent.encoder import RecurrentEncoder, RecurrentLayer
+from seqweave.model.transformer.encoder_decoder import TransformerDecoder, TransformerEncoder
+from seqweave.predictor import Model
 from seqweave.text.tokenizers import train_tokenizer
 from seqweave.text.vocabulary import BOS, EOS, UNK
 from tiny_model import tiny_model

@@ -12,7 +12,7 @@ import torch
 
 from architectures import SMALL, TARGET_SIZE, small_batch, small_model
 from seqweave.config import AttentionKind, AttentionPosition, AttentionWindow, Config, ModelConfig, build_config
-from seqweave.contradictions import contradictions, unread
+from seqweave.config.checks import contradictions, unread
 from seqweave.errors import ConfigError
 from seqweave.model.inference import prepared
 from seqweave.model.seq2seq import Seq2Seq

@@ -11,7 +11,7 @@ from architectures import CASES, SOURCE_SIZE, coded, small_batch, small_model
 from seqweave.config import ModelConfig
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState
-from seqweave.search.deviations import comparable
+from seqweave.proofs.deviations import comparable
 
 architectures = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
 assert_close = partial(torch.testing.assert_close, atol=1e-5, rtol=1e-5)

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from architectures import CASES, small_batch, small_model
+from exhaustive import exhaustive_search
 from seqweave.config import ModelConfig
 from seqweave.data.dataset import make_batch
 from seqweave.model.seq2seq import Seq2Seq
+from seqweave.proofs.deviations import furthest, gap
 from seqweave.search.beam import beam_search
 from seqweave.search.contract import Found
-from seqweave.search.deviations import furthest, gap
-from seqweave.search.exhaustive import exhaustive_search
 from seqweave.search.greedy import greedy_search
 from seqweave.search.score import force_score
 

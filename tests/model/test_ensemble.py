@@ -12,11 +12,11 @@ from architectures import CASES, coded, small_batch, small_model
 from seqweave.data.dataset import make_batch
 from seqweave.model.ensemble import Averaged, Ensemble, mean_logits
 from seqweave.model.inference import prepared
+from seqweave.proofs.verify import Sources, prove
 from seqweave.search.beam import beam_search
 from seqweave.search.greedy import greedy_search
 from seqweave.search.sampling import Sampling, sample_search
 from seqweave.search.score import force_score
-from seqweave.search.verify import Sources, prove
 
 MIXES = {
     "recurrent": ("gru-additive-before", "lstm-dot-feeding"),

@@ -9,7 +9,8 @@ from torch.autograd import gradcheck
 
 from architectures import CASES, small_batch, small_model
 from seqweave.config import ModelConfig
-from seqweave.model.recurrent import RecurrentLayer, mask_of
+from seqweave.model.layers import mask_of
+from seqweave.model.recurrent.encoder import RecurrentLayer
 
 CHOSEN = (
     "lstm-general-after",

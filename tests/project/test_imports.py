@@ -12,38 +12,30 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "seqweave"
 
-BASE = frozenset({"errors", "config", "wording"})
-UP_TO_MODEL = BASE | {"files", "text", "data", "model"}
-UP_TO_SEARCH = UP_TO_MODEL | {"folder", "search"}
-UP_TO_TRAINING = UP_TO_SEARCH | {"evaluation", "inspection", "training"}
-BESIDE = BASE | {"files", "folder", "text"}
 PUBLIC = "__init__"  # the names `import seqweave` gives
 
+# From the ground up. A part may import parts of the lines above its own; parts of one line do not import each other.
+LEVELS: tuple[frozenset[str], ...] = (
+    frozenset({"errors", "files", "wording"}),
+    frozenset({"config"}),
+    frozenset({"text"}),
+    frozenset({"data", "device", "folder"}),
+    frozenset({"model"}),
+    frozenset({"search"}),
+    frozenset({"predictor"}),
+    frozenset({"proofs", "evaluation", "inspection"}),
+    frozenset({"training", "export", "serving"}),
+    frozenset({"benchmark", PUBLIC}),
+    frozenset({"cli"}),
+    frozenset({"__main__"}),
+)
 # What each part of the package may import, besides itself.
 ALLOWED: dict[str, frozenset[str]] = {
-    "errors": frozenset(),
-    "config": frozenset({"contradictions", "errors"}),
-    "wording": frozenset(),
-    "contradictions": frozenset({"config", "contradictions_of_data", "wording"}),  # the first for its types alone
-    "contradictions_of_data": frozenset({"config", "wording"}),  # likewise
-    "files": frozenset(),
-    "text": BASE,
-    "data": BASE | {"files", "text"},
-    "model": BASE | {"text", "data"},
-    "folder": BASE | {"files", "text"},
-    "search": UP_TO_MODEL | {"folder"},
-    "evaluation": UP_TO_SEARCH,
-    "inspection": UP_TO_SEARCH,
-    "export": UP_TO_SEARCH,
-    "training": UP_TO_SEARCH | {"evaluation", "inspection"},
-    PUBLIC: UP_TO_TRAINING | {"export"},
-    "cli": UP_TO_TRAINING | {"export", "runtime", "serving", PUBLIC},
-    "__main__": frozenset({"cli"}),
-    "runtime": BESIDE,
-    "serving": BESIDE | {"runtime"},
+    part: frozenset().union(*LEVELS[:level]) for level, parts in enumerate(LEVELS) for part in parts
 }
+ALLOWED["engine"] = frozenset({"errors", "text", "folder"})
 # Methods of `Model` that only forward to a part above, imported when they are called.
-FORWARDED: dict[str, frozenset[str]] = {"search/predictor.py": frozenset({"inspection"})}
+FORWARDED: dict[str, frozenset[str]] = {"predictor.py": frozenset({"inspection"})}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from architectures import CASES, small_model
+from exhaustive import exhaustive_search
 from seqweave.cli.main import main
 from seqweave.config import ModelConfig, TextConfig
 from seqweave.data.dataset import make_batch, pad_sources
@@ -20,7 +21,6 @@ from seqweave.search import beam
 from seqweave.search.beam import Beam, beam_search
 from seqweave.search.constraints import Constraints, Rules
 from seqweave.search.contract import Found, Searchable
-from seqweave.search.exhaustive import exhaustive_search
 from seqweave.search.greedy import greedy_search
 from seqweave.search.sampling import Sampling, sample_search
 from seqweave.search.score import force_score

@@ -11,23 +11,23 @@ import pytest
 import torch
 
 from architectures import CASES, small_model
+from exhaustive import exhaustive_search
 from seqweave.config import ModelConfig, build_config
 from seqweave.data.dataset import make_batch, pad_sources
 from seqweave.errors import ConfigError
 from seqweave.inspection.tracing import trace_model
 from seqweave.model.ensemble import Ensemble
 from seqweave.model.inference import prepared
+from seqweave.proofs.exact import exact_search
+from seqweave.proofs.search_errors import count_search_errors
+from seqweave.proofs.verify import Sources, prove, verify_search
 from seqweave.search.beam import beam_search
 from seqweave.search.contract import Found, Searchable
 from seqweave.search.coverage import LEAST, Coverage, coverage_term
-from seqweave.search.exact import exact_search
-from seqweave.search.exhaustive import exhaustive_search
 from seqweave.search.greedy import greedy_search
 from seqweave.search.lengths import length_normalised
 from seqweave.search.sampling import Sampling, sample_search
 from seqweave.search.score import force_score
-from seqweave.search.search_errors import count_search_errors
-from seqweave.search.verify import Sources, prove, verify_search
 from seqweave.text.vocabulary import EOS
 from tiny_model import tiny_model
 from toy_search import ToyModel

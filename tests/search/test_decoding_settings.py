@@ -14,8 +14,8 @@ from seqweave.config import ModelConfig, SearchConfig, build_config
 from seqweave.errors import ConfigError
 from seqweave.evaluation.evaluate import predict_rows
 from seqweave.evaluation.tuning import tune_model
+from seqweave.predictor import Model, load
 from seqweave.search.constraints import Constraints
-from seqweave.search.predictor import Model, load
 from seqweave.search.sampling import Sampling
 from seqweave.training.run import train
 from tiny_model import tiny_folder, tiny_model

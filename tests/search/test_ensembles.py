@@ -14,7 +14,7 @@ from seqweave.config import ModelConfig, TextConfig, build_config
 from seqweave.errors import ConfigError
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.model.build import build_model
-from seqweave.search.predictor import load
+from seqweave.predictor import load
 from seqweave.search.sampling import Sampling
 from tiny_model import tiny_folder, tiny_model
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from exhaustive import exhaustive_search
 from seqweave.data.dataset import make_batch, pad_sources
 from seqweave.errors import ConfigError, LimitError, SeqweaveError
 from seqweave.search.beam import beam_search
-from seqweave.search.exhaustive import exhaustive_search
 from seqweave.search.greedy import greedy_search
 from seqweave.search.score import force_score
 from toy_search import ToyModel

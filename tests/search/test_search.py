@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from architectures import CASES, small_model
+from exhaustive import exhaustive_search
 from seqweave.data.dataset import make_batch, pad_sources
 from seqweave.search.beam import beam_search
 from seqweave.search.beam_parts import Stop
 from seqweave.search.contract import Found, Searchable
-from seqweave.search.exhaustive import exhaustive_search
 from seqweave.search.greedy import greedy_search
 from seqweave.search.score import force_score
 from seqweave.text.vocabulary import BOS, EOS, PAD

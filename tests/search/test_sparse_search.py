@@ -15,25 +15,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from architectures import CASES, small_batch, small_model
+from exhaustive import exhaustive_search
 from naive_entmax import SparseToy
 from seqweave.cli.main import main
 from seqweave.data.dataset import make_batch, pad_sources
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.evaluation.report import figures_table
 from seqweave.model.ensemble import Ensemble, mean_logits
+from seqweave.proofs.deviations import comparable
+from seqweave.proofs.exact import exact_search
+from seqweave.proofs.verify import Sources, prove, verify_search
 from seqweave.search import beam
 from seqweave.search.beam import Beam, beam_search
 from seqweave.search.beam_parts import Stop
 from seqweave.search.constraints import Rules
 from seqweave.search.contract import Found, Searchable
-from seqweave.search.deviations import comparable
-from seqweave.search.exact import exact_search
-from seqweave.search.exhaustive import exhaustive_search
 from seqweave.search.greedy import greedy_search
 from seqweave.search.sampling import Sampling, sample_search
 from seqweave.search.score import force_score
 from seqweave.search.steps import IMPOSSIBLE
-from seqweave.search.verify import Sources, prove, verify_search
 from seqweave.text.vocabulary import EOS
 from tiny_model import tiny_folder, tiny_model
 

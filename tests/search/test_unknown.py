@@ -12,9 +12,9 @@ from seqweave.errors import ConfigError
 from seqweave.evaluation.evaluate import text_batches
 from seqweave.evaluation.perplexity import perplexities
 from seqweave.model.ensemble import Ensemble
+from seqweave.predictor import Model
 from seqweave.search.constraints import Constraints
 from seqweave.search.hypothesis import Hypothesis
-from seqweave.search.predictor import Model
 from seqweave.search.sampling import Sampling
 from seqweave.search.unknown import replaced_unknown, target_items
 from seqweave.text.tokenizers import train_tokenizer

@@ -13,9 +13,9 @@ import seqweave
 from ill_runs import run as trained_run
 from seqweave.cli.main import main
 from seqweave.inspection.doctor.diagnose import diagnose
-from seqweave.inspection.doctor.patient import admit
-from seqweave.search.predictor import Model
-from seqweave.search.verify import verify_search
+from seqweave.inspection.doctor.run_record import admit
+from seqweave.predictor import Model
+from seqweave.proofs.verify import verify_search
 from seqweave.training.run import train
 from tiny_run import SETTINGS
 

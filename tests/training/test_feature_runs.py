@@ -17,8 +17,8 @@ from seqweave.data.readers import PairReader
 from seqweave.errors import ConfigError, DataError, ModelFolderError
 from seqweave.evaluation.tuning import tune_model
 from seqweave.folder import FEATURES, MANIFEST
+from seqweave.predictor import Model
 from seqweave.search.ensembles import check_vocabularies
-from seqweave.search.predictor import Model
 from seqweave.text.tokenizers import Tokenizer
 from tiny_run import SETTINGS, write_tagged_pairs
 

@@ -14,7 +14,7 @@ import torch
 
 from seqweave.config import Config, TrainConfig
 from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
-from seqweave.search.predictor import load
+from seqweave.predictor import load
 from seqweave.training.events import TrainEvent
 from seqweave.training.losses import summed_loss
 from seqweave.training.record import Record

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from seqweave.search.predictor import load
+from seqweave.predictor import load
 from seqweave.training import loop
 from seqweave.training.run import train
 from seqweave.training.validation import Validation

@@ -11,7 +11,7 @@ import pytest
 from seqweave.config import config_from_json
 from seqweave.data.builtin import split_dates
 from seqweave.errors import LimitError
-from seqweave.search.predictor import load
+from seqweave.predictor import load
 from seqweave.training.events import TrainEvent
 from seqweave.training.run import train
 from tiny_run import SETTINGS, write_pairs

@@ -17,7 +17,7 @@ from seqweave.evaluation.evaluate import text_batches
 from seqweave.evaluation.perplexity import perplexities
 from seqweave.inspection.timelapse import read_timelapse
 from seqweave.model.build import build_model
-from seqweave.search.predictor import Model
+from seqweave.predictor import Model
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
 from seqweave.training import estimate, loop
 from seqweave.training.events import TrainEvent

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from seqweave.config import DataConfig
     from seqweave.evaluation.alignment_error import Gold
     from seqweave.inspection.alignments import Links
-    from seqweave.search.predictor import Model
+    from seqweave.predictor import Model
 
 
 def align(
@@ -65,7 +65,7 @@ def align(
     from seqweave.inspection.aligning import pair_weights
     from seqweave.inspection.alignments import check_method, check_symmetry, hard_links, turned
     from seqweave.inspection.alignments import symmetrise as put_together
-    from seqweave.search.predictor import load
+    from seqweave.predictor import load
 
     check_method(method, threshold)
     check_symmetry(symmetrise)

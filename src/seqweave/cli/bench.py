@@ -10,7 +10,7 @@ import typer
 from seqweave.cli.common import Device, Folder, Json, Precision, TargetFile, note, print_json, read_pairs
 
 if TYPE_CHECKING:
-    from seqweave.training.timing import Timing
+    from seqweave.benchmark import Timing
 
 _MOST_PAIRS = 4096  # enough for every work; more would only take longer to tokenise
 HEADER = ("work", "items/s", "ms a call", "at the limit: products", "weights", "bound by")
@@ -37,8 +37,8 @@ def bench(
     """
     import torch
 
-    from seqweave.search.predictor import load
-    from seqweave.training.timing import bench_model, made_up_pairs
+    from seqweave.benchmark import bench_model, made_up_pairs
+    from seqweave.predictor import load
 
     model = load(folder, device, precision=precision)
     if data is None:

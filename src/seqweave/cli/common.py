@@ -15,7 +15,7 @@ from seqweave.wording import count
 
 if TYPE_CHECKING:
     from seqweave.config import DataConfig
-    from seqweave.search.predictor import Model
+    from seqweave.predictor import Model
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Model folder, as `seqweave train -o` wrote it.")]
 Data = Annotated[

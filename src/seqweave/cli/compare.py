@@ -31,7 +31,7 @@ def compare(
     from seqweave.evaluation.evaluate import predict_rows
     from seqweave.evaluation.report import comparison_table
     from seqweave.evaluation.significance import compare_outputs
-    from seqweave.search.predictor import load
+    from seqweave.predictor import load
 
     first, second = load(first_folder, device), load(second_folder, device)
     check_same_columns([first_folder, second_folder], [first, second])

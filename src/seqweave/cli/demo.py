@@ -16,7 +16,7 @@ from seqweave.cli.train import Restart, next_commands
 
 if TYPE_CHECKING:
     from seqweave.cli.progress import TrainingView
-    from seqweave.search.predictor import Model
+    from seqweave.predictor import Model
 
 TRAIN_PAIRS, DEV_PAIRS, DATA_SEED = 30_000, 1_000, 1
 PICTURE = "attention.png"
@@ -89,7 +89,7 @@ def demo(
 
 def _show(out: Path, device: str, dev: Sequence[tuple[str, str]], metrics: dict[str, Any], view: TrainingView) -> None:
     """Samples before and after, the figures, one attention matrix, and what to do next; on stdout."""
-    from seqweave.search.predictor import load
+    from seqweave.predictor import load
 
     model = load(out, device)
     print()

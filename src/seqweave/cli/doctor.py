@@ -30,7 +30,7 @@ def doctor(
     Example: seqweave doctor model test.tsv
     """
     from seqweave.inspection.doctor.diagnose import diagnose
-    from seqweave.inspection.doctor.patient import admit, config_of
+    from seqweave.inspection.doctor.run_record import admit, config_of
 
     config = config_of(folder)
     patient = admit(folder, None if data is None else read_pairs(data, target_file, config.data), device)

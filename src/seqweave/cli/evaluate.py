@@ -38,7 +38,7 @@ def evaluate(
     """
     from seqweave.evaluation.evaluate import evaluate_model
     from seqweave.evaluation.report import metrics_table
-    from seqweave.search.predictor import load
+    from seqweave.predictor import load
 
     model = load(all_folders(folder, ensemble), device, precision=precision)
     sources, targets = read_pairs(data, target_file, model.config.data)

@@ -13,7 +13,7 @@ from seqweave.errors import ConfigError
 from seqweave.wording import count
 
 if TYPE_CHECKING:
-    from seqweave.search.predictor import Model
+    from seqweave.predictor import Model
 
 PORT = 8765
 
@@ -58,7 +58,7 @@ def inspect(
     from seqweave.inspection.timelapse import read_timelapse
     from seqweave.inspection.trace_json import trace_to_json
     from seqweave.inspection.trace_page import check_name, page_html
-    from seqweave.search.predictor import load
+    from seqweave.predictor import load
 
     if not serve:
         check_name(output)

@@ -27,9 +27,9 @@ from seqweave.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from seqweave.config import SearchConfig
+    from seqweave.predictor import Model
     from seqweave.search.constraints import Constraints
     from seqweave.search.hypothesis import Hypothesis
-    from seqweave.search.predictor import Model
     from seqweave.search.sampling import Sampling
 
 CHUNK = 1000  # lines decoded and printed at once
@@ -80,7 +80,7 @@ def predict(
     Example: echo "3. März 2021" | seqweave predict model
     """
     from seqweave.data.readers import read_sources
-    from seqweave.search.predictor import load
+    from seqweave.predictor import load
 
     if file == Path("-") and not file.exists():
         file = None

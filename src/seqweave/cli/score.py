@@ -28,7 +28,7 @@ def score(
 
     Example: seqweave score model pairs.tsv --json
     """
-    from seqweave.search.predictor import load
+    from seqweave.predictor import load
 
     model = load(all_folders(folder, ensemble), device)
     sources, targets = read_pairs(data, target_file, model.config.data)

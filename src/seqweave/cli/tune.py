@@ -40,7 +40,7 @@ def tune(
     """
     from seqweave.cli.progress import duration
     from seqweave.evaluation.tuning import LENGTH_PENALTIES, tune_model
-    from seqweave.search.predictor import load
+    from seqweave.predictor import load
 
     model = load(folder, device)
     if write:

@@ -14,9 +14,9 @@ from seqweave.cli.common import Device, Folder, Json, TargetFile, one_line, prin
 from seqweave.wording import count
 
 if TYPE_CHECKING:
-    from seqweave.search.predictor import Model
-    from seqweave.search.search_errors import SearchErrors
-    from seqweave.search.verify import Proof, Verification
+    from seqweave.predictor import Model
+    from seqweave.proofs.search_errors import SearchErrors
+    from seqweave.proofs.verify import Proof, Verification
 
 DEFAULT_BEAMS = "1,2,5,10"
 DEFAULT_SAMPLES = 100
@@ -50,8 +50,8 @@ def verify(
     Example: seqweave verify model test.tsv
     """
     from seqweave.errors import ConfigError
-    from seqweave.search.predictor import load
-    from seqweave.search.verify import verify_search
+    from seqweave.predictor import load
+    from seqweave.proofs.verify import verify_search
 
     if samples < 1:
         raise ConfigError(f"--samples must be 1 or more, but it is {samples}: give the most sources to use")

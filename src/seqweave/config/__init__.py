@@ -27,20 +27,20 @@ from seqweave.config.model import (
     PositionKind,
 )
 from seqweave.config.presets import PRESETS, PresetName
-from seqweave.config.reading import load_toml, parse_setting, resolve_settings
-from seqweave.config.search import LARGEST_BEAM, LARGEST_MIN_LENGTH, SearchConfig
-from seqweave.config.training import Metric, TrainConfig
-from seqweave.config.whole import (
-    Config,
+from seqweave.config.reading import (
     build_config,
     check_config,
     check_model,
     config_from_json,
     config_to_json,
     differing_keys,
-    fields_of,
-    settings_of,
+    load_toml,
+    parse_setting,
+    resolve_settings,
 )
+from seqweave.config.schema import Config, fields_of, settings_of
+from seqweave.config.search import LARGEST_BEAM, LARGEST_MIN_LENGTH, SearchConfig
+from seqweave.config.training import Metric, TrainConfig
 
 __all__ = [
     "LARGEST_BEAM",

@@ -1,14 +1,23 @@
-"""Where settings come from: a preset, a TOML file, `KEY=VALUE` of the command line; later ones win."""
+"""From settings to a checked `Config`.
+
+They come from a preset, a TOML file, `KEY=VALUE` of the command line (later ones win), or the JSON of a model folder.
+"""
 
 from __future__ import annotations
 
+import difflib
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from seqweave.config.checks import contradictions, model_contradictions, unread
+from seqweave.config.model import ModelConfig
 from seqweave.config.presets import PRESETS, PresetName
-from seqweave.config.whole import Config, build_config
+from seqweave.config.schema import Config, fields_of, settings_of
 from seqweave.errors import ConfigError
 
 
@@ -74,3 +83,91 @@ def _literal(value: str) -> Any:
         return tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return value
+
+
+def build_config(settings: Mapping[str, Any], base: Config | None = None) -> Config:
+    """Make a config from dotted keys over `base` (default: the defaults).
+
+    Raises:
+        ConfigError: listing every unknown key (with the nearest one), every wrong value, every contradiction, and
+            every setting that nothing reads, unless `base` has it so already.
+    """
+    known = [key for key, _ in fields_of()]
+    problems = []
+    tree: dict[str, Any] = (base or Config()).model_dump()
+    for key, value in settings.items():
+        if key not in known:
+            problems.append(_unknown_key(key, known))
+            continue
+        *groups, leaf = key.split(".")
+        node = tree
+        for group in groups:
+            node = node[group]
+        node[leaf] = value
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        problems += [_wrong_value(item) for item in error.errors()]
+        raise ConfigError(_joined(problems)) from None
+    _refuse(problems)
+    before = set(unread(base)) if base else set()
+    _refuse([*contradictions(config), *(sentence for sentence in unread(config) if sentence not in before)])
+    return config
+
+
+def check_config(config: Config) -> None:
+    """Raise one `ConfigError` listing every contradiction between settings (`seqweave.config.checks`)."""
+    _refuse(list(contradictions(config)))
+
+
+def check_model(model: ModelConfig) -> None:
+    """Raise one `ConfigError` listing every contradiction between the settings of a network."""
+    _refuse(list(model_contradictions(model)))
+
+
+def differing_keys(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
+    """The dotted keys whose values differ, with the old and the new value."""
+    before, after = settings_of(old), settings_of(new)
+    return {key: (before[key], after[key]) for key in before if before[key] != after[key]}
+
+
+def config_from_json(text: str, where: str) -> Config:
+    """Read a config written by `config_to_json`; `where` names the file in errors."""
+    try:
+        return Config.model_validate(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{where} is not valid JSON: {error}") from None
+    except ValidationError as error:
+        raise ConfigError(f"{where}: " + _joined([_wrong_value(item) for item in error.errors()])) from None
+
+
+def config_to_json(config: Config) -> str:
+    """The whole config as indented JSON with a final newline."""
+    return json.dumps(config.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+
+
+def _unknown_key(key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    leaf = [name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
+    nearest = leaf[:1] or near
+    hint = f": did you mean {nearest[0]}?" if nearest else ": see `seqweave train --help` for all keys"
+    return f"unknown key {key}{hint}"
+
+
+def _wrong_value(item: Any) -> str:
+    key = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "tuple_type":
+        shown = "[0.9, 0.98]" if key == "training.adam_betas" else '["a", "b"]'
+        return f"{key}: input should be a list, such as {shown}, but it is {item['input']!r}"
+    return f"{key}: {item['msg'][0].lower()}{item['msg'][1:]}, but it is {item['input']!r}"
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise ConfigError(_joined(problems))
+
+
+def _joined(problems: list[str]) -> str:
+    if len(problems) == 1:
+        return problems[0]
+    return f"{len(problems)} problems with the settings: " + "; ".join(problems)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from seqweave.predictor import Model
 from seqweave.search.hypothesis import Hypothesis
-from seqweave.search.predictor import Model
 
 LITTLE_WEIGHT = 0.2  # a source item which gets less from all steps together counts as a gap
 NEARBY = 3  # items before, among which an equal one is a repetition

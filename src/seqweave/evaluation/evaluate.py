@@ -10,7 +10,7 @@ from seqweave.data.batching import sequential_batches
 from seqweave.data.dataset import Batch, make_batch
 from seqweave.evaluation.metrics import Metrics, evaluate_outputs
 from seqweave.evaluation.perplexity import perplexities
-from seqweave.search.predictor import Model
+from seqweave.predictor import Model
 
 _BATCH_POSITIONS = 8192
 _BATCH_PAIRS = 256

@@ -26,7 +26,7 @@ from seqweave.evaluation.statistics import (
     group_examples,
     metrics_of,
 )
-from seqweave.search.predictor import Model
+from seqweave.predictor import Model
 
 LENGTH_PENALTIES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
 """Alphas tried by default: from none to beyond the default of 1."""

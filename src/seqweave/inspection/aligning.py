@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from seqweave.errors import ConfigError, DataError
 from seqweave.inspection.alignments import Weights, average, pool, token_rows
-from seqweave.search.predictor import Model
+from seqweave.predictor import Model
 from seqweave.text.tokenizers import Tokenizer
 
 _CHUNK = 1000  # pairs decoded at once; all their weights are held

@@ -30,7 +30,7 @@ from seqweave.errors import ConfigError
 from seqweave.inspection.recorder import read_of, recording_copy, to_array
 from seqweave.inspection.trace import Array, Attribution, Trace, attention_of
 from seqweave.model.seq2seq import Seq2Seq
-from seqweave.search.predictor import Model
+from seqweave.predictor import Model
 from seqweave.search.steps import IMPOSSIBLE
 from seqweave.text.vocabulary import BOS, UNK
 

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from seqweave.errors import ConfigError, DataError
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState, Encoded
-from seqweave.model.transformer import TransformerDecoder
-from seqweave.model.transformer_layers import CrossAttention, Looks
-from seqweave.search.predictor import Model
+from seqweave.model.transformer.encoder_decoder import TransformerDecoder
+from seqweave.model.transformer.layers import CrossAttention, Looks
+from seqweave.predictor import Model
 from seqweave.text.vocabulary import BOS, EOS, PAD
 
 _NEARLY_ONE = 1e-3  # what rounded weights may be off by in sum

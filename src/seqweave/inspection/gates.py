@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from seqweave.model.recurrent import RecurrentLayer
+from seqweave.model.recurrent.encoder import RecurrentLayer
 
 GATE_NAMES = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ()}
 CANDIDATES = frozenset({"g", "n"})  # tanh, from -1 to 1; the others are sigmoids

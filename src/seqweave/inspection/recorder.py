@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from seqweave.inspection.changes import NO_CHANGES, Changes, Overwritten
 from seqweave.inspection.gates import before, cell_states, gate_values
 from seqweave.inspection.trace import Array, Attention, Encoder, Layer
-from seqweave.model.items import Items
-from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer
+from seqweave.model.input.one_hot import OneHotInput
+from seqweave.model.recurrent.encoder import RecurrentEncoder, RecurrentLayer
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState, Encoded
-from seqweave.model.transformer import TransformerDecoder, TransformerEncoder
-from seqweave.model.transformer_layers import DecoderLayer, Looks
+from seqweave.model.transformer.encoder_decoder import TransformerDecoder, TransformerEncoder
+from seqweave.model.transformer.layers import DecoderLayer, Looks
 from seqweave.text.vocabulary import BOS
 
 _Call = tuple[tuple[Any, ...], Any]  # arguments, result
@@ -189,7 +189,7 @@ def _encoder_layer(layer: nn.Module, calls: dict[nn.Module, _Call], turned: bool
     """Hidden, cell and gates of one direction in the order of the source. Shape: each (S, H)."""
     assert isinstance(layer, RecurrentLayer)
     given, result = calls[layer]
-    read = given[0].embedded() if isinstance(given[0], Items) else given[0]  # (1, S, M)
+    read = given[0].embedded() if isinstance(given[0], OneHotInput) else given[0]  # (1, S, M)
     inputs, hidden = read[0], result[0][0]  # (S, M), (S, H)
     gates = gate_values(layer, inputs, before(hidden))
     parts = {"hidden": hidden, **gates}

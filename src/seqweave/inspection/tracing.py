@@ -22,11 +22,11 @@ from seqweave.inspection.recorder import Recording, read_of, record_encoder, rec
 from seqweave.inspection.trace import Beam, Bridge, Forced, Output, Sentence, Steps, Token, Trace
 from seqweave.model.seq2seq import parameter_count
 from seqweave.model.state import DecoderState, Encoded
+from seqweave.predictor import Model
 from seqweave.search.beam import check_sizes
 from seqweave.search.constraints import Rules
 from seqweave.search.coverage import coverage_term, no_attention
 from seqweave.search.lengths import length_normalised, max_lengths
-from seqweave.search.predictor import Model
 from seqweave.search.steps import IMPOSSIBLE
 from seqweave.search.topk import top_k
 from seqweave.text.tokenizers import Tokenizer

@@ -5,19 +5,21 @@ from __future__ import annotations
 from torch import nn
 
 from seqweave.config import ModelConfig, check_model
-from seqweave.model.attention import Scorer, build_scorer
-from seqweave.model.bridges import CopyBridge, DenseBridge, ZeroBridge
-from seqweave.model.copying import Copier
-from seqweave.model.decoder import AfterDecoder, BeforeDecoder, BetweenDecoder, ContextDecoder, Decoder
-from seqweave.model.embeddings import Embedding, FeaturedEmbedding, OneHot, pays
-from seqweave.model.generator import Generator, MaxoutReadout, PlainReadout, TanhReadout
-from seqweave.model.positions import Positions, build_positions
-from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer, RecurrentStack, SequenceDropout
+from seqweave.model.attention.scorers import Scorer, build_scorer
+from seqweave.model.attention.windows import build_window
+from seqweave.model.input.embeddings import Embedding, FeaturedEmbedding, OneHot, pays
+from seqweave.model.layers import SequenceDropout
+from seqweave.model.output.entmax import entmax_library
+from seqweave.model.output.generator import Generator
+from seqweave.model.output.pointer_generator import Copier
+from seqweave.model.recurrent.bridges import CopyBridge, DenseBridge, ZeroBridge
+from seqweave.model.recurrent.decoders import AfterDecoder, BeforeDecoder, BetweenDecoder, ContextDecoder, Decoder
+from seqweave.model.recurrent.encoder import RecurrentEncoder, RecurrentLayer, RecurrentStack
+from seqweave.model.recurrent.readouts import MaxoutReadout, PlainReadout, TanhReadout
 from seqweave.model.seq2seq import Seq2Seq
-from seqweave.model.sparse import entmax_library
-from seqweave.model.transformer import TransformerDecoder, TransformerEncoder
-from seqweave.model.transformer_layers import DecoderLayer, EncoderLayer
-from seqweave.model.windows import build_window
+from seqweave.model.transformer.encoder_decoder import TransformerDecoder, TransformerEncoder
+from seqweave.model.transformer.layers import DecoderLayer, EncoderLayer
+from seqweave.model.transformer.positions import Positions, build_positions
 
 
 def build_model(config: ModelConfig, source_size: int, target_size: int, features: int = 0) -> Seq2Seq:

@@ -11,15 +11,15 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from seqweave.model.copying import Copier
-from seqweave.model.decoder import Decoder
-from seqweave.model.embeddings import Embedder, Embedding
-from seqweave.model.generator import Generator
-from seqweave.model.items import Items
-from seqweave.model.recurrent import SequenceDropout, reverse_by_length
-from seqweave.model.sparse import log_entmax15
+from seqweave.model.input.embeddings import Embedder, Embedding
+from seqweave.model.input.one_hot import OneHotInput
+from seqweave.model.layers import SequenceDropout, reverse_by_length
+from seqweave.model.output.entmax import log_entmax15
+from seqweave.model.output.generator import Generator
+from seqweave.model.output.pointer_generator import Copier
+from seqweave.model.recurrent.decoders import Decoder
 from seqweave.model.state import DecoderOutput, DecoderState, Encoded, StepOutput
-from seqweave.model.transformer import TransformerEncoder
+from seqweave.model.transformer.encoder_decoder import TransformerEncoder
 from seqweave.text.vocabulary import PAD
 
 
@@ -30,12 +30,12 @@ class Seq2Seq(nn.Module):
         source_embedding, target_embedding: ids to vectors.
         encoder: embedded source and lengths to `Encoded`.
         bridge: `Encoded` to the decoder's first recurrent states.
-        decoder: see `seqweave.model.decoder`.
+        decoder: see `seqweave.model.recurrent.decoders`.
         generator: readout to logits; tied to the target embedding when it has no weight of its own.
         dropout: before the generator.
         reverse_source: the encoder reads the source last item first (Sutskever et al. 2014, section
             3.3); outputs and attention stay in the order of the source.
-        sparse: probabilities are those of entmax-1.5 (`seqweave.model.sparse`). In evaluation mode logits are
+        sparse: probabilities are those of entmax-1.5 (`seqweave.model.output.entmax`). In evaluation mode logits are
             their logarithms then, -inf where one is 0; in training mode they are what its loss takes.
         copier: mixes generating with copying. Sources are codes then (`seqweave.data.copying`), and
             logits are log-probabilities with S columns more.
@@ -97,7 +97,7 @@ class Seq2Seq(nn.Module):
 
     def start(self, encoded: Encoded) -> DecoderState:
         """The decoder's state before the first step, one row a sentence."""
-        feed = self.decoder.first_feed(encoded.outputs)
+        feed = self.decoder.initial_feed(encoded.outputs)
         memory, past = self.decoder.memory(encoded), self.decoder.first_past(encoded)
         if encoded.copies is not None:
             memory = replace(memory, copies=encoded.copies)
@@ -130,7 +130,7 @@ class Seq2Seq(nn.Module):
         items, state = self.target_embedding.items(copier.fed(target_in)), self.start(encoded)
         readout, weights = self.decoder(items, state, True)  # (B, T, size), (B, T, S)
         assert weights is not None
-        embedded = items.embedded() if isinstance(items, Items) else items  # (B, T, M)
+        embedded = items.embedded() if isinstance(items, OneHotInput) else items  # (B, T, M)
         readout = self.dropout(readout)
         log_probs = copier(self._logits(readout), readout, weights, embedded, state.memory)
         return DecoderOutput(log_probs, weights if return_attention else None)

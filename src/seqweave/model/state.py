@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from seqweave.model.transformer_cache import KeyValues
+from seqweave.model.transformer.cache import KeyValues
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Past:
+class AttentionState:
     """What attention remembers of the earlier steps; only what its scorer and window read, the rest is None.
 
     Rows (R, ...) in a state; grouped by sentence (G, Q, ...) where attention reads it.
@@ -78,15 +78,15 @@ class Past:
     coverage: Tensor | None = None
     steps: Tensor | None = None
 
-    def each(self, change: Callable[[Tensor], Tensor]) -> Past:
+    def each(self, change: Callable[[Tensor], Tensor]) -> AttentionState:
         """The same change to all that is there."""
         parts = (self.weights, self.coverage, self.steps)
         weights, coverage, steps = (None if part is None else change(part) for part in parts)
-        return Past(weights, coverage, steps)
+        return AttentionState(weights, coverage, steps)
 
-    def after(self, weights: Tensor) -> Past:
+    def after(self, weights: Tensor) -> AttentionState:
         """What is remembered after one more step with these weights (R, S)."""
-        return Past(
+        return AttentionState(
             None if self.weights is None else weights,
             None if self.coverage is None else self.coverage + weights,
             None if self.steps is None else self.steps + 1,
@@ -113,7 +113,7 @@ class DecoderState:
     feed: Tensor | None = None
     width: int = 1
     cache: tuple[KeyValues, ...] = ()
-    past: Past | None = None
+    past: AttentionState | None = None
 
     @property
     def rows(self) -> int:

@@ -1,4 +1,4 @@
-"""What callers give to `seqweave.search.predictor`, checked: anything else is refused in one sentence."""
+"""What callers give to `seqweave.predictor`, checked: anything else is refused in one sentence."""
 
 from __future__ import annotations
 

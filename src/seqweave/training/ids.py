@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from seqweave.config import Config, TextConfig
+from seqweave.data.bpe_dropout import SubwordDropout
 from seqweave.data.dataset import PairDataset, write_dataset
-from seqweave.data.dropped import SubwordDropout
 from seqweave.data.storage import SIDES
 from seqweave.text.subword_dropout import Merges
 from seqweave.text.tokenizers import Tokenizer

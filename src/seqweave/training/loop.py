@@ -20,7 +20,7 @@ from seqweave.data.dataset import PairDataset
 from seqweave.errors import SeqweaveError
 from seqweave.folder import CHECKPOINTS
 from seqweave.model.seq2seq import Seq2Seq
-from seqweave.search.predictor import Model
+from seqweave.predictor import Model
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.training.checkpoint import (
     Checkpoint,

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from seqweave.model.kernels.cross_entropy import summed_cross_entropy
-from seqweave.model.sparse import entmax15_losses
+from seqweave.model.output.entmax import entmax15_losses
 from seqweave.text.vocabulary import PAD
 
 
@@ -35,7 +35,7 @@ def summed_loss(
 
 
 def summed_entmax15_loss(logits: Tensor, target_out: Tensor) -> Tensor:
-    """The loss of entmax-1.5 (`seqweave.model.sparse`), summed over real positions as `summed_loss` is.
+    """The loss of entmax-1.5 (`seqweave.model.output.entmax`), summed over real positions as `summed_loss` is.
 
     Not a log-likelihood: it is finite, also where the target's probability is 0.
 

@@ -22,16 +22,16 @@ import torch
 from seqweave.config import Config, Metric, ModelConfig, Units, build_config
 from seqweave.data.batching import count_batches
 from seqweave.data.dataset import PairDataset
-from seqweave.data.hashes import SourceHashes
+from seqweave.data.facts.hashes import SourceHashes
+from seqweave.data.facts.padding import Padding, padding_of
+from seqweave.data.facts.profile import profile_of
 from seqweave.data.lines import check_file
-from seqweave.data.padding import Padding, padding_of
 from seqweave.data.readers import Pair, PairReader
 from seqweave.data.split import dev_fraction, is_dev
 from seqweave.data.vectors import Vectors
+from seqweave.device import has_fast_bf16
 from seqweave.errors import DataError
-from seqweave.model.device import has_fast_bf16
 from seqweave.text.features import FeaturedTokenizer, learn_features
-from seqweave.text.profile import profile_of
 from seqweave.text.tokenizers import Tokenizer, coverage, guess_units, train_tokenizer
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.ids import write_ids

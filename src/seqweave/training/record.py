@@ -14,7 +14,7 @@ from torch import nn
 
 from seqweave import folder as files
 from seqweave.config import Config, ModelConfig, SearchConfig, config_from_json, config_to_json
-from seqweave.data.hashes import SourceHashes
+from seqweave.data.facts.hashes import SourceHashes
 from seqweave.errors import ModelFolderError
 from seqweave.evaluation.metrics import Metrics
 from seqweave.evaluation.report import metrics_markdown
@@ -63,7 +63,7 @@ class Record:
             self._bytes(files.FEATURES, source.features.to_json().encode())
 
     def sources(self, hashes: SourceHashes) -> None:
-        """Write which sources are trained on, as `seqweave.data.hashes` keeps them."""
+        """Write which sources are trained on, as `seqweave.data.facts.hashes` keeps them."""
         self._bytes(files.SOURCE_HASHES, hashes.to_bytes())
 
     def keep_weights(self, model: nn.Module) -> None:

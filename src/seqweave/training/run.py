@@ -15,13 +15,13 @@ import torch
 
 from seqweave import folder as files
 from seqweave.config import Config, PresetName, build_config, differing_keys, resolve_settings
+from seqweave.device import choose_device
 from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.model.build import check_libraries
-from seqweave.model.device import choose_device
 from seqweave.model.seq2seq import parameter_count
+from seqweave.predictor import build_network, load
 from seqweave.search.constraints import Constraints
-from seqweave.search.predictor import build_network, load
 from seqweave.training.checkpoint import newest_checkpoint, prune_checkpoints, remove_leftovers
 from seqweave.training.distributed import Ranks, joined_ranks
 from seqweave.training.estimate import estimate_seconds

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from seqweave.config import TrainConfig
 from seqweave.data.batching import epoch_batches
+from seqweave.data.bpe_dropout import SubwordDropout
 from seqweave.data.dataset import Batch, PairDataset, collate
-from seqweave.data.dropped import SubwordDropout
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import Listener, TrainEvent

@@ -15,8 +15,8 @@ from seqweave.config import Metric
 from seqweave.evaluation.evaluate import text_batches
 from seqweave.evaluation.metrics import higher_is_better, quick_metric
 from seqweave.evaluation.perplexity import perplexities
+from seqweave.predictor import Model
 from seqweave.search.hypothesis import Hypothesis
-from seqweave.search.predictor import Model
 from seqweave.training.prepare import DevPairs
 
 SAMPLES = 5

@@ -16,7 +16,7 @@ from seqweave.config import Config
 from seqweave.data.dataset import PairDataset
 from seqweave.data.lines import check_file
 from seqweave.data.vectors import Vectors, read_vectors
-from seqweave.model.embeddings import Embedding, FeaturedEmbedding
+from seqweave.model.input.embeddings import Embedding, FeaturedEmbedding
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import SPECIALS, UNK

@@ -12,9 +12,9 @@ from torch.autograd import gradcheck
 
 from architectures import ATTENTIONS, CELLS, PLACES, SMALL, small_batch, small_model
 from seqweave.config import ModelConfig
-from seqweave.model.decoder import AfterDecoder, BeforeDecoder, looped
-from seqweave.model.kernels.decoders import loop_applies
-from seqweave.model.recurrent import SequenceDropout
+from seqweave.model.layers import SequenceDropout
+from seqweave.model.recurrent.decoders import AfterDecoder, BeforeDecoder, looped
+from seqweave.model.recurrent.fused import loop_applies
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState, Encoded
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from seqweave.config import Config
-from seqweave.inspection.doctor.patient import Asked, Finding, Patient
 from seqweave.inspection.doctor.remedies import again, in_other_text
+from seqweave.inspection.doctor.run_record import Asked, Finding, Patient
 from seqweave.text.vocabulary import SPECIALS, UNK
 
 # Chosen, not measured: most of what is written is nothing.

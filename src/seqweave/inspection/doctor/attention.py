@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqweave.config import Config, ModelConfig
-from seqweave.inspection.doctor.patient import Asked, Finding, Patient
 from seqweave.inspection.doctor.remedies import again
+from seqweave.inspection.doctor.run_record import Asked, Finding, Patient
 
 # Of eight models that work (Multi30k, CMUdict, Korean, SCAN, KSS, dates) no sample passed 0.48 and 0.55.
 FLAT = 0.95  # mean entropy as a share of that of equal weights

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from seqweave.data.readers import column_options
-from seqweave.inspection.doctor.patient import Finding, Patient
 from seqweave.inspection.doctor.remedies import again
+from seqweave.inspection.doctor.run_record import Finding, Patient
 
 # Chosen, not measured. With 1 known source of 20, exact match can be up to 5 points too good.
 LEAKED = 0.05

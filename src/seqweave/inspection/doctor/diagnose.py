@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from seqweave.inspection.doctor.answers import all_unknown, same_answer
 from seqweave.inspection.doctor.attention import flat_attention, stuck_attention
-from seqweave.inspection.doctor.course import exposure_bias, over_fitted, rate_too_high, under_trained
 from seqweave.inspection.doctor.data import leakage, over_long_lines
-from seqweave.inspection.doctor.patient import Asked, Finding, Patient
 from seqweave.inspection.doctor.preparation import prepared_differently
 from seqweave.inspection.doctor.remedies import go_on
+from seqweave.inspection.doctor.run_record import Asked, Finding, Patient
+from seqweave.inspection.doctor.training_curves import exposure_bias, over_fitted, rate_too_high, under_trained
 
 OfPatient = Callable[[Patient], Finding | None]
 OfAnswers = Callable[[Patient, Asked], Finding | None]

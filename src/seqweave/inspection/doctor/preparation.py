@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from seqweave.inspection.doctor.patient import Asked, Finding, Patient
+from seqweave.data.facts.profile import profile_of
 from seqweave.inspection.doctor.remedies import again, in_other_text
+from seqweave.inspection.doctor.run_record import Asked, Finding, Patient
 from seqweave.text.features import FeaturedTokenizer, tags_of
-from seqweave.text.profile import profile_of
 from seqweave.text.tokenizers import Tokenizer, coverage
 from seqweave.text.vocabulary import UNK
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from seqweave.config import Config
-from seqweave.inspection.doctor.patient import Patient
+from seqweave.inspection.doctor.run_record import Patient
 
 
 def again(settings: Mapping[str, object]) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seqweave.model.inference.int8 import HALVED
 from seqweave.model.inference.linear import linear
-from seqweave.model.recurrent import RecurrentLayer, RecurrentStack
+from seqweave.model.recurrent.encoder import RecurrentLayer, RecurrentStack
 
 Parts = tuple[Tensor, ...]
 

@@ -1,4 +1,6 @@
-"""One step of each recurrent decoder, with prepared weights. `seqweave.model.decoder` has the readable twins.
+"""One step of each recurrent decoder, with prepared weights.
+
+`seqweave.model.recurrent.decoders` has the readable twins.
 
 Each gives the readout, which the generator maps to logits; a tanh readout as the sigmoid of
 twice its argument (see `cells.py`), which the generator's weights make good.
@@ -11,13 +13,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from seqweave.model.decoder import AfterDecoder, BeforeDecoder, BetweenDecoder, ContextDecoder
-from seqweave.model.generator import MaxoutReadout, PlainReadout, TanhReadout
 from seqweave.model.inference.cells import FastStack
 from seqweave.model.inference.int8 import HALVED, UNIT, Span
 from seqweave.model.inference.linear import Linear, Product, Table, linear
 from seqweave.model.inference.lookup import Context, FastScorer
 from seqweave.model.inference.state import FastMemory, FastState
+from seqweave.model.recurrent.decoders import AfterDecoder, BeforeDecoder, BetweenDecoder, ContextDecoder
+from seqweave.model.recurrent.readouts import MaxoutReadout, PlainReadout, TanhReadout
 from seqweave.model.state import Encoded
 
 Step = tuple[Tensor, FastState, Tensor | None]  # readout (R, size), state, weights (G, width, S) or None

@@ -1,6 +1,6 @@
 """The recurrent encoder with prepared weights: tables for the first layer's inputs, packed recurrences.
 
-`seqweave.model.recurrent.RecurrentEncoder` is the readable twin.
+`seqweave.model.recurrent.encoder.RecurrentEncoder` is the readable twin.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from seqweave.model.embeddings import Embedding, OneHot
 from seqweave.model.inference.cells import FastLayer
 from seqweave.model.inference.int8 import WHOLE
 from seqweave.model.inference.linear import Product, Table, linear
-from seqweave.model.recurrent import RecurrentEncoder, RecurrentLayer, mask_of, reverse_by_length
+from seqweave.model.input.embeddings import Embedding, OneHot
+from seqweave.model.layers import mask_of, reverse_by_length
+from seqweave.model.recurrent.encoder import RecurrentEncoder, RecurrentLayer
 from seqweave.model.state import Encoded
 
 

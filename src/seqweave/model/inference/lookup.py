@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from seqweave.model.attention import AdditiveScorer, DotScorer, GeneralScorer, Scorer
+from seqweave.model.attention.scorers import AdditiveScorer, DotScorer, GeneralScorer, Scorer
 from seqweave.model.inference.int8 import Int8Linear, Span
 from seqweave.model.inference.linear import Product, linear
 from seqweave.model.inference.state import FastMemory

@@ -11,9 +11,6 @@ from typing import NamedTuple, overload
 import torch
 from torch import Tensor
 
-from seqweave.model.bridges import CopyBridge
-from seqweave.model.decoder import BetweenDecoder
-from seqweave.model.embeddings import Embedding, OneHot
 from seqweave.model.ensemble import Averaged, Ensemble
 from seqweave.model.inference.cells import supported
 from seqweave.model.inference.decoders import FastDecoder, fast_decoder
@@ -22,7 +19,10 @@ from seqweave.model.inference.int8 import int8_works
 from seqweave.model.inference.linear import linear, packing_works
 from seqweave.model.inference.lookup import SCORERS, shown
 from seqweave.model.inference.state import FastState
-from seqweave.model.recurrent import RecurrentEncoder
+from seqweave.model.input.embeddings import Embedding, OneHot
+from seqweave.model.recurrent.bridges import CopyBridge
+from seqweave.model.recurrent.decoders import BetweenDecoder
+from seqweave.model.recurrent.encoder import RecurrentEncoder
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderOutput, Encoded
 

@@ -4,7 +4,7 @@ A cell gets two sums for its gates: `given`, what its input adds up to, and `rec
 hidden state adds up to. Products with weights are not its business. It keeps what its derivative needs, for
 each position of a sequence.
 
-The equations are those of `seqweave.model.recurrent`; the order of the gates is torch's.
+The equations are those of `seqweave.model.recurrent.encoder`; the order of the gates is torch's.
 """
 
 from __future__ import annotations

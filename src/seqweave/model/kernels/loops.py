@@ -1,6 +1,6 @@
 """A whole teacher-forced target through a decoder that must step, as one differentiable function.
 
-The readable twin is `looped` in `seqweave.model.decoder`, and tests hold the two together. What this one
+The readable twin is `looped` in `seqweave.model.recurrent.decoders`, and tests hold the two together. What this one
 saves:
 
 - products which do not depend on the loop are made before it, for all positions at once (the embedding's

@@ -1,0 +1,150 @@
+"""Settings that contradict each other because of what the data are: units, features, vectors, copying.
+
+`seqweave.config.checks` has the others, and says how the sentences are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from seqweave.config.model import ModelConfig
+from seqweave.config.schema import Config
+from seqweave.wording import shown
+
+
+def data_contradictions(config: Config) -> Iterator[str]:
+    """All contradictions with the settings of the data."""
+    yield from _subword_dropout(config)
+    yield from _features(config)
+    yield from _labels(config)
+    yield from _vectors(config)
+    yield from _copying(config)
+
+
+def unread_of_data(config: Config) -> Iterator[str]:
+    """Settings of the target's text that nothing reads, because the source's make the one tokenizer."""
+    source, target = config.data.source, config.data.target
+    if not config.data.joint_vocabulary:
+        return
+    for name, field in type(target).model_fields.items():
+        value = getattr(target, name)
+        if name != "subword_dropout" and value not in (field.default, getattr(source, name)):
+            yield (
+                f"data.target.{name}={shown(value)} must equal data.source.{name} with data.joint_vocabulary=true, "
+                f"whose one tokenizer is made as the source's, but that is {shown(getattr(source, name))}: "
+                "change one of them, or set data.joint_vocabulary=false"
+            )
+
+
+def _subword_dropout(config: Config) -> Iterator[str]:
+    data = config.data
+    for side, text in (("source", data.source), ("target", data.target)):
+        name = "source" if data.joint_vocabulary else side  # whose settings made the tokenizer
+        made = data.source if data.joint_vocabulary else text
+        if not text.subword_dropout:
+            continue
+        key = f"data.{side}.subword_dropout={text.subword_dropout:g}"
+        if made.units != "subword":
+            yield (
+                f"{key} leaves out merges and needs data.{name}.units=subword, but it is {shown(made.units)}: "
+                f"set data.{name}.units=subword, or leave the dropout at 0"
+            )
+        elif made.subword_model != "bpe":
+            yield (
+                f"{key} leaves out merges and needs data.{name}.subword_model=bpe, but it is {made.subword_model}, "
+                "which has none: change one of them"
+            )
+
+
+def _features(config: Config) -> Iterator[str]:
+    """Feature columns that are read as something else, and widths of features that nobody gives."""
+    data = config.data
+    for key in ("source_column", "target_column"):
+        if getattr(data, key) in data.feature_columns:
+            yield (
+                f"data.feature_columns must name other columns than data.{key}, but both have {getattr(data, key)}: "
+                "change one of them"
+            )
+    if not data.feature_columns and config.model.feature_size is not None:
+        yield (
+            f"model.feature_size={config.model.feature_size} is for models with data.feature_columns, but there are "
+            "none: name the columns, or leave it unset"
+        )
+    if data.feature_columns:
+        yield from _counted_positions(config.model)
+
+
+def _counted_positions(model: ModelConfig) -> Iterator[str]:
+    """What counts a source's positions, which features before its text would shift by their number."""
+    why = (
+        "counts the positions of a source, but data.feature_columns puts features before its text, from pair to pair "
+        "another number of them"
+    )
+    if model.decoder != "recurrent" or model.attention == "none":
+        return
+    if model.attention_window != "global":
+        yield f"model.attention_window={model.attention_window} {why}: set model.attention_window=global"
+    if model.attention == "location":
+        yield f"model.attention=location {why}: use another attention, such as location_aware"
+
+
+def _labels(config: Config) -> Iterator[str]:
+    """What only targets of one label have."""
+    metric, units = config.training.metric, config.data.target.units
+    if metric in ("accuracy", "macro_f1") and units not in (None, "label"):
+        yield (
+            f"training.metric={metric} is for data.target.units=label, but the target's units are {units}: "
+            "change one of them"
+        )
+    if config.data.target.units == "label" and config.search.min_length > 1:
+        yield (
+            f"search.min_length={config.search.min_length} asks for more items than the one that an output has with "
+            "data.target.units=label: leave it at 0"
+        )
+    if config.data.source.units == "label" and config.data.joint_vocabulary:
+        yield "data.joint_vocabulary=true is for units that both sides share, but data.source.units=label: change one"
+
+
+def _vectors(config: Config) -> Iterator[str]:
+    """Pretrained vectors that no embedding takes."""
+    training = config.training
+    given = [key for key in ("source_vectors", "target_vectors") if getattr(training, key) is not None]
+    if config.model.input != "embedding":
+        for key in given:
+            yield (
+                f"training.{key} needs embeddings and so model.input=embedding, but it is {config.model.input}: "
+                "change one of them"
+            )
+    if training.freeze_vectors and not given:
+        yield (
+            "training.freeze_vectors=true needs pretrained vectors, but there are none: "
+            "set training.source_vectors or training.target_vectors, or leave it at false"
+        )
+
+
+def _copying(config: Config) -> Iterator[str]:
+    """What takes items of the source into the output."""
+    model, source, target = config.model, config.data.source.units, config.data.target.units
+    if target == "label":
+        for key, on in (("model.copy", model.copy), ("search.replace_unknown", config.search.replace_unknown)):
+            if on:
+                yield (
+                    f"{key}=true puts items of the source into the output, but data.target.units=label, which are no "
+                    "such items: leave it at false"
+                )
+    elif model.copy and None not in (source, target) and source != target:
+        yield (
+            "model.copy=true needs the same units on both sides, but data.source.units is "
+            f"{source} and data.target.units is {target}: change one of them, or set model.copy=false"
+        )
+    for side, text in (("source", config.data.source), ("target", config.data.target)):
+        if model.copy and text.subword_dropout:
+            yield (
+                f"data.{side}.subword_dropout={text.subword_dropout:g} cuts texts into other items in each epoch, but "
+                "model.copy=true knows one way to cut them, by which it finds what can be copied: change one of them"
+            )
+    if config.search.replace_unknown and model.decoder == "recurrent" and model.attention == "none":
+        yield (
+            "search.replace_unknown=true follows attention, but model.attention=none: "
+            "choose an attention or switch it off"
+        )

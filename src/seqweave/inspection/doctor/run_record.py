@@ -1,0 +1,153 @@
+"""What the doctor looks at: the record of a run, and the model's answers to some sources."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seqweave.config import Config
+from seqweave.data.facts.hashes import SourceHashes
+from seqweave.errors import DataError, ModelFolderError
+from seqweave.folder import EVENTS, RUN, SAMPLES, SOURCE_HASHES, WEIGHTS, check_manifest, read_config, read_json
+from seqweave.predictor import Model, load
+from seqweave.search.hypothesis import Hypothesis
+
+MOST_ASKED = 1000  # sources; with more pairs these are evenly spaced
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One illness: its name, what shows it, and the one thing to do."""
+
+    name: str
+    evidence: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a model was asked, each source once, and what it said.
+
+    Attributes:
+        model: the model.
+        sources, targets: what it was asked, and what it should have said (of several targets the first).
+        answers: its greedy answers, with attention where it has any.
+    """
+
+    model: Model
+    sources: Sequence[str]
+    targets: Sequence[str]
+    answers: Sequence[Hypothesis]
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What is known of a run.
+
+    Attributes:
+        config: its settings.
+        asked: questions and answers; None while the run has no weights.
+        data: all sources of DATA; none where the run's own samples are looked at.
+        trained_on: which sources were trained on; None in folders that do not keep it.
+        facts: those of run.json.
+        finished: whether the run came to its end.
+        steps, validations: the lines of events.jsonl, in order; the averaged weights' validation is left out.
+    """
+
+    config: Config
+    asked: Asked | None = None
+    data: Sequence[str] = ()
+    trained_on: SourceHashes | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    finished: bool = True
+    steps: Sequence[Mapping[str, Any]] = ()
+    validations: Sequence[Mapping[str, Any]] = ()
+
+
+def admit(folder: Path, pairs: tuple[Sequence[str], Sequence[str]] | None = None, device: str = "auto") -> Patient:
+    """Read a run, and ask its model.
+
+    Args:
+        folder: a model folder, or one whose training has not got as far as weights yet: then nothing is asked.
+        pairs: sources and targets of DATA; None: the fixed samples of the run.
+        device: auto, cpu, cuda or mps.
+
+    Raises:
+        ModelFolderError: when the folder is no run, or damaged.
+        DataError: when there are no pairs to look at.
+    """
+    config = config_of(folder)
+    run: dict[str, Any] = {"facts": {}, "status": "finished"}
+    if (folder / RUN).is_file():
+        run = _run(folder / RUN)
+    asked = None
+    if (folder / WEIGHTS).is_file():
+        asked = ask(load(folder, device), *(pairs or _samples(folder)))
+    events = _rows(folder / EVENTS)
+    return Patient(
+        config=config,
+        asked=asked,
+        data=pairs[0] if pairs else (),
+        trained_on=SourceHashes.from_file(folder / SOURCE_HASHES) if (folder / SOURCE_HASHES).is_file() else None,
+        facts=run["facts"],
+        finished=run["status"] == "finished",
+        steps=[row for row in events if row.get("event") == "step"],
+        validations=[row for row in events if row.get("event") == "validation" and "averaged" not in row],
+    )
+
+
+def config_of(folder: Path) -> Config:
+    """The settings of a model folder, which may have no weights yet if it is that of a run.
+
+    Raises:
+        ModelFolderError: when the folder is neither, or damaged.
+    """
+    if not (folder / RUN).is_file() or (folder / WEIGHTS).is_file():
+        check_manifest(folder)
+    return read_config(folder)
+
+
+def ask(model: Model, sources: Sequence[str], targets: Sequence[str]) -> Asked:
+    """Let a model answer, each distinct source once, greedily and with attention."""
+    pairs = dict(zip(reversed(sources), reversed(targets), strict=True))  # the first target of each source
+    every = list(dict.fromkeys(sources))
+    some = every[:: -(-len(every) // MOST_ASKED)]
+    answers = model.predict(some, beam_size=1, return_attention=True)
+    return Asked(model, some, [pairs[source] for source in some], answers)
+
+
+def _samples(folder: Path) -> tuple[list[str], list[str]]:
+    """Sources and targets of the fixed samples of a run."""
+    pairs = {row["source"]: row["target"] for row in _rows(folder / SAMPLES) if {"source", "target"} <= row.keys()}
+    if not pairs:
+        raise DataError("there must be pairs to look at, but the folder has no samples: name DATA", folder / SAMPLES)
+    return list(pairs), list(pairs.values())
+
+
+def _run(path: Path) -> dict[str, Any]:
+    """What run.json holds."""
+    run = read_json(path)
+    if not isinstance(run, dict) or not isinstance(run.get("facts"), dict) or "status" not in run:
+        raise ModelFolderError(f"{path} is not what seqweave wrote: restore the folder from a copy, or train again")
+    return run
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """The JSON objects of a record, a line each; a last line that a kill cut short is left out."""
+    if not path.is_file():
+        return []
+    lines = [line for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if line]
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            if number < len(lines):
+                raise ModelFolderError(
+                    f"{path} must hold a JSON object on every line, but line {number} is none: "
+                    "restore the folder from a copy"
+                ) from None
+    return [row for row in rows if isinstance(row, dict)]

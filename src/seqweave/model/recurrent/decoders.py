@@ -1,0 +1,318 @@
+"""Recurrent decoders: where the context comes from, and where it enters.
+
+Each decoder has the same three methods:
+
+- `memory(encoded)`: what is looked up at every step, computed once a sentence;
+- `step(embedded, state)`: one position, for free running;
+- `forward(embedded, state)`: a whole teacher-forced sequence. Where attention has no path back into
+  the first recurrence (no attention, `after` without input feeding, `between`), the sequence goes
+  through fused kernels; else it steps, in one function with a derivative written by hand
+  (`seqweave.model.kernels.loops`). `looped` repeats `step`: it is the readable twin that tests the
+  fast forms, and runs what they leave out (residual connections or layer normalisation in a decoder
+  that steps).
+
+What they return is the readout: the vector (width `size`) that the generator maps to logits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from seqweave.model.attention.scorers import AwareScorer, Scorer, attend
+from seqweave.model.attention.windows import MonotonicWindow, Window
+from seqweave.model.input.one_hot import OneHotInput
+from seqweave.model.recurrent.encoder import RecurrentStack
+from seqweave.model.recurrent.fused import before_features, feeding_features, loop_applies
+from seqweave.model.recurrent.readouts import MaxoutReadout, TanhReadout
+from seqweave.model.state import AttentionState, DecoderState, Encoded, Memory
+
+Features = tuple[Tensor, Tensor | None]  # readout (B, T, size), weights (B, T, S) or None
+StepFeatures = tuple[Tensor, DecoderState, Tensor | None]  # readout (R, size), state, weights (R, S) or None
+
+
+class Decoder(Protocol):
+    """The role of a decoder; without `return_attention` it may leave the weights out.
+
+    All but `ContextDecoder` with `every_step` and the Transformer's also take a whole sequence as `OneHotInput`
+    (`build_model` knows that).
+    """
+
+    def memory(self, encoded: Encoded) -> Memory:
+        """What the steps look up."""
+        ...
+
+    def initial_feed(self, like: Tensor) -> Tensor | None:
+        """What input feeding feeds to the first step: zeros (B, size), or None."""
+        ...
+
+    def first_past(self, encoded: Encoded) -> AttentionState | None:
+        """What attention remembers before the first step, where it remembers anything."""
+        ...
+
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
+        """Shape: embedded (R, M) -> readout (R, size), weights (R, S) or None."""
+        ...
+
+    def __call__(self, embedded: Tensor | OneHotInput, state: DecoderState, return_attention: bool = True) -> Features:
+        """Shape: embedded (B, T, M) -> readout (B, T, size), weights (B, T, S) or None."""
+        ...
+
+
+def looped(decoder: Decoder, embedded: Tensor | OneHotInput, state: DecoderState) -> Features:
+    """Teacher forcing by repeating `step`. Shape: (B, T, M) -> (B, T, size), (B, T, S) or None."""
+    if isinstance(embedded, OneHotInput):
+        embedded = embedded.embedded()
+    readouts: list[Tensor] = []
+    rows: list[Tensor] = []
+    for item in embedded.unbind(1):
+        readout, state, weights = decoder.step(item, state)
+        readouts.append(readout)
+        rows += [] if weights is None else [weights]
+    return torch.stack(readouts, 1), torch.stack(rows, 1) if rows else None
+
+
+class _Fed(nn.Module):
+    """What most decoders share: no input feeding."""
+
+    def initial_feed(self, like: Tensor) -> Tensor | None:
+        """Nothing is fed."""
+        return None
+
+    def first_past(self, encoded: Encoded) -> AttentionState | None:
+        """Nothing is remembered."""
+        return None
+
+
+class ContextDecoder(_Fed):
+    """No attention: the context vector is the last encoder layer's final hidden state.
+
+    It only starts the decoder (`every_step=False`: Sutskever et al. 2014), or also enters every
+    step and the readout (Cho et al. 2014, section 2.2 and appendix A.1.2).
+    """
+
+    def __init__(self, stack: RecurrentStack, readout: nn.Module, every_step: bool, final_index: int):
+        super().__init__()
+        self.stack = stack
+        self.readout = readout
+        self.every_step = every_step
+        self.final_index = final_index  # where in Encoded.final the last layer's hidden state lies
+
+    def memory(self, encoded: Encoded) -> Memory:
+        """The context vector, where it is used at every step."""
+        return Memory(context=encoded.final[self.final_index]) if self.every_step else Memory()
+
+    def forward(self, embedded: Tensor | OneHotInput, state: DecoderState, return_attention: bool = True) -> Features:
+        """Fused: the context is known before the first step."""
+        context = state.memory.context
+        if context is None:
+            outputs, _ = self.stack(embedded, state.recurrent)
+            return self.readout(outputs), None
+        assert isinstance(embedded, Tensor)
+        repeated = context[:, None].expand(-1, embedded.shape[1], -1).to(embedded.dtype)  # (B, T, E)
+        outputs, _ = self.stack(torch.cat([embedded, repeated], -1), state.recurrent)  # (B, T, H)
+        return self.readout(torch.cat([outputs, embedded.to(outputs.dtype), repeated.to(outputs.dtype)], -1)), None
+
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
+        """One position."""
+        context = state.memory.context
+        if context is None:
+            output, recurrent = self.stack.step(embedded, state.recurrent)
+            return self.readout(output), replace(state, recurrent=recurrent), None
+        repeated = context.repeat_interleave(state.width, 0)  # (R, E)
+        output, recurrent = self.stack.step(torch.cat([embedded, repeated], -1), state.recurrent)  # (R, H)
+        readout = self.readout(torch.cat([output, embedded, repeated], -1))  # (R, size)
+        return readout, replace(state, recurrent=recurrent), None
+
+
+class _Attending(_Fed):
+    """What decoders with attention share: keys and values, and a query from each row."""
+
+    def __init__(self, scorer: Scorer, window: Window | None = None):
+        super().__init__()
+        self.scorer = scorer
+        self.window = window
+
+    def memory(self, encoded: Encoded) -> Memory:
+        """Keys are projected once a sentence."""
+        return Memory(values=encoded.outputs, keys=self.scorer.keys(encoded.outputs), mask=encoded.mask)
+
+    def first_past(self, encoded: Encoded) -> AttentionState | None:
+        """Zeros, of what scorer and window read."""
+        scorer, mask = self.scorer, encoded.mask
+        zeros = torch.zeros(mask.shape, dtype=_exact(encoded.outputs.dtype), device=mask.device)  # (B, S)
+        weights = zeros if isinstance(scorer, AwareScorer) and scorer.convolution is not None else None
+        coverage = zeros if isinstance(scorer, AwareScorer) and scorer.coverage is not None else None
+        steps = (
+            mask.new_zeros(len(mask), dtype=torch.long) if isinstance(self.window, MonotonicWindow) else None
+        )  # (B,)
+        nothing = weights is None and coverage is None and steps is None
+        return None if nothing else AttentionState(weights, coverage, steps)
+
+    def look_up(self, query: Tensor, memory: Memory, past: AttentionState | None) -> tuple[Tensor, Tensor]:
+        """Shape: query (G, Q, H), past (G, Q, ...) -> context (G, Q, E), weights (G, Q, S)."""
+        assert memory.keys is not None
+        assert memory.values is not None
+        assert memory.mask is not None
+        query = query.to(memory.keys.dtype)
+        return attend(self.scorer, query, memory.keys, memory.values, memory.mask, self.window, past)
+
+    def look_up_rows(self, query: Tensor, state: DecoderState) -> tuple[Tensor, Tensor, AttentionState | None]:
+        """The rows of one sentence share its memory.
+
+        Shape: query (R, H) -> context (R, E), weights (R, S), and what attention remembers now.
+        """
+        grouped = query.unflatten(0, (-1, state.width))  # (G, width, H)
+        past = None if state.past is None else state.past.each(lambda part: part.unflatten(0, (-1, state.width)))
+        context, weights = self.look_up(grouped, state.memory, past)
+        weights = weights.flatten(0, 1)  # (R, S)
+        return context.flatten(0, 1), weights, None if state.past is None else state.past.after(weights)
+
+    def look_up_all(self, queries: Tensor, state: DecoderState) -> tuple[Tensor, Tensor]:
+        """All positions of a target: at once, unless the scorer reads earlier weights.
+
+        Shape: queries (B, T, H) -> context (B, T, E), weights (B, T, S).
+        """
+        past = state.past
+        if past is not None and (past.weights is not None or past.coverage is not None):
+            contexts, rows = [], []
+            for query in queries.unbind(1):
+                context, weights, past = self.look_up_rows(query, replace(state, past=past))
+                contexts.append(context)
+                rows.append(weights)
+            return torch.stack(contexts, 1), torch.stack(rows, 1)
+        if past is not None and past.steps is not None:
+            steps = torch.arange(queries.shape[1], device=queries.device)
+            past = AttentionState(steps=past.steps[:, None] + steps)  # (B, T)
+        return self.look_up(queries, state.memory, past)
+
+
+class BeforeDecoder(_Attending):
+    """The previous state queries, the context enters the cell (Bahdanau et al. 2014, A.2.2)."""
+
+    def __init__(
+        self,
+        stack: RecurrentStack,
+        scorer: Scorer,
+        readout: MaxoutReadout,
+        query_index: int,
+        window: Window | None = None,
+    ):
+        super().__init__(scorer, window)
+        self.stack = stack
+        self.readout = readout
+        self.query_index = query_index  # where in the state the last layer's hidden state lies
+
+    def forward(self, embedded: Tensor | OneHotInput, state: DecoderState, return_attention: bool = True) -> Features:
+        """The context depends on the previous state, so the sequence must step: in one function where it can."""
+        if not loop_applies(self.stack, self.scorer, embedded, state, self.window):
+            return looped(self, embedded, state)
+        output, context, weights = before_features(self.stack, self.scorer, embedded, state)
+        return self.readout.of(output, embedded, context), weights
+
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
+        """One position."""
+        context, weights, past = self.look_up_rows(state.recurrent[self.query_index], state)  # (R, E), (R, S)
+        context = context.to(embedded.dtype)
+        output, recurrent = self.stack.step(torch.cat([embedded, context], -1), state.recurrent)  # (R, H)
+        return self.readout.of(output, embedded, context), replace(state, recurrent=recurrent, past=past), weights
+
+
+class AfterDecoder(_Attending):
+    """The new state queries; context and state make the attentional state (Luong et al. 2015, eq. 5).
+
+    With `input_feeding` the attentional state is also fed to the next step (section 3.3).
+    """
+
+    def __init__(
+        self,
+        stack: RecurrentStack,
+        scorer: Scorer,
+        readout: nn.Module,
+        size: int,
+        input_feeding: bool,
+        window: Window | None = None,
+    ):
+        super().__init__(scorer, window)
+        self.stack = stack
+        self.readout = readout
+        self.size = size
+        self.input_feeding = input_feeding
+
+    def initial_feed(self, like: Tensor) -> Tensor | None:
+        """Zeros, with input feeding. Shape: like (B, ...) -> (B, size)."""
+        return like.new_zeros(like.shape[0], self.size) if self.input_feeding else None
+
+    def forward(self, embedded: Tensor | OneHotInput, state: DecoderState, return_attention: bool = True) -> Features:
+        """Fused, unless the attentional state is fed back: then in one function where it can."""
+        if self.input_feeding:
+            if not isinstance(self.readout, TanhReadout) or not loop_applies(
+                self.stack, self.scorer, embedded, state, self.window
+            ):
+                return looped(self, embedded, state)
+            return feeding_features(self.stack, self.scorer, self.readout.linear.weight, embedded, state)
+        outputs, _ = self.stack(embedded, state.recurrent)  # (B, T, H)
+        context, weights = self.look_up_all(outputs, state)  # (B, T, E), (B, T, S)
+        return self.readout(torch.cat([context, outputs.to(context.dtype)], -1)), weights
+
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
+        """One position."""
+        if state.feed is not None:
+            embedded = torch.cat([embedded, state.feed.to(embedded.dtype)], -1)  # (R, M + size)
+        output, recurrent = self.stack.step(embedded, state.recurrent)  # (R, H)
+        context, weights, past = self.look_up_rows(output, state)  # (R, E), (R, S)
+        readout = self.readout(torch.cat([context, output.to(context.dtype)], -1))  # (R, size)
+        feed = readout if self.input_feeding else None
+        return readout, replace(state, recurrent=recurrent, feed=feed, past=past), weights
+
+
+class BetweenDecoder(_Attending):
+    """The first layer's state queries; the context enters the layers above and the readout.
+
+    Wu et al. 2016 (GNMT), section 3: attention from the bottom layer alone keeps the layers
+    parallel. They give the context to all layers of the next step; here the first recurrence sees
+    none of it, which is what lets the whole sequence run fused.
+    """
+
+    def __init__(
+        self,
+        bottom: RecurrentStack,
+        above: RecurrentStack,
+        scorer: Scorer,
+        readout: nn.Module,
+        window: Window | None = None,
+    ):
+        super().__init__(scorer, window)
+        self.bottom = bottom
+        self.above = above
+        self.readout = readout
+
+    def forward(self, embedded: Tensor | OneHotInput, state: DecoderState, return_attention: bool = True) -> Features:
+        """Fused: bottom layer, attention, layers above."""
+        lower, upper = self._split(state)
+        queries, _ = self.bottom(embedded, lower)  # (B, T, H)
+        context, weights = self.look_up_all(queries, state)  # (B, T, E), (B, T, S)
+        given = torch.cat([self.above.dropout(queries), context.to(queries.dtype)], -1)  # (B, T, H + E)
+        outputs, _ = self.above(given, upper)  # (B, T, H)
+        return self.readout(torch.cat([context, outputs.to(context.dtype)], -1)), weights
+
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
+        """One position."""
+        lower, upper = self._split(state)
+        query, lower = self.bottom.step(embedded, lower)  # (R, H)
+        context, weights, past = self.look_up_rows(query, state)  # (R, E), (R, S)
+        given = torch.cat([self.above.dropout(query[:, None])[:, 0], context.to(query.dtype)], -1)  # (R, H + E)
+        output, upper = self.above.step(given, upper)  # (R, H)
+        readout = self.readout(torch.cat([context, output.to(context.dtype)], -1))  # (R, size)
+        return readout, replace(state, recurrent=lower + upper, past=past), weights
+
+    def _split(self, state: DecoderState) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        parts = self.bottom.state_parts
+        return state.recurrent[:parts], state.recurrent[parts:]
+
+
+def _exact(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32
