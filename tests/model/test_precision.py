@@ -72,6 +72,18 @@ def test_a_derivative_that_is_refused_is_found(monkeypatch: pytest.MonkeyPatch, 
     assert not runs_in(torch.bfloat16, cell, CPU)
 
 
+@pytest.mark.parametrize("cell", FUSED)
+def test_what_torch_trains_by_itself_runs(cell: Cell) -> None:
+    """Else tests that skip for want of bf16 would hide that it is ours which fails."""
+    kinds = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
+    module = kinds[cell](32, 32).bfloat16()
+    try:
+        module(torch.ones(4, 16, 32, dtype=torch.bfloat16))[0].sum().backward()
+    except RuntimeError as error:
+        pytest.skip(f"torch cannot train {cell} in bf16 here: {error}")
+    assert runs_in(torch.bfloat16, cell, CPU)
+
+
 def test_networks_without_recurrence_need_no_recurrent_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "lstm", refused)
     assert runs_in_bf16(model_config("lstm", "transformer"), CPU) == runs_in(torch.bfloat16, None, CPU)

@@ -21,18 +21,18 @@ cells = pytest.mark.parametrize("cell", KERNELS)
 
 
 class Spy:
-    """Stands before a kernel and keeps the types it is given."""
+    """Stands for a kernel and keeps what it is given; runs nothing, so that no processor lacks it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str):
-        self.kernel = getattr(torch, name)
         self.calls: list[list[Tensor]] = []
         self.autocast: list[bool] = []
         monkeypatch.setattr(torch, name, self)
 
     def __call__(self, inputs: Tensor, state: Any, weights: list[Tensor], *options: Any) -> Any:
-        self.calls.append([inputs, *(state if isinstance(state, list) else [state]), *weights])
+        parts = state if isinstance(state, list) else [state]
+        self.calls.append([inputs, *parts, *weights])
         self.autocast.append(torch.is_autocast_enabled(inputs.device.type))
-        return self.kernel(inputs, state, weights, *options)
+        return parts[0].expand(len(inputs), -1, -1), *parts
 
 
 def inputs_of(with_items: bool, dtype: torch.dtype = torch.float32) -> Tensor | Items:
@@ -53,7 +53,6 @@ def layer_of(cell: Cell) -> RecurrentLayer:
 def test_under_autocast_all_tensors_are_of_its_type(
     monkeypatch: pytest.MonkeyPatch, cell: Cell, with_items: bool, padded: bool
 ) -> None:
-    need_bf16(cell)
     layer, inputs = layer_of(cell), inputs_of(with_items)
     state = tuple(torch.randn(3, 6) for _ in range(layer.state_parts))
     spy = Spy(monkeypatch, KERNELS[cell])
@@ -62,11 +61,6 @@ def test_under_autocast_all_tensors_are_of_its_type(
     assert [values.dtype for call in spy.calls for values in call] == [torch.bfloat16] * (5 + layer.state_parts)
     assert spy.autocast == [False]
     assert {values.dtype for values in (outputs, *after)} == {torch.bfloat16}
-    sum(values.float().sum() for values in (outputs, *after)).backward()
-    grads = [parameter.grad for parameter in layer.parameters()]
-    assert [grad is not None and grad.dtype == torch.float32 and bool(grad.isfinite().all()) for grad in grads] == [
-        True
-    ] * 4
 
 
 @cells
@@ -74,7 +68,6 @@ def test_under_autocast_all_tensors_are_of_its_type(
 def test_a_whole_encoder_gives_each_layer_one_type(
     monkeypatch: pytest.MonkeyPatch, cell: Cell, with_items: bool
 ) -> None:
-    need_bf16(cell)
     layers = [[RecurrentLayer(cell, size, 6) for size in (8, 12)] for _ in range(2)]
     encoder = RecurrentEncoder(layers[0], layers[1], SequenceDropout(0.5), layer_norm=True)
     spy = Spy(monkeypatch, KERNELS[cell])
@@ -109,6 +102,11 @@ def test_bf16_is_near_to_fp32(cell: Cell) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         outputs, _ = layer(inputs, state, padding)
     torch.testing.assert_close(outputs.float(), expected, atol=2e-2, rtol=0)
+    wanted = torch.autograd.grad(expected.square().sum(), list(layer.parameters()))
+    grads = torch.autograd.grad(outputs.float().square().sum(), list(layer.parameters()))
+    for one, other in zip(grads, wanted, strict=True):
+        assert one.dtype == torch.float32
+        torch.testing.assert_close(one, other, atol=2e-2 * float(other.abs().max()), rtol=0)
 
 
 def test_double_precision_stays_under_autocast() -> None:
