@@ -17,7 +17,7 @@ from seqweave.inspection.gates import cell_states, gate_values
 from seqweave.model.build import build_model
 from seqweave.model.cells import cell_named
 from seqweave.model.cells.base import Cell, PreparedStep, States, tell_slow_path
-from seqweave.model.inference import prepared
+from seqweave.model.inference import network, precision_of, prepared
 from seqweave.model.inference.cells import FastLayer
 from seqweave.model.layers import mask_of
 from seqweave.model.recurrent.encoder import RecurrentLayer
@@ -267,3 +267,16 @@ def test_a_cell_of_equations_alone_learns_and_says_once_that_it_is_slow(
         slow.insert(1, "derivative written out for a decoder that steps")
     said = "the cell toy has no {}: it runs position by position, which is slower"
     assert toy_lines(caplog) == [said.format(form) for form in slow]
+
+
+@pytest.mark.parametrize(("bounded", "precision"), [(True, "int8"), (False, "fp32")])
+def test_only_bounded_states_are_multiplied_in_8_bits(
+    bounded: bool, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lstm = cell_named("lstm")
+    assert lstm.prepared is not None
+    other = replace(lstm, name="toy", prepared=replace(lstm.prepared, bounded=bounded))
+    monkeypatch.setitem(seqweave.model.cells.CELLS, "toy", other)
+    monkeypatch.setattr(network, "int8_works", lambda: True)
+    model = build_model(toy_config(), SOURCE_SIZE, TARGET_SIZE).eval()
+    assert precision_of(prepared(model, int8=True)) == precision
