@@ -16,15 +16,23 @@ from seqweave.config import ModelConfig
 from seqweave.inspection.gates import cell_states, gate_values
 from seqweave.model.build import build_model
 from seqweave.model.cells import cell_named
-from seqweave.model.cells.base import Cell, PreparedStep, States, tell_slow_path
+from seqweave.model.cells.base import Cell, States, tell_slow_path
 from seqweave.model.inference import network, precision_of, prepared
 from seqweave.model.inference.cells import FastLayer
 from seqweave.model.layers import mask_of
 from seqweave.model.recurrent.encoder import RecurrentLayer
 
-cells = pytest.mark.parametrize("cell", [cell_named(name) for name in CELLS], ids=CELLS)
 LENGTHS = torch.tensor([6, 2, 4, 1])
 DECODERS = {**PLACES, "none": {"attention": "none"}, "every_step": {"attention": "none", "context": "every_step"}}
+
+
+def cells_with(form: str | None = None) -> pytest.MarkDecorator:
+    """The cells that have a form, by the name of its attribute; or all."""
+    found = [cell for cell in map(cell_named, CELLS) if form is None or getattr(cell, form) is not None]
+    return pytest.mark.parametrize("cell", found, ids=[cell.name for cell in found])
+
+
+cells = cells_with()
 
 
 def layer_of(cell: Cell, dtype: torch.dtype = torch.float64) -> RecurrentLayer:
@@ -65,10 +73,9 @@ def test_step_kernel_is_the_equations(cell: Cell) -> None:
         torch.testing.assert_close(one, other)
 
 
-@cells
+@cells_with("kernel")
 @pytest.mark.parametrize("padded", [False, True])
 def test_fused_kernel_is_the_repeated_equations(cell: Cell, padded: bool) -> None:
-    assert cell.runs_fused(padded)
     layer, slow = layer_of(cell), layer_of(replace(cell, kernel=None))
     inputs, state = run_of(layer)
     padding = ~mask_of(LENGTHS, 6) if padded else None
@@ -80,7 +87,7 @@ def test_fused_kernel_is_the_repeated_equations(cell: Cell, padded: bool) -> Non
         torch.testing.assert_close(one, other)
 
 
-@cells
+@cells_with("kernel")
 @pytest.mark.parametrize("fused", [True, False])
 def test_padding_changes_no_result(cell: Cell, fused: bool) -> None:
     layer = layer_of(cell if fused else replace(cell, kernel=None))
@@ -103,7 +110,7 @@ def test_a_state_that_the_kernel_cannot_freeze_takes_the_equations() -> None:
     torch.testing.assert_close(layer(inputs, state, padding)[1][1], right(inputs, state, padding)[1][1])
 
 
-@cells
+@cells_with("loop")
 def test_written_derivative_is_that_of_autograd(cell: Cell) -> None:
     assert cell.loop is not None
     layer = layer_of(cell)
@@ -162,7 +169,7 @@ def test_second_part_of_the_state_is_found_again(cell: Cell) -> None:
         torch.testing.assert_close(found, torch.cat(kept))
 
 
-@cells
+@cells_with("prepared")
 @torch.inference_mode()
 def test_prepared_step_is_the_equations(cell: Cell) -> None:
     layer = layer_of(cell, torch.float32)
@@ -176,12 +183,12 @@ def test_prepared_step_is_the_equations(cell: Cell) -> None:
             torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
-@cells
+@cells_with("prepared")
 def test_states_that_are_called_bounded_are(cell: Cell) -> None:
     layer = layer_of(cell)
     sums = torch.linspace(-30, 30, 7, dtype=torch.float64)[:, None].expand(-1, cell.gates * 5)
     state = tuple(torch.full((7, 5), 0.9, dtype=torch.float64) for _ in range(layer.state_parts))
-    assert isinstance(cell.prepared, PreparedStep)
+    assert cell.prepared is not None
     for _ in range(5):
         state = cell.step(sums, sums, state)
     assert cell.prepared.bounded == (state[0].abs().max() <= 1)
