@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 
-from seqweave.config import ModelConfig
+from seqweave.config import Cell, ModelConfig
 from seqweave.model.build import build_model
 from seqweave.model.seq2seq import Seq2Seq
 
-CELLS = ("rnn", "gru", "lstm")
+CELLS: tuple[Cell, ...] = get_args(Cell)
 ATTENTIONS = ("additive", "dot", "scaled_dot", "general", "concat")
 PLACES: dict[str, dict[str, Any]] = {
     "before": {"attention_position": "before"},

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from seqweave.config.group import DEEPEST, WIDEST, Group
 
-Cell = Literal["rnn", "gru", "lstm"]
+Cell = Literal["rnn", "gru", "lstm", "irnn"]
 Layers = Literal["recurrent", "transformer"]
 Norm = Literal["pre", "post"]
 PositionKind = Literal["sinusoidal", "learned", "rotary"]

@@ -10,15 +10,17 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from architectures import ATTENTIONS, CELLS, PLACES, SMALL, small_batch, small_model
+from architectures import ATTENTIONS, PLACES, SMALL, small_batch, small_model
 from processors import need_bf16
 from seqweave.config import ModelConfig
+from seqweave.model.cells import CELLS as ALL_CELLS
 from seqweave.model.layers import SequenceDropout
 from seqweave.model.recurrent.decoders import AfterDecoder, BeforeDecoder, looped
 from seqweave.model.recurrent.fused import loop_applies
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState, Encoded
 
+CELLS = [name for name, cell in ALL_CELLS.items() if cell.loop is not None]
 STEPPING = {place: PLACES[place] for place in ("before", "feeding")}
 
 

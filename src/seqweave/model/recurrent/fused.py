@@ -1,7 +1,7 @@
 """From the modules of a stepping decoder to the tensors of `loops`.
 
-Where the loop does not apply (residual connections, layer normalisation, other scorers, windows, other types than
-fp32 and fp64), decoders fall back to `looped`.
+Where the loop does not apply (residual connections, layer normalisation, a cell without a derivative written out,
+other scorers, windows, other types than fp32 and fp64), decoders fall back to `looped`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from torch import Tensor
 
 from seqweave.model.attention.scorers import AdditiveScorer, DotScorer, GeneralScorer, Scorer
 from seqweave.model.attention.windows import Window
+from seqweave.model.cells.base import tell_slow_path
 from seqweave.model.input.one_hot import OneHotInput, linear, rows_of, with_rows
+from seqweave.model.kernels.cells import StartLoop
 from seqweave.model.kernels.loops import LoopInputs, Plan, run_loop
 from seqweave.model.kernels.stacks import LayerParts
 from seqweave.model.recurrent.encoder import RecurrentLayer, RecurrentStack
@@ -31,7 +33,11 @@ def loop_applies(
     rows = rows_of(embedded)
     known = isinstance(scorer, AdditiveScorer | DotScorer | GeneralScorer)
     plain = stack.norms is None and not stack.residual and window is None
-    return known and plain and state.width == 1 and rows.shape[1] > 0 and _exact(rows.dtype)
+    applies = known and plain and state.width == 1 and rows.shape[1] > 0 and _exact(rows.dtype)
+    cell = stack.stack_layers()[0].cell
+    if applies and cell.loop is None:
+        tell_slow_path(cell.name, "derivative written out for a decoder that steps")
+    return applies and cell.loop is not None
 
 
 def before_features(
@@ -46,7 +52,7 @@ def before_features(
     size = values.shape[2]
     word, context = bottom.weight_ih.split([bottom.input_size - size, size], 1)  # (G, M), (G, E)
     given = _first_sums(bottom, word, embedded)  # (T, B, G)
-    plan = Plan(bottom.cell, len(stack.layers), _scale(scorer, state), feeding=False)
+    plan = Plan(_loop(bottom), len(stack.layers), _scale(scorer, state), feeding=False)
     hidden, contexts, weights = run_loop(plan, _inputs(stack, scorer, given, context, state))
     return hidden.to(contexts.dtype).transpose(0, 1), contexts.transpose(0, 1), weights.transpose(0, 1)
 
@@ -64,7 +70,7 @@ def feeding_features(
     word, fed = bottom.weight_ih.split([bottom.input_size - feed.shape[1], feed.shape[1]], 1)  # (G, M), (G, size)
     context, hidden = readout.split([values.shape[2], stack.output_size], 1)  # (size, E), (size, H)
     given = _first_sums(bottom, word, embedded)  # (T, B, G)
-    plan = Plan(bottom.cell, len(stack.layers), _scale(scorer, state), feeding=True)
+    plan = Plan(_loop(bottom), len(stack.layers), _scale(scorer, state), feeding=True)
     inputs = _inputs(stack, scorer, given, context, state, hidden, fed, feed)
     readouts, _, weights = run_loop(plan, inputs)
     return readouts.transpose(0, 1), weights.transpose(0, 1)
@@ -133,6 +139,11 @@ def _first_sums(layer: RecurrentLayer, weight: Tensor, embedded: Tensor | OneHot
     """The embedding's part of the first layer's gates. Shape: (B, T, M) or items (B, T, V) -> (T, B, G)."""
     turned = rows_of(embedded).transpose(0, 1).contiguous()  # (T, B, M) or (T, B, V)
     return linear(with_rows(embedded, turned), weight, layer.bias_ih)
+
+
+def _loop(layer: RecurrentLayer) -> StartLoop:
+    assert layer.cell.loop is not None
+    return layer.cell.loop
 
 
 def _scale(scorer: Scorer, state: DecoderState) -> float | None:
