@@ -22,14 +22,13 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from seqweave.model.attention.scorers import Scorer
-from seqweave.model.attention.windows import Window
+from seqweave.model.attention.base import NOTHING, AttentionState, Scorer, Window
 from seqweave.model.input.one_hot import OneHotInput
 from seqweave.model.recurrent.attending import Attending
 from seqweave.model.recurrent.encoder import RecurrentStack
 from seqweave.model.recurrent.fused import before_features, feeding_features, loop_applies
 from seqweave.model.recurrent.readouts import MaxoutReadout, TanhReadout
-from seqweave.model.state import AttentionState, DecoderState, Encoded, Memory
+from seqweave.model.state import DecoderState, Encoded, Memory
 
 Features = tuple[Tensor, Tensor | None]  # readout (B, T, size), weights (B, T, S) or None
 StepFeatures = tuple[Tensor, DecoderState, Tensor | None]  # readout (R, size), state, weights (R, S) or None
@@ -50,8 +49,8 @@ class Decoder(Protocol):
         """What input feeding feeds to the first step: zeros (B, size), or None."""
         ...
 
-    def first_past(self, encoded: Encoded) -> AttentionState | None:
-        """What attention remembers before the first step, where it remembers anything."""
+    def first_past(self, encoded: Encoded) -> AttentionState:
+        """What attention remembers before the first step."""
         ...
 
     def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
@@ -83,9 +82,9 @@ class _Fed(nn.Module):
         """Nothing is fed."""
         return None
 
-    def first_past(self, encoded: Encoded) -> AttentionState | None:
+    def first_past(self, encoded: Encoded) -> AttentionState:
         """Nothing is remembered."""
-        return None
+        return NOTHING
 
 
 class ContextDecoder(_Fed):
