@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from seqweave.config import AttentionKind
 from seqweave.model.attention.additive import AdditiveScorer
 from seqweave.model.attention.base import Scorer
+from seqweave.model.attention.cosine import CosineScorer
 from seqweave.model.attention.coverage import CoverageScorer
 from seqweave.model.attention.dot import DotScorer
 from seqweave.model.attention.general import GeneralScorer
@@ -69,6 +70,7 @@ SCORERS: Mapping[AttentionKind, Callable[[ScorerSettings], Scorer]] = {
     "scaled_dot": lambda settings: DotScorer(scaled=True),
     "general": lambda settings: GeneralScorer(settings.query_size, settings.value_size),
     "concat": lambda settings: _additive(settings, bias=False),
+    "cosine": lambda settings: CosineScorer(settings.query_size, settings.value_size),
     "location": lambda settings: LocationScorer(settings.query_size, settings.positions),
     "location_aware": _location_aware,
 }
