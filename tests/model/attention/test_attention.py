@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seqweave.config import AttentionKind
 from seqweave.model.attention.additive import AdditiveScorer
-from seqweave.model.attention.base import NOTHING, AttentionState, Scorer, attend, masked_softmax
+from seqweave.model.attention.base import NOTHING, AttentionState, Scorer, attend, joined, masked_softmax, state_of
 from seqweave.model.attention.coverage import CoverageScorer
 from seqweave.model.attention.dot import DotScorer
 from seqweave.model.attention.general import GeneralScorer
@@ -282,6 +282,15 @@ def test_location_scores_are_those_of_the_naive_twin(length: int) -> None:
         numbers = query[g, q].tolist()
         expected = sum(a * b for a, b in zip(weight[s], numbers, strict=True)) if s < 4 else -math.inf
         assert float(scores[g, q, s]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_parts_may_remember_under_the_same_name() -> None:
+    one, two = {"weights": torch.zeros(2), "weights.more": torch.ones(1)}, {"weights": torch.ones(3)}
+    both = joined({"scorer": one, "window": two, "other": NOTHING})
+    assert list(both) == ["scorer.weights", "scorer.weights.more", "window.weights"]
+    assert state_of("scorer", both) == one
+    assert state_of("window", both) == two
+    assert state_of("other", both) == NOTHING
 
 
 def test_an_unknown_name_is_refused() -> None:
