@@ -8,12 +8,12 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from seqweave.config import Cell, ModelConfig
+from seqweave.config import AttentionKind, Cell, ModelConfig
 from seqweave.model.build import build_model
 from seqweave.model.seq2seq import Seq2Seq
 
 CELLS: tuple[Cell, ...] = get_args(Cell)
-ATTENTIONS = ("additive", "dot", "scaled_dot", "general", "concat")
+ATTENTIONS = tuple(kind for kind in get_args(AttentionKind) if kind != "none")
 PLACES: dict[str, dict[str, Any]] = {
     "before": {"attention_position": "before"},
     "after": {"attention_position": "after"},

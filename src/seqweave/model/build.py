@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from seqweave.config import ModelConfig, check_model
-from seqweave.model.attention.scorers import Scorer, build_scorer
+from seqweave.model.attention.base import Scorer
+from seqweave.model.attention.scorers import ScorerSettings, build_scorer
 from seqweave.model.attention.windows import build_window
 from seqweave.model.cells import cell_named
 from seqweave.model.input.embeddings import Embedding, FeaturedEmbedding, OneHot, pays
@@ -178,8 +179,7 @@ def _stack(config: ModelConfig, input_size: int, layers: int) -> RecurrentStack:
 
 
 def _scorer(config: ModelConfig, encoder_size: int) -> Scorer:
-    return build_scorer(
-        config.attention,
+    settings = ScorerSettings(
         config.decoder_hidden_size,
         encoder_size,
         config.attention_size or config.decoder_hidden_size,
@@ -189,6 +189,7 @@ def _scorer(config: ModelConfig, encoder_size: int) -> Scorer:
         filters=config.location_filters,
         width=config.location_width,
     )
+    return build_scorer(config.attention, settings)
 
 
 def _decoder(config: ModelConfig, embedded: int, encoder_size: int, size: int) -> Decoder:

@@ -17,7 +17,7 @@ from seqweave.model.inference.decoders import FastDecoder, fast_decoder
 from seqweave.model.inference.encoder import fast_encoder
 from seqweave.model.inference.int8 import int8_works
 from seqweave.model.inference.linear import linear, packing_works
-from seqweave.model.inference.lookup import SCORERS, shown
+from seqweave.model.inference.lookup import shown
 from seqweave.model.inference.state import FastState
 from seqweave.model.input.embeddings import Embedding, OneHot
 from seqweave.model.recurrent.bridges import CopyBridge
@@ -145,6 +145,6 @@ def _is_plain(network: Seq2Seq) -> bool:
         [decoder.bottom, decoder.above] if isinstance(decoder, BetweenDecoder) else [getattr(decoder, "stack", None)]
     )
     scorer = getattr(decoder, "scorer", None)
-    if (scorer is not None and not isinstance(scorer, SCORERS)) or getattr(decoder, "window", None) is not None:
+    if (scorer is not None and scorer.form() is None) or getattr(decoder, "window", None) is not None:
         return False
     return all(stack is not None and supported(stack, stack.stack_layers()[0].input_size) for stack in stacks)
