@@ -1,6 +1,9 @@
-"""How numbers and settings stand in the sentences that people read."""
+"""How numbers and settings stand in the sentences that people read, and sentences that several parts say."""
 
 from __future__ import annotations
+
+# By the name they are imported by; pyproject.toml has them in its extra `train`.
+TRAIN_LIBRARIES = ("torch", "sacrebleu", "jiwer", "babel", "matplotlib")
 
 
 def count(number: int, noun: str) -> str:
@@ -13,3 +16,11 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "unset" if value is None else str(value)
+
+
+def missing_library(error: ModuleNotFoundError, what: str) -> str | None:
+    """What to do where `what` cannot run without a library of the extra `train`; None when another one is missing."""
+    library = (error.name or "").split(".")[0]
+    if library not in TRAIN_LIBRARIES:
+        return None
+    return f'{what} needs the library {library}, which is not installed: install it with pip install "seqweave[train]"'

@@ -107,7 +107,7 @@ def test_imports_are_found_in_every_form(source: str, package: str, expected: li
     assert [part_of(name) for name in imported(ast.parse(source), package)] == expected
 
 
-HEAVY = ("torch", "matplotlib", "sacrebleu", "jiwer", "babel", "onnxruntime")
+HEAVY = ("torch", "matplotlib", "sacrebleu", "jiwer", "babel")
 
 
 @pytest.mark.parametrize(
