@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from seqweave.errors import ConfigError, DataError, LimitError, ModelFolderError, SeqweaveError
     from seqweave.evaluation.metrics import Metrics
     from seqweave.inspection.trace import Trace
+    from seqweave.inspection.trace_page import save_trace, show_trace
     from seqweave.predictor import Model, load
     from seqweave.search.constraints import Constraints
     from seqweave.search.hypothesis import Hypothesis
@@ -43,6 +44,8 @@ __all__ = [
     "TrainResult",
     "__version__",
     "load",
+    "save_trace",
+    "show_trace",
     "train",
 ]
 
@@ -61,6 +64,8 @@ _HOMES = {
     "Trace": "inspection.trace",
     "TrainResult": "training.run",
     "load": "predictor",
+    "save_trace": "inspection.trace_page",
+    "show_trace": "inspection.trace_page",
     "train": "training.run",
 }
 

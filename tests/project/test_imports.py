@@ -24,6 +24,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"search"}),
     frozenset({"predictor"}),
     frozenset({"proofs", "evaluation", "inspection"}),
+    frozenset({"model_card"}),
     frozenset({"training", "export", "serving"}),
     frozenset({"benchmark", PUBLIC}),
     frozenset({"cli"}),

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqweave.cli.common import Device
-from seqweave.cli.train import Restart, next_commands
+from seqweave.cli.options import Out, Restart
+from seqweave.cli.train import next_commands
 
 if TYPE_CHECKING:
     from seqweave.cli.progress import TrainingView
@@ -38,9 +39,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def demo(
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The model folder to make.")] = Path(
-        "seqweave-demo"
-    ),
+    out: Out = Path("seqweave-demo"),
     restart: Restart = False,
     device: Device = "auto",
     steps: Annotated[int, typer.Option(hidden=True, min=1)] = SETTINGS["training.max_steps"],

@@ -11,7 +11,7 @@ files, so the operating system may drop their pages whenever memory is short.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
@@ -139,11 +139,16 @@ def write_dataset(
                 for side in SIDES:
                     writers[side].append(*_flatten([ids[side][row] for row in kept]))
                 for side in letters:
-                    found = tokenizers[side].letters_batch([texts[side][row] for row in kept])
-                    writers[f"{side}_letters"].append(*_flatten([characters for characters, _ in found]))
-                    writers[f"{side}_words"].append(*_flatten([words for _, words in found]))
+                    _append_letters(writers, side, tokenizers[side], [texts[side][row] for row in kept])
         write_meta(temporary, *writers.values())
     return PairDataset.open(folder), dict(dropped)
+
+
+def _append_letters(writers: Mapping[str, SideWriter], side: str, tokenizer: Tokenizer, texts: list[str]) -> None:
+    """Write the single characters of some texts, and how many each word has."""
+    found = tokenizer.letters_batch(texts)
+    writers[f"{side}_letters"].append(*_flatten([characters for characters, _ in found]))
+    writers[f"{side}_words"].append(*_flatten([words for _, words in found]))
 
 
 def _ids(

@@ -20,6 +20,7 @@ from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveEr
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.model.build import check_libraries
 from seqweave.model.seq2seq import parameter_count
+from seqweave.model_card import model_card
 from seqweave.predictor import build_network, load
 from seqweave.search.constraints import Constraints
 from seqweave.training.checkpoint import newest_checkpoint, prune_checkpoints, remove_leftovers
@@ -29,7 +30,7 @@ from seqweave.training.events import Listener, TrainEvent, ignore
 from seqweave.training.lock import only_training
 from seqweave.training.loop import Run, run_training
 from seqweave.training.prepare import DataFiles, Prepared, fingerprints, prepare, reopen
-from seqweave.training.record import Record, is_run_folder, model_card, read_run, requested_config
+from seqweave.training.record import Record, is_run_folder, read_run, requested_config
 from seqweave.training.validation import sample_rows
 from seqweave.training.vectors import all_vectors, set_vectors, vector_files, vector_fingerprints
 
