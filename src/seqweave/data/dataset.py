@@ -128,10 +128,8 @@ def write_dataset(
     for side in letters:
         sizes |= {f"{side}_letters": sizes[side], f"{side}_words": _LONGEST_WORD}
     with new_folder(folder) as temporary:
-        writers = {name: SideWriter(temporary, name, size) for name, size in sizes.items()}
         with ExitStack() as stack:
-            for writer in writers.values():
-                stack.enter_context(writer)
+            writers = {name: stack.enter_context(SideWriter(temporary, name, size)) for name, size in sizes.items()}
             for chunk in _chunks(pairs):
                 texts = dict(zip(SIDES, chunk, strict=True))
                 ids = _ids(texts, tokenizers, coder)

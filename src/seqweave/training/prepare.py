@@ -29,8 +29,8 @@ from seqweave.data.lines import check_file
 from seqweave.data.readers import Pair, PairReader
 from seqweave.data.split import dev_fraction, is_dev
 from seqweave.data.vectors import Vectors
-from seqweave.device import has_fast_bf16
 from seqweave.errors import DataError
+from seqweave.model.precision import best_precision
 from seqweave.text.features import FeaturedTokenizer, learn_features
 from seqweave.text.tokenizers import Tokenizer, coverage, guess_units, train_tokenizer
 from seqweave.training.events import Listener, TrainEvent
@@ -175,34 +175,49 @@ def prepare(
             files.train,
         )
     facts = {
-        "lines": pairs.reader.report.lines,
+        **_facts(config, pairs, both, dataset, dev, sample),
         "kept": kept,
-        "dropped": _dropped(pairs.reader),
-        "dev_dropped": {} if pairs.dev_reader is None else _dropped(pairs.dev_reader),
         "over_long": too_long,
-        "pairs": len(dataset),
-        "dev_pairs": dev.total,
-        "dev_sources_shared": pairs.shared,
-        "dev_pairs_used": len(dev.sources),
-        "source_units": config.data.source.units,
-        "target_units": config.data.target.units,
         "units_because": reasons,
-        "source_vocabulary": source_tokenizer.size,
-        "target_vocabulary": target_tokenizer.size,
-        "unknown_rate": {
-            "source": coverage(source_tokenizer, dev.sources[:_SAMPLE]).rate,
-            "target": coverage(target_tokenizer, dev.targets[:_SAMPLE]).rate,
-        },
-        "mean_source_length": float(np.mean(dataset.source_lengths)),
-        "mean_target_length": float(np.mean(dataset.target_lengths)),
-        "source_text": asdict(profile_of(source_tokenizer, sample)),
-        "padding": asdict(_padding(config, dataset)),
         "files": fingerprints(files),
         **_features(source_tokenizer, dev),
         **vector_facts(vectors, both, dataset, config),
     }
     config = decided(config, dataset, device, world)
     return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts, vectors, hashes)
+
+
+def _facts(
+    config: Config,
+    pairs: _Pairs,
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    dataset: PairDataset,
+    dev: DevPairs,
+    sample: list[str],
+) -> dict[str, Any]:
+    """What run.json and the model card say of the data; `sample` has sources of the training."""
+    source, target = tokenizers
+    return {
+        "lines": pairs.reader.report.lines,
+        "dropped": _dropped(pairs.reader),
+        "dev_dropped": {} if pairs.dev_reader is None else _dropped(pairs.dev_reader),
+        "pairs": len(dataset),
+        "dev_pairs": dev.total,
+        "dev_sources_shared": pairs.shared,
+        "dev_pairs_used": len(dev.sources),
+        "source_units": config.data.source.units,
+        "target_units": config.data.target.units,
+        "source_vocabulary": source.size,
+        "target_vocabulary": target.size,
+        "unknown_rate": {
+            "source": coverage(source, dev.sources[:_SAMPLE]).rate,
+            "target": coverage(target, dev.targets[:_SAMPLE]).rate,
+        },
+        "mean_source_length": float(np.mean(dataset.source_lengths)),
+        "mean_target_length": float(np.mean(dataset.target_lengths)),
+        "source_text": asdict(profile_of(source, sample)),
+        "padding": asdict(_padding(config, dataset)),
+    }
 
 
 def _remembered(pairs: Iterable[Pair], sources: SourceHashes, sample: list[str]) -> Iterator[tuple[str, str]]:
@@ -347,7 +362,7 @@ def decided(config: Config, dataset: PairDataset, device: torch.device, world: i
     validate_every = training.validate_every or max(1, math.ceil(max_steps / _MOST_VALIDATIONS))
     precision = training.precision
     if precision == "auto":
-        precision = "bf16" if has_fast_bf16(device) else "fp32"
+        precision = best_precision(config.model, device)
     longest = int(dataset.target_lengths.max())
     ratio = float(np.max(dataset.target_lengths / np.maximum(dataset.source_lengths, 1)))
     settings: dict[str, Any] = {

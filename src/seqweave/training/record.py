@@ -53,6 +53,12 @@ class Record:
         }
         self._json(files.RUN, content)
 
+    def config(self, config: Config) -> None:
+        """Write config.json anew, and its sum where there is a manifest."""
+        self._bytes(files.CONFIG, config_to_json(config).encode())
+        if self.writes and (self.folder / files.MANIFEST).is_file():
+            files.write_manifest(self.folder, files.model_files(self.folder))
+
     def prepared(self, config: Config, source: Tokenizer, target: Tokenizer) -> None:
         """Write config.json and the tokenizers."""
         self._bytes(files.CONFIG, config_to_json(config).encode())
