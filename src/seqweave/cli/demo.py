@@ -14,6 +14,7 @@ import typer
 from seqweave.cli.common import Device
 from seqweave.cli.options import Out, Restart
 from seqweave.cli.train import next_commands
+from seqweave.wording import RUN_AGAIN
 
 if TYPE_CHECKING:
     from seqweave.cli.progress import TrainingView
@@ -76,7 +77,7 @@ def demo(
         finally:
             view.close()
         if result.status == "interrupted":
-            view.say(f"stopped at step {result.step:,}, saved; run the same command to go on")
+            view.say(f"stopped at step {result.step:,}, {RUN_AGAIN}")
             return
         shutil.copyfile(files[1], out / "dates.dev.tsv")
     if result.status == "already_finished":

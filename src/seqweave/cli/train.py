@@ -20,7 +20,7 @@ from seqweave.cli.options import (
     TargetUnits,
 )
 from seqweave.config import PresetName, fields_of
-from seqweave.wording import shown
+from seqweave.wording import RUN_AGAIN, shown
 
 if TYPE_CHECKING:
     from seqweave.training.run import TrainResult
@@ -99,7 +99,7 @@ def ending(result: TrainResult) -> list[str]:
 
     folder = shlex.quote(str(result.folder))
     if result.status == "interrupted":
-        return [f"stopped at step {result.step:,} of {result.max_steps:,}, saved; run the same command to go on"]
+        return [f"stopped at step {result.step:,} of {result.max_steps:,}, {RUN_AGAIN}"]
     if result.status == "already_finished":
         lines = [f"{folder} is already finished, at step {result.step:,}; --restart trains it anew"]
     else:

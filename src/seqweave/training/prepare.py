@@ -37,7 +37,7 @@ from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.ids import write_ids
 from seqweave.training.sampling import default_settings
 from seqweave.training.vectors import all_vectors, vector_facts, vector_files
-from seqweave.wording import count
+from seqweave.wording import MORE_DATA, count
 
 _SAMPLE = 5000  # pairs looked at to guess units, to report unknown items, and to see how text is written
 _LEAST_STEPS = 1500  # a small corpus still needs this many updates
@@ -118,7 +118,7 @@ class _Pairs:
         if not dev and not several:
             raise DataError(
                 "a dev set held out by distinct source needs at least 2 distinct sources, but there is only 1: "
-                "give more data, or dev pairs of their own with --dev",
+                + MORE_DATA,
                 self.reader.path,
             )
         self.shared = len(shared)
@@ -169,11 +169,7 @@ def prepare(
         raise DataError("no pair is left to train on: all are held out or over-long; give more pairs", files.train)
     dev = dev_pairs(pairs.dev(), config.training.max_dev_pairs)
     if not dev.sources:
-        raise DataError(
-            f"no dev pair could be held out, because {kept:,} pairs are too few: "
-            "give more data, or dev pairs of their own with --dev",
-            files.train,
-        )
+        raise DataError(f"no dev pair could be held out, because {kept:,} pairs are too few: {MORE_DATA}", files.train)
     facts = {
         **_facts(config, pairs, both, dataset, dev, sample),
         "kept": kept,

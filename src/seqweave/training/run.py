@@ -34,6 +34,7 @@ from seqweave.training.prepare import DataFiles, Prepared, fingerprints, prepare
 from seqweave.training.record import Record, is_run_folder, read_run, requested_config
 from seqweave.training.validation import sample_rows
 from seqweave.training.vectors import all_vectors, set_vectors, vector_files, vector_fingerprints
+from seqweave.wording import TRAIN_ANEW
 
 PathLike = Path | str
 
@@ -312,7 +313,7 @@ def _finish(run: Run, requested: Config, facts: Mapping[str, Any], parameters: i
     if not (record.folder / files.WEIGHTS).is_file():
         raise SeqweaveError(
             f"no validation of {record.folder} gave a finite {run.config.training.metric}: lower "
-            "training.learning_rate and train again with --restart"
+            f"training.learning_rate and {TRAIN_ANEW}"
         )
     model = load(record.folder, str(run.device.type))
     metrics = evaluate_model(model, run.dev.sources, run.dev.targets)
