@@ -145,7 +145,9 @@ def cost(work: Work, variant: Variant, source_vocabulary: int, target_vocabulary
     A small vocabulary enters the recurrence as one-hot vectors (`seqweave.model.input.one_hot`), which is less
     work; the tables that this takes are made once a batch and not counted.
     """
-    from seqweave.model.input.embeddings import pays  # brings torch, which must not come before the threads are set
+    # Both bring torch, which must not come before the threads are set.
+    from seqweave.model.cells import cell_named
+    from seqweave.model.input.embeddings import pays
 
     M, H, D = work.embedding, work.encoder, work.decoder
     given, fed = (size if pays(size, M) else M for size in (source_vocabulary, target_vocabulary))
@@ -153,7 +155,7 @@ def cost(work: Work, variant: Variant, source_vocabulary: int, target_vocabulary
         N = work.transformer_layers
         source, target = N * 12 * M * M + N * 2 * M * M, N * 14 * M * M + M * target_vocabulary
         return Cost(source, target, N * 2 * M, sources=N * 2 * M, targets=N * M)  # causal: half of the pairs
-    gates = 4 if variant.cell == "lstm" else 3
+    gates = cell_named(variant.cell).gates
     E = 2 * H
     encoder = 2 * gates * H * (given + H) + (work.layers - 1) * 2 * gates * H * (E + H)
     layers = max(int(DECODERS[variant.decoder]["decoder_layers"]), work.layers)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from seqweave.config import (
     PRESETS,
+    Cell,
     Config,
     PresetName,
     build_config,
@@ -97,10 +98,13 @@ def test_all_problems_are_listed_at_once() -> None:
         assert part in message
 
 
+CELL_NAMES = " or ".join(", ".join(map(repr, get_args(Cell))).rsplit(", ", 1))
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("model.cell", "gruu", "model.cell: input should be 'rnn', 'gru' or 'lstm', but it is 'gruu'"),
+        ("model.cell", "gruu", f"model.cell: input should be {CELL_NAMES}, but it is 'gruu'"),
         ("model.dropout", 1.0, "model.dropout: input should be less than 1, but it is 1.0"),
         ("model.embedding_size", 0, "model.embedding_size: input should be greater than or equal to 1, but it is 0"),
         ("training.learning_rate", float("inf"), "training.learning_rate: input should be a finite number"),

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 
-from seqweave.config import ModelConfig
+from seqweave.config import AttentionKind, Cell, ModelConfig
 from seqweave.model.build import build_model
 from seqweave.model.seq2seq import Seq2Seq
 
-CELLS = ("rnn", "gru", "lstm")
-ATTENTIONS = ("additive", "dot", "scaled_dot", "general", "concat")
+CELLS: tuple[Cell, ...] = get_args(Cell)
+ATTENTIONS = tuple(kind for kind in get_args(AttentionKind) if kind != "none")
 PLACES: dict[str, dict[str, Any]] = {
     "before": {"attention_position": "before"},
     "after": {"attention_position": "after"},

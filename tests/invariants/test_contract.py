@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 
-from architectures import CASES, SOURCE_SIZE, coded, small_batch, small_model
+from architectures import CASES, CELLS, SOURCE_SIZE, coded, small_batch, small_model
 from seqweave.config import ModelConfig
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState
@@ -94,7 +94,7 @@ def test_state_moves_rows_and_nothing_else(config: ModelConfig) -> None:
     assert_close(stepped(model, wide.keep(keep), twice[kept]), ahead[kept])
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_empty_source_gives_finite_logits(cell: str) -> None:
     for attention in ("none", "general"):
         model = small_model(CASES[f"{cell}-{attention}-{'first' if attention == 'none' else 'after'}"])

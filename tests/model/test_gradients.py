@@ -9,6 +9,7 @@ from torch.autograd import gradcheck
 
 from architectures import CASES, small_batch, small_model
 from seqweave.config import ModelConfig
+from seqweave.model.cells import cell_named
 from seqweave.model.layers import mask_of
 from seqweave.model.recurrent.encoder import RecurrentLayer
 
@@ -77,7 +78,7 @@ def test_gradients_along_random_directions(name: str) -> None:
 
 def test_gradients_through_frozen_padding() -> None:
     torch.manual_seed(1)
-    layer = RecurrentLayer("lstm", 2, 3).double()
+    layer = RecurrentLayer(cell_named("lstm"), 2, 3).double()
     lengths = torch.tensor([4, 2, 1])
     padding = ~mask_of(lengths, 4)
     inputs = torch.randn(3, 4, 2, dtype=torch.float64, requires_grad=True)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from architectures import CASES, small_batch, small_model
 from seqweave.config import ModelConfig
+from seqweave.model.cells import cell_named
 from seqweave.model.inference import FastSeq2Seq, prepared
 from seqweave.model.inference import linear as linear_module
 
@@ -65,10 +66,13 @@ def test_steps_are_those_of_the_network(config: ModelConfig, tables: bool, monke
 
 def test_most_architectures_are_prepared() -> None:
     for name, config in CASES.items():
-        kinds = "location" in config.attention or config.coverage or config.attention_window != "global"
+        network = small_model(config)
+        scorer = getattr(network.decoder, "scorer", None)
+        kinds = (scorer is not None and scorer.form() is None) or config.attention_window != "global"
         others = config.copy or config.output == "entmax15"
-        may_be_kept = config.decoder == "transformer" or config.residual or kinds or others
-        assert may_be_kept or isinstance(prepared(small_model(config)), FastSeq2Seq), name
+        kept_cell = cell_named(config.cell).prepared is None
+        may_be_kept = kept_cell or config.decoder == "transformer" or config.residual or kinds or others
+        assert may_be_kept or isinstance(prepared(network), FastSeq2Seq), name
 
 
 def test_a_model_that_copies_is_kept() -> None:

@@ -9,11 +9,13 @@ from pydantic import Field
 
 from seqweave.config.group import DEEPEST, WIDEST, Group
 
-Cell = Literal["rnn", "gru", "lstm"]
+Cell = Literal["rnn", "gru", "lstm", "irnn"]
 Layers = Literal["recurrent", "transformer"]
 Norm = Literal["pre", "post"]
 PositionKind = Literal["sinusoidal", "learned", "rotary"]
-AttentionKind = Literal["none", "additive", "dot", "scaled_dot", "general", "concat", "location", "location_aware"]
+AttentionKind = Literal[
+    "none", "additive", "dot", "scaled_dot", "general", "concat", "cosine", "location", "location_aware"
+]
 AttentionWindow = Literal["global", "local_m", "local_p"]
 AttentionPosition = Literal["before", "after", "between"]
 Output = Literal["softmax", "entmax15"]

@@ -193,7 +193,7 @@ def _encoder_layer(layer: nn.Module, calls: dict[nn.Module, _Call], turned: bool
     inputs, hidden = read[0], result[0][0]  # (S, M), (S, H)
     gates = gate_values(layer, inputs, before(hidden))
     parts = {"hidden": hidden, **gates}
-    cell = cell_states(gates)
+    cell = cell_states(layer, inputs, hidden)
     if cell is not None:
         parts["cell"] = cell
     return {name: part.flip(0) for name, part in parts.items()} if turned else parts
@@ -212,7 +212,7 @@ def _decoder_layer(layer: nn.Module, calls: list[_Call]) -> Layer:
     hidden = torch.cat([given[1][0] for given, _ in calls])  # (T, H) before each step
     after = [torch.cat(parts) for parts in zip(*(result for _, result in calls), strict=True)]  # each (T, H)
     gates = {name: to_array(values) for name, values in gate_values(layer, inputs, hidden).items()}
-    return Layer(to_array(after[0]), to_array(after[1]) if layer.cell == "lstm" else None, gates)
+    return Layer(to_array(after[0]), to_array(after[1]) if layer.state_parts > 1 else None, gates)
 
 
 def _matrices(weights: list[Tensor], scores: list[Tensor]) -> list[Attention]:

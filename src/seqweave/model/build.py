@@ -5,8 +5,10 @@ from __future__ import annotations
 from torch import nn
 
 from seqweave.config import ModelConfig, check_model
-from seqweave.model.attention.scorers import Scorer, build_scorer
+from seqweave.model.attention.base import Scorer
+from seqweave.model.attention.scorers import ScorerSettings, build_scorer
 from seqweave.model.attention.windows import build_window
+from seqweave.model.cells import cell_named
 from seqweave.model.input.embeddings import Embedding, FeaturedEmbedding, OneHot, pays
 from seqweave.model.layers import SequenceDropout
 from seqweave.model.output.entmax import entmax_library
@@ -105,7 +107,8 @@ def _encoder(config: ModelConfig, input_size: int) -> RecurrentEncoder | Transfo
         return _transformer_encoder(config)
     directions = 2 if config.bidirectional else 1
     sizes = [input_size] + [directions * config.encoder_hidden_size] * (config.encoder_layers - 1)
-    layers = [[RecurrentLayer(config.cell, s, config.encoder_hidden_size) for s in sizes] for _ in range(directions)]
+    cell = cell_named(config.cell)
+    layers = [[RecurrentLayer(cell, s, config.encoder_hidden_size) for s in sizes] for _ in range(directions)]
     backwards = layers[1] if config.bidirectional else []
     return RecurrentEncoder(layers[0], backwards, _dropout(config), config.residual, config.layer_norm)
 
@@ -148,7 +151,7 @@ def _readout_size(config: ModelConfig) -> int:
 
 
 def _state_parts(config: ModelConfig) -> int:
-    return 2 if config.cell == "lstm" else 1
+    return cell_named(config.cell).state_parts
 
 
 def _final_layers(config: ModelConfig) -> int:
@@ -171,13 +174,12 @@ def _bridge(config: ModelConfig, encoder_size: int) -> nn.Module:
 def _stack(config: ModelConfig, input_size: int, layers: int) -> RecurrentStack:
     hidden = config.decoder_hidden_size
     sizes = [input_size] + [hidden] * (layers - 1)
-    made = [RecurrentLayer(config.cell, size, hidden) for size in sizes]
+    made = [RecurrentLayer(cell_named(config.cell), size, hidden) for size in sizes]
     return RecurrentStack(made, _dropout(config), config.residual, config.layer_norm)
 
 
 def _scorer(config: ModelConfig, encoder_size: int) -> Scorer:
-    return build_scorer(
-        config.attention,
+    settings = ScorerSettings(
         config.decoder_hidden_size,
         encoder_size,
         config.attention_size or config.decoder_hidden_size,
@@ -187,6 +189,7 @@ def _scorer(config: ModelConfig, encoder_size: int) -> Scorer:
         filters=config.location_filters,
         width=config.location_width,
     )
+    return build_scorer(config.attention, settings)
 
 
 def _decoder(config: ModelConfig, embedded: int, encoder_size: int, size: int) -> Decoder:

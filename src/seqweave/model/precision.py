@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from seqweave.config import Cell, ModelConfig
 from seqweave.device import has_fast_bf16
+from seqweave.model.cells import cell_named
 from seqweave.model.layers import mask_of
 from seqweave.model.recurrent.encoder import RecurrentLayer
 
@@ -61,7 +62,7 @@ def _product(device: torch.device) -> torch.Tensor:
 
 def _layer(cell: Cell, device: torch.device) -> list[torch.Tensor]:
     """Outputs of a recurrent layer over a padded batch, and after one step."""
-    layer = RecurrentLayer(cell, _SIZE, _SIZE).to(device)
+    layer = RecurrentLayer(cell_named(cell), _SIZE, _SIZE).to(device)
     inputs = torch.ones(_ROWS, _POSITIONS, _SIZE, device=device)  # (B, T, M)
     lengths = torch.arange(_ROWS, device=device) % _POSITIONS + 1  # (B,)
     outputs, state = layer(inputs, layer.zero_state(_ROWS, inputs), ~mask_of(lengths, _POSITIONS))

@@ -7,11 +7,11 @@ sentence, and `width` rows next to each other share it, so a beam of K costs no 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
+from seqweave.model.attention.base import AttentionState, each
 from seqweave.model.transformer.cache import KeyValues
 
 
@@ -63,37 +63,6 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class AttentionState:
-    """What attention remembers of the earlier steps; only what its scorer and window read, the rest is None.
-
-    Rows (R, ...) in a state; grouped by sentence (G, Q, ...) where attention reads it.
-
-    Attributes:
-        weights: those of the step before; zeros before the first. Shape: (R, S).
-        coverage: the sum of all earlier weights. Shape: (R, S).
-        steps: how many there were. Shape: (R,).
-    """
-
-    weights: Tensor | None = None
-    coverage: Tensor | None = None
-    steps: Tensor | None = None
-
-    def each(self, change: Callable[[Tensor], Tensor]) -> AttentionState:
-        """The same change to all that is there."""
-        parts = (self.weights, self.coverage, self.steps)
-        weights, coverage, steps = (None if part is None else change(part) for part in parts)
-        return AttentionState(weights, coverage, steps)
-
-    def after(self, weights: Tensor) -> AttentionState:
-        """What is remembered after one more step with these weights (R, S)."""
-        return AttentionState(
-            None if self.weights is None else weights,
-            None if self.coverage is None else self.coverage + weights,
-            None if self.steps is None else self.steps + 1,
-        )
-
-
-@dataclass(frozen=True)
 class DecoderState:
     """All that free-running decoding carries.
 
@@ -105,7 +74,7 @@ class DecoderState:
         width: rows that share one sentence's memory, next to each other.
         cache: keys and values of earlier positions, for each layer of a Transformer; none before the
             first step.
-        past: what attention remembers, where it remembers anything.
+        past: what attention remembers, by name; empty where it remembers nothing. Shape: each (R, ...).
     """
 
     recurrent: tuple[Tensor, ...]
@@ -113,7 +82,7 @@ class DecoderState:
     feed: Tensor | None = None
     width: int = 1
     cache: tuple[KeyValues, ...] = ()
-    past: AttentionState | None = None
+    past: AttentionState = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -131,7 +100,7 @@ class DecoderState:
         recurrent = tuple(part.repeat_interleave(width, 0) for part in self.recurrent)  # (R * width, H)
         feed = None if self.feed is None else self.feed.repeat_interleave(width, 0)  # (R * width, H')
         cache = tuple(part.expand(width) for part in self.cache)
-        past = None if self.past is None else self.past.each(lambda part: part.repeat_interleave(width, 0))
+        past = each(self.past, lambda part: part.repeat_interleave(width, 0))
         return replace(self, recurrent=recurrent, feed=feed, width=self.width * width, cache=cache, past=past)
 
     def reorder(self, rows: Tensor) -> DecoderState:
@@ -143,14 +112,14 @@ class DecoderState:
         parts = (_groups(part, sentences, self.width) for part in self.recurrent)
         feed = None if self.feed is None else _groups(self.feed, sentences, self.width)
         cache = tuple(part.keep(sentences, self.width) for part in self.cache)
-        past = None if self.past is None else self.past.each(lambda part: _groups(part, sentences, self.width))
+        past = each(self.past, lambda part: _groups(part, sentences, self.width))
         memory = self.memory.select(sentences)
         return replace(self, recurrent=tuple(parts), feed=feed, memory=memory, cache=cache, past=past)
 
     def _moved(self, rows: Tensor) -> DecoderState:
         recurrent = tuple(part.index_select(0, rows) for part in self.recurrent)
         cache = tuple(part.select(rows) for part in self.cache)
-        past = None if self.past is None else self.past.each(lambda part: part.index_select(0, rows))
+        past = each(self.past, lambda part: part.index_select(0, rows))
         return replace(self, recurrent=recurrent, feed=_rows(self.feed, rows), cache=cache, past=past)
 
 

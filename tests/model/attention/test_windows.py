@@ -14,10 +14,10 @@ from torch import Tensor
 from architectures import CASES, SMALL, SOURCE_SIZE, small_batch, small_model
 from processors import need_bf16
 from seqweave.config import ModelConfig
-from seqweave.model.attention.scorers import DotScorer, attend
+from seqweave.model.attention.base import NOTHING, attend, each
+from seqweave.model.attention.dot import DotScorer
 from seqweave.model.attention.windows import MonotonicWindow, PredictiveWindow, build_window
 from seqweave.model.build import build_model
-from seqweave.model.state import AttentionState
 
 assert_close = partial(torch.testing.assert_close, atol=1e-6, rtol=1e-6)
 
@@ -29,14 +29,14 @@ def mask_of(*lengths: int) -> Tensor:
 def test_local_m_by_hand() -> None:
     # Steps 1, 2 and 6 of a source of four: around 1, around 2, and around the last.
     window = MonotonicWindow(1)
-    inside, factor = window(torch.zeros(1, 3, 2), mask_of(4), AttentionState(steps=torch.tensor([[0, 1, 5]])))
+    inside, factor = window(torch.zeros(1, 3, 2), mask_of(4), {"position": torch.tensor([[0, 1, 5]])})
     assert factor is None
     assert inside.int().tolist() == [[[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1]]]
 
 
 def test_local_m_knows_each_sentences_end() -> None:
     window = MonotonicWindow(1)
-    inside, _ = window(torch.zeros(3, 1, 2), mask_of(5, 2, 0), AttentionState(steps=torch.tensor([[3], [3], [3]])))
+    inside, _ = window(torch.zeros(3, 1, 2), mask_of(5, 2, 0), {"position": torch.tensor([[3], [3], [3]])})
     assert inside.int().tolist() == [[[0, 0, 1, 1, 1]], [[1, 1, 0, 0, 0]], [[0, 0, 0, 0, 0]]]
 
 
@@ -52,7 +52,7 @@ def predictive(reach: int) -> PredictiveWindow:
 def test_local_p_by_hand() -> None:
     # A query of zeros gives S / 2: 3 of 6 positions. D = 2, so sigma = 1 and the factors are exp(-d^2 / 2).
     window = predictive(2)
-    inside, factor = window(torch.zeros(1, 1, 2), mask_of(6), None)
+    inside, factor = window(torch.zeros(1, 1, 2), mask_of(6), NOTHING)
     assert inside.int().tolist() == [[[1, 1, 1, 1, 1, 0]]]
     expected = [math.exp(-distance * distance / 2) for distance in (2, 1, 0, 1, 2)]
     assert factor is not None
@@ -75,7 +75,7 @@ def test_local_p_is_that_of_the_naive_twin_and_never_empty(reach: int) -> None:
     query, mask = 20 * torch.randn(3, 40, 4), mask_of(9, 4, 1)
     with torch.no_grad():
         window.direction.weight.mul_(5)  # to the ends of the source as well
-        inside, factor = window(query, mask, None)
+        inside, factor = window(query, mask, NOTHING)
         centre = window.centre(query, mask)
     assert factor is not None
     assert inside.any(2).all()
@@ -93,6 +93,36 @@ def test_every_name_builds_its_window() -> None:
     assert build_window("global", 4, 2) is None
     assert isinstance(build_window("local_m", 4, 2), MonotonicWindow)
     assert isinstance(build_window("local_p", 4, 2), PredictiveWindow)
+    with pytest.raises(ValueError, match="no window is called local; there are global, local_m, local_p"):
+        build_window("local", 4, 2)  # type: ignore[arg-type]
+
+
+def test_local_m_counts_the_same_ahead_and_step_by_step() -> None:
+    window = MonotonicWindow(1)
+    state = window.initial_state(mask_of(4, 2), torch.float32)
+    ahead = window.states_ahead(state, 3)["position"]
+    assert ahead.tolist() == [[0, 1, 2]] * 2
+    for position in range(3):
+        assert state["position"].tolist() == ahead[:, position].tolist()
+        state = window.next_state(state, torch.zeros(2, 4))
+
+
+@pytest.mark.parametrize("kind", ["location_aware", "coverage"])
+def test_scorer_and_window_remember_side_by_side(kind: str) -> None:
+    """Also where both remember something, all positions together are those step by step."""
+    model = small_model(CASES[f"gru-{kind}-after"].model_copy(update={"attention_window": "local_m", "window_size": 1}))
+    source, lengths, target_in = small_batch()
+    encoded = model.encode(source, lengths)
+    expected, state = model.decode(target_in, encoded, return_attention=True), model.start(encoded)
+    assert set(state.past) == {f"scorer.{'weights' if kind == 'location_aware' else kind}", "window.position"}
+    assert expected.attention is not None
+    for position, ids in enumerate(target_in.unbind(1)):
+        assert state.past["window.position"].tolist() == [position] * 4
+        output = model.step(ids, state, return_attention=True)
+        state = output.state
+        assert output.attention is not None
+        assert_close(output.attention, expected.attention[:, position])
+        assert_close(output.logits, expected.logits[:, position])
 
 
 def weights_of(config: ModelConfig) -> tuple[Tensor, Tensor]:
@@ -134,19 +164,15 @@ def test_what_is_remembered_is_what_was() -> None:
     source, lengths, target_in = small_batch()
     encoded = model.encode(source, lengths)
     state = model.start(encoded)
-    assert state.past is not None
-    assert state.past.steps is None
+    assert set(state.past) == {"scorer.weights", "scorer.coverage"}  # nothing of the window
     rows = []
     for ids in target_in.unbind(1):
         output = model.step(ids, state, return_attention=True)
         state = output.state
         assert output.attention is not None
         rows.append(output.attention)
-        assert state.past is not None
-        assert state.past.weights is not None
-        assert state.past.coverage is not None
-        assert_close(state.past.weights, rows[-1])
-        assert_close(state.past.coverage, torch.stack(rows).sum(0))
+        assert_close(state.past["scorer.weights"], rows[-1])
+        assert_close(state.past["scorer.coverage"], torch.stack(rows).sum(0))
 
 
 @pytest.mark.parametrize("kind", ["location_aware", "coverage"])
@@ -156,8 +182,8 @@ def test_what_is_remembered_counts(kind: str, place: str) -> None:
     model = small_model(CASES[f"lstm-{kind}-{place}"])
     source, lengths, target_in = small_batch()
     state = model.step(target_in[:, 0], model.start(model.encode(source, lengths))).state
-    assert state.past is not None
-    other = replace(state, past=state.past.each(lambda part: part.flip(1)))
+    assert state.past
+    other = replace(state, past=each(state.past, lambda part: part.flip(1)))
     one, two = (model.step(target_in[:, 1], given).logits for given in (state, other))
     assert (one - two).abs().max() > 1e-3
 
@@ -167,7 +193,7 @@ def test_plain_attention_remembers_nothing() -> None:
     for name, config in CASES.items():
         memory = config.coverage or config.attention == "location_aware" or config.attention_window == "local_m"
         model = small_model(config)
-        assert (model.start(model.encode(source, lengths)).past is not None) == memory, name
+        assert (model.start(model.encode(source, lengths)).past != NOTHING) == memory, name
 
 
 def test_a_default_model_has_the_parameters_it_had() -> None:

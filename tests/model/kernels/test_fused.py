@@ -10,6 +10,7 @@ from torch import Tensor
 
 from processors import need_bf16
 from seqweave.config import Cell
+from seqweave.model.cells import cell_named
 from seqweave.model.input.one_hot import OneHotInput
 from seqweave.model.kernels.fused import compute_type
 from seqweave.model.layers import SequenceDropout, mask_of
@@ -45,7 +46,7 @@ def inputs_of(with_items: bool, dtype: torch.dtype = torch.float32) -> Tensor | 
 
 def layer_of(cell: Cell) -> RecurrentLayer:
     torch.manual_seed(0)
-    return RecurrentLayer(cell, 8, 6)
+    return RecurrentLayer(cell_named(cell), 8, 6)
 
 
 @cells
@@ -69,7 +70,7 @@ def test_under_autocast_all_tensors_are_of_its_type(
 def test_a_whole_encoder_gives_each_layer_one_type(
     monkeypatch: pytest.MonkeyPatch, cell: Cell, with_items: bool
 ) -> None:
-    layers = [[RecurrentLayer(cell, size, 6) for size in (8, 12)] for _ in range(2)]
+    layers = [[RecurrentLayer(cell_named(cell), size, 6) for size in (8, 12)] for _ in range(2)]
     encoder = RecurrentEncoder(layers[0], layers[1], SequenceDropout(0.5), layer_norm=True)
     spy = Spy(monkeypatch, KERNELS[cell])
     with torch.autocast("cpu", torch.bfloat16):

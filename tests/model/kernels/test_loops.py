@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,16 +11,20 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from architectures import ATTENTIONS, CELLS, PLACES, SMALL, small_batch, small_model
+from architectures import ATTENTIONS, PLACES, SMALL, small_batch, small_model
 from processors import need_bf16
 from seqweave.config import ModelConfig
+from seqweave.model.attention.scorers import ScorerSettings, build_scorer
+from seqweave.model.cells import CELLS as ALL_CELLS
 from seqweave.model.layers import SequenceDropout
 from seqweave.model.recurrent.decoders import AfterDecoder, BeforeDecoder, looped
 from seqweave.model.recurrent.fused import loop_applies
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState, Encoded
 
+CELLS = [name for name, cell in ALL_CELLS.items() if cell.loop is not None]
 STEPPING = {place: PLACES[place] for place in ("before", "feeding")}
+FORMED = [kind for kind in ATTENTIONS if build_scorer(kind, ScorerSettings(6, 6, 6)).form() is not None]
 
 
 def case(cell: str, attention: str, place: str, layers: int) -> ModelConfig:
@@ -29,7 +34,7 @@ def case(cell: str, attention: str, place: str, layers: int) -> ModelConfig:
 
 CASES = {
     f"{cell}-{attention}-{place}-{layers}": case(cell, attention, place, layers)
-    for cell, attention, place, layers in itertools.product(CELLS, ATTENTIONS, STEPPING, (1, 2))
+    for cell, attention, place, layers in itertools.product(CELLS, FORMED, STEPPING, (1, 2))
 }
 CASES["lstm-additive-before-3"] = case("lstm", "additive", "before", 3)
 CASES["gru-dot-feeding-3"] = case("gru", "dot", "feeding", 3)
@@ -101,6 +106,25 @@ def test_equals_looped(config: ModelConfig, dtype: torch.dtype, tolerance: float
         scale = max(1.0, float(expected[name].abs().max()))
         torch.testing.assert_close(values, expected[name], atol=tolerance * scale, rtol=0, msg=name)
     assert not expected["weights"][2].any()
+
+
+@pytest.mark.parametrize("place", STEPPING)
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_scorers_without_a_form_are_looped(attention: str, place: str) -> None:
+    """Never with the numbers of another scorer."""
+    model = small_model(case("gru", attention, place, 1))
+    inputs = inputs_of(model, torch.float32)
+    state = replace(state_of(model, inputs), past=model.start(model.encode(*small_batch()[:2])).past)
+    applies = loop_applies(stepping(model).stack, stepping(model).scorer, inputs["embedded"], state)
+    assert applies == (attention in FORMED)
+    expected, weights = looped(model.decoder, inputs["embedded"], state)
+    readout, others = model.decoder(inputs["embedded"], state)
+    torch.testing.assert_close(readout, expected)
+    torch.testing.assert_close(others, weights)
+
+
+def test_these_scorers_have_a_form() -> None:
+    assert {"additive", "dot", "scaled_dot", "general", "concat"} <= set(FORMED)
 
 
 @pytest.mark.parametrize("place", STEPPING)

@@ -6,23 +6,13 @@ in the paper. Where the window crosses an end of the source, what is outside is 
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from seqweave.config import AttentionWindow
-from seqweave.model.state import AttentionState
-
-Inside = tuple[Tensor, Tensor | None]  # real and in the window (G, Q, S) bool, factors of the weights (G, Q, S) or None
-
-
-class Window(Protocol):
-    """The role of a window: a module with this method."""
-
-    def __call__(self, query: Tensor, mask: Tensor, past: AttentionState | None) -> Inside:
-        """Shape: query (G, Q, H), mask (G, S), past (G, Q, ...) -> each (G, Q, S)."""
-        ...
+from seqweave.model.attention.base import AttentionState, Inside, Memoryless, Window
 
 
 class MonotonicWindow(nn.Module):
@@ -35,19 +25,31 @@ class MonotonicWindow(nn.Module):
         super().__init__()
         self.reach = reach
 
-    def forward(self, query: Tensor, mask: Tensor, past: AttentionState | None) -> Inside:
+    def initial_state(self, mask: Tensor, dtype: torch.dtype) -> AttentionState:
+        """The target positions so far: none. Shape: mask (B, S) -> `position` (B,)."""
+        return {"position": mask.new_zeros(len(mask), dtype=torch.long)}
+
+    def next_state(self, state: AttentionState, weights: Tensor) -> AttentionState:
+        """One more. Shape: -> `position` (R,)."""
+        return {"position": state["position"] + 1}
+
+    def states_ahead(self, state: AttentionState, positions: int) -> AttentionState:
+        """They count on. Shape: `position` (B,) -> (B, T)."""
+        first = state["position"]
+        return {"position": first[:, None] + torch.arange(positions, device=first.device)}
+
+    def forward(self, query: Tensor, mask: Tensor, state: AttentionState) -> Inside:
         """Shape: see `Window`."""
-        assert past is not None
-        assert past.steps is not None
-        centre = torch.minimum(past.steps + 1, mask.sum(1)[:, None])  # (G, Q)
+        centre = torch.minimum(state["position"] + 1, mask.sum(1)[:, None])  # (G, Q)
         return _around(centre, mask, self.reach), None
 
 
-class PredictiveWindow(nn.Module):
+class PredictiveWindow(Memoryless):
     """`local-p`: the centre is predicted, `p = S sigmoid(v . tanh(W q))` (eq. 9), from 0 to S.
 
     The weights inside are multiplied by a Gaussian of deviation D / 2 around p (eq. 10), so they sum to 1
-    or less. The window lies around the position nearest to p.
+    or less. The window is 2D + 1 whole positions around p rounded to the nearest one (halves to the even one), while
+    the Gaussian stands at p itself. The paper's window, [p - D, p + D], may begin and end between two positions.
     """
 
     def __init__(self, query_size: int, reach: int):
@@ -65,7 +67,7 @@ class PredictiveWindow(nn.Module):
         share = (hidden.to(weight.dtype) * weight).sum(-1).sigmoid()  # (G, Q): bf16 could not tell positions apart
         return share * mask.sum(1)[:, None]
 
-    def forward(self, query: Tensor, mask: Tensor, past: AttentionState | None) -> Inside:
+    def forward(self, query: Tensor, mask: Tensor, state: AttentionState) -> Inside:
         """Shape: see `Window`."""
         centre = self.centre(query, mask)  # (G, Q)
         distance = _positions(mask) - centre[..., None]  # (G, Q, S)
@@ -74,14 +76,14 @@ class PredictiveWindow(nn.Module):
 
 
 def build_window(kind: AttentionWindow, query_size: int, reach: int) -> Window | None:
-    """The window of a name, `reach` positions (D) to each side; None for `global`."""
-    match kind:
-        case "global":
-            return None
-        case "local_m":
-            return MonotonicWindow(reach)
-        case "local_p":
-            return PredictiveWindow(query_size, reach)
+    """The window of a name, `reach` positions (D) to each side; None for `global`.
+
+    Raises:
+        ValueError: where there is none of this name.
+    """
+    if kind not in WINDOWS:
+        raise ValueError(f"no window is called {kind}; there are {', '.join(WINDOWS)}")
+    return WINDOWS[kind](query_size, reach)
 
 
 def _around(centre: Tensor, mask: Tensor, reach: int) -> Tensor:
@@ -93,3 +95,10 @@ def _around(centre: Tensor, mask: Tensor, reach: int) -> Tensor:
 def _positions(mask: Tensor) -> Tensor:
     """1 to S. Shape: (S,)."""
     return torch.arange(1, mask.shape[1] + 1, device=mask.device)
+
+
+WINDOWS: Mapping[AttentionWindow, Callable[[int, int], Window | None]] = {
+    "global": lambda query_size, reach: None,
+    "local_m": lambda query_size, reach: MonotonicWindow(reach),
+    "local_p": PredictiveWindow,
+}

@@ -8,9 +8,13 @@ doubled, and so are weights that read a hidden state. All are powers of two, so 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
+from seqweave.model.cells.base import tell_slow_path
 from seqweave.model.inference.int8 import HALVED
 from seqweave.model.inference.linear import linear
 from seqweave.model.recurrent.encoder import RecurrentLayer, RecurrentStack
@@ -23,43 +27,35 @@ class FastLayer:
 
     Attributes:
         input_weight, input_bias: what makes `given` of an input. Shape: (gates * H, N), (gates * H,).
+        step: one position; the first part is half the output.
+            Shape: given (R, gates * H), parts each (R, H) -> each (R, H).
     """
 
     def __init__(self, layer: RecurrentLayer, *, int8: bool):
         size = layer.hidden_size
-        self.cell = layer.cell
+        prepared = layer.cell.prepared
+        assert prepared is not None  # see `supported`
         self.size = size
         self.parts = layer.state_parts
         scale = torch.ones(layer.weight_ih.shape[0])  # (gates * H,)
-        first = {"lstm": 2, "gru": 2, "rnn": 0}[layer.cell] * size  # the first row that leads into a tanh
-        scale[first : first + size] = 2
+        bent = slice(0, 0)  # rows that lead into a tanh
+        if prepared.doubled is not None:
+            bent = slice(prepared.doubled * size, (prepared.doubled + 1) * size)
+        scale[bent] = 2
         self.input_weight = layer.weight_ih.detach() * scale[:, None]
         bias, hidden_bias = layer.bias_ih.detach() * scale, layer.bias_hh.detach() * scale
         own = None
-        if layer.cell == "gru":  # the reset gate multiplies this bias too
-            own = torch.cat([torch.zeros(2 * size), hidden_bias[2 * size :]])
+        if prepared.own_bias:
+            own = torch.zeros_like(hidden_bias)
+            own[bent] = hidden_bias[bent]
             hidden_bias = hidden_bias - own
         self.input_bias = bias + hidden_bias
-        self.recurrence = linear(layer.weight_hh.detach() * scale[:, None] * 2, own, HALVED, int8=int8)
+        recurrence = linear(layer.weight_hh.detach() * scale[:, None] * 2, own, HALVED, int8=int8)
+        self.step: Callable[[Tensor, Parts], Parts] = partial(prepared.step, recurrence)
 
     def first(self, parts: Parts) -> Parts:
         """A state as the network has it, as it is carried here."""
         return (parts[0] * 0.5, *(part * 2 for part in parts[1:]))
-
-    def step(self, given: Tensor, parts: Parts) -> Parts:
-        """One position; the first part is half the output. Shape: given (R, gates * H), parts each (R, H)."""
-        if self.cell == "lstm":
-            gates = self.recurrence.add(parts[0], given).sigmoid_()  # (R, 4 * H)
-            entry, forget, new, out = gates.chunk(4, 1)
-            cell = (forget * parts[1]).addcmul_(entry, new.sub_(0.5), value=4)
-            return cell.sigmoid().sub_(0.5).mul_(out), cell
-        if self.cell == "rnn":
-            return (self.recurrence.add(parts[0], given).sigmoid_().sub_(0.5),)
-        own = self.recurrence(parts[0])  # (R, 3 * H)
-        both = 2 * self.size
-        reset, update = own[:, :both].add_(given[:, :both]).sigmoid_().chunk(2, 1)
-        new = torch.addcmul(given[:, both:], reset, own[:, both:]).sigmoid_().sub_(0.5)
-        return (torch.lerp(new, parts[0], update),)
 
 
 class FastStack:
@@ -110,5 +106,22 @@ class FastStack:
 
 
 def supported(stack: RecurrentStack, input_size: int) -> bool:
-    """Whether a stack can be stepped without its input itself, which a residual connection would need."""
-    return not stack.residual or input_size != stack.output_size
+    """Whether a stack can be stepped here.
+
+    Not without its cell's prepared step, nor where a residual connection needs the input itself.
+    """
+    if stack.residual and input_size == stack.output_size:
+        return False
+    return all([has_prepared_step(layer) for layer in stack.stack_layers()])
+
+
+def has_prepared_step(layer: RecurrentLayer) -> bool:
+    """Whether the cell of a layer has one; that it lacks one is told."""
+    if layer.cell.prepared is None:
+        tell_slow_path(layer.cell.name, "prepared step for search")
+    return layer.cell.prepared is not None
+
+
+def has_bounded_states(layer: RecurrentLayer) -> bool:
+    """Whether hidden states lie between -1 and 1 once they were made by the layer's prepared step."""
+    return layer.cell.prepared is not None and layer.cell.prepared.bounded

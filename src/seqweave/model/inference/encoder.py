@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from seqweave.model.inference.cells import FastLayer
+from seqweave.model.inference.cells import FastLayer, has_prepared_step
 from seqweave.model.inference.int8 import WHOLE
 from seqweave.model.inference.linear import Product, Table, linear
 from seqweave.model.input.embeddings import Embedding, OneHot
@@ -68,8 +68,9 @@ class _Direction:
             given = self.given(turned.flatten(0, 1)).view(positions, rows, -1).unbind(0)  # (B, gates * H) each
         parts: tuple[Tensor, ...] = (self.layer.input_bias.new_zeros(rows, self.layer.size),) * self.layer.parts
         states: list[tuple[Tensor, ...]] = []
+        step = self.layer.step
         for item in given:
-            parts = self.layer.step(item, parts)
+            parts = step(item, parts)
             states.append(parts)
         hidden = torch.stack([state[0] for state in states], 1) * 2  # (B, S, H), no longer halved
         if whole:
@@ -90,4 +91,7 @@ def fast_encoder(encoder: object, embedding: object, *, int8: bool) -> FastEncod
     """The fast form of an encoder, where there is one."""
     if not isinstance(encoder, RecurrentEncoder) or not isinstance(embedding, Embedding | OneHot):
         return None
-    return None if encoder.residual or encoder.norms is not None else FastEncoder(encoder, embedding, int8=int8)
+    if encoder.residual or encoder.norms is not None:
+        return None
+    layers = [layer for layer in encoder.modules() if isinstance(layer, RecurrentLayer)]
+    return FastEncoder(encoder, embedding, int8=int8) if all(map(has_prepared_step, layers)) else None

@@ -8,41 +8,45 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from seqweave.model.attention.scorers import AdditiveScorer, DotScorer, GeneralScorer, Scorer
+from seqweave.model.attention.base import Scorer
 from seqweave.model.inference.int8 import Int8Linear, Span
 from seqweave.model.inference.linear import Product, linear
 from seqweave.model.inference.state import FastMemory
 from seqweave.model.state import Encoded
 
 _FEW = 4  # sentences; then reading weights costs more than longer sums
-SCORERS = (DotScorer, GeneralScorer, AdditiveScorer)
 
 
 class FastScorer:
     """`scores (G, Q, S)` of queries; `scale` is what a query lacks to be the network's, `span` where it lies."""
 
     def __init__(self, scorer: Scorer, scale: float, span: Span | None, *, int8: bool):
-        self._scale = scale
+        form = scorer.form()
+        assert form is not None
+        self._scale, self._scaled = scale, form.scaled
         self._key: Product | None = None
         self._query: Product | None = None
         self._direction: Tensor | None = None
-        if isinstance(scorer, DotScorer):
-            self._scaled = scorer.scaled
-        elif isinstance(scorer, GeneralScorer):
-            self._key = linear(scorer.project.weight * scale, int8=int8)
-        elif isinstance(scorer, AdditiveScorer):
+        if form.direction is not None:
+            assert form.query is not None
             # v . tanh(x) = 2 v . sigmoid(2x) - sum(v), and a softmax does not see the sum.
-            bias = scorer.key.bias
-            self._key = linear(scorer.key.weight * 2, None if bias is None else bias * 2, int8=int8)
-            self._query = linear(scorer.query.weight * (2 * scale), None, span, int8=int8)
-            self._direction = scorer.vector().detach() * 2  # (A,)
+            self._scale = 2
+            self._query = linear(form.query * (2 * scale), None, span, int8=int8)
+            self._direction = form.direction.detach() * 2  # (A,)
+        if form.key is not None:
+            factor = self._factor(form.key.shape[0])
+            bias = None if form.key_bias is None else form.key_bias * factor
+            self._key = linear(form.key * factor, bias, int8=int8)
 
     def keys(self, outputs: Tensor) -> Tensor:
         """Shape: (G, S, E) -> (G, S, A)."""
         if self._key is not None:
             keys: Tensor = self._key(outputs.flatten(0, 1)).unflatten(0, outputs.shape[:2])
             return keys
-        return outputs * (self._scale / math.sqrt(outputs.shape[2]) if self._scaled else self._scale)
+        return outputs * self._factor(outputs.shape[2])
+
+    def _factor(self, width: int) -> float:
+        return self._scale / math.sqrt(width) if self._scaled else self._scale
 
     def weights(self, query: Tensor, memory: FastMemory, width: int) -> Tensor:
         """Shape: query (R, H) -> attention weights (G, width, S)."""

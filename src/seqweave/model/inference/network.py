@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 
 from seqweave.model.ensemble import Averaged, Ensemble
-from seqweave.model.inference.cells import supported
+from seqweave.model.inference.cells import has_bounded_states, supported
 from seqweave.model.inference.decoders import FastDecoder, fast_decoder
 from seqweave.model.inference.encoder import fast_encoder
 from seqweave.model.inference.int8 import int8_works
 from seqweave.model.inference.linear import linear, packing_works
-from seqweave.model.inference.lookup import SCORERS, shown
+from seqweave.model.inference.lookup import shown
 from seqweave.model.inference.state import FastState
 from seqweave.model.input.embeddings import Embedding, OneHot
 from seqweave.model.recurrent.bridges import CopyBridge
 from seqweave.model.recurrent.decoders import BetweenDecoder
-from seqweave.model.recurrent.encoder import RecurrentEncoder
+from seqweave.model.recurrent.encoder import RecurrentEncoder, RecurrentLayer
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderOutput, Encoded
 
@@ -117,6 +117,8 @@ def prepared(network: Seq2Seq | Ensemble, *, int8: bool = False) -> Seq2Seq | Fa
 
 def _has_bounded_states(network: Seq2Seq) -> bool:
     """Whether hidden states lie between -1 and 1, as 8 bits want it: not those copied from a Transformer."""
+    if not all(has_bounded_states(layer) for layer in network.modules() if isinstance(layer, RecurrentLayer)):
+        return False
     return isinstance(network.encoder, RecurrentEncoder) or not isinstance(network.bridge, CopyBridge)
 
 
@@ -143,6 +145,6 @@ def _is_plain(network: Seq2Seq) -> bool:
         [decoder.bottom, decoder.above] if isinstance(decoder, BetweenDecoder) else [getattr(decoder, "stack", None)]
     )
     scorer = getattr(decoder, "scorer", None)
-    if (scorer is not None and not isinstance(scorer, SCORERS)) or getattr(decoder, "window", None) is not None:
+    if (scorer is not None and scorer.form() is None) or getattr(decoder, "window", None) is not None:
         return False
     return all(stack is not None and supported(stack, stack.stack_layers()[0].input_size) for stack in stacks)

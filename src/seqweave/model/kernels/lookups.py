@@ -1,6 +1,6 @@
 """Attention at one position after the other, and its derivative, written out.
 
-Mirrors `seqweave.model.attention.scorers`: scores, masked softmax, context. Gradients of keys and values are gathered
+Mirrors `seqweave.model.attention.base`: scores, masked softmax, context. Gradients of keys and values are gathered
 over the positions, and made in one product or sum at the end.
 """
 

@@ -26,8 +26,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from seqweave.config import Cell
 from seqweave.model.kernels.activations import fast_tanh
+from seqweave.model.kernels.cells import StartLoop
 from seqweave.model.kernels.lookups import AdditiveSteps, DotSteps, LookupSteps
 from seqweave.model.kernels.products import Product
 from seqweave.model.kernels.stacks import LayerParts, StackSteps
@@ -38,7 +38,7 @@ class Plan:
     """What a loop is, apart from tensors.
 
     Attributes:
-        cell: of the layers.
+        cell: makes the cell of each layer from its first state.
         layers: their number.
         scale: of dot scores; None for additive ones.
         feeding: the attentional state enters the next step (Luong et al. 2015, section 3.3), and the
@@ -46,7 +46,7 @@ class Plan:
             (Bahdanau et al. 2014).
     """
 
-    cell: Cell
+    cell: StartLoop
     layers: int
     scale: float | None
     feeding: bool

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from seqweave.config import Cell
-from seqweave.model.kernels.cells import CellSteps, cell_steps
+from seqweave.model.kernels.cells import LoopCell, StartLoop
 from seqweave.model.kernels.products import Product
 
 
@@ -40,20 +39,20 @@ class StackSteps:
     """Layers over the positions of one sequence.
 
     Args:
-        cell: the kind of the layers.
+        start: makes the cell of each layer from its first state.
         layers: from the first to the last.
         steps: positions T.
         slots: how many hidden states of the last layer go through its joined product: T (the first
             state up to the last but one) or T + 1 (all).
     """
 
-    def __init__(self, cell: Cell, layers: Sequence[LayerParts], steps: int, slots: int):
+    def __init__(self, start: StartLoop, layers: Sequence[LayerParts], steps: int, slots: int):
         self.hidden = [layer.state[0] for layer in layers]
         rows, dtype = self.hidden[0].shape[0], self.hidden[0].dtype
         self.size = self.hidden[0].shape[1]
         self.slots = [steps] * (len(layers) - 1) + [slots]
         self.dropout = [layer.dropout for layer in layers]
-        self.cells: list[CellSteps] = [cell_steps(cell, layer.state) for layer in layers]
+        self.cells: list[LoopCell] = [start(layer.state) for layer in layers]
         self.joined = [
             Product(layer.joined, layer.joined_bias, count, rows, dtype)
             for layer, count in zip(layers, self.slots, strict=True)

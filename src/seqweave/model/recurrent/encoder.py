@@ -1,17 +1,12 @@
-"""Recurrent layers and the recurrent encoder.
+"""Recurrent layers and the recurrent encoder; their cells are in `seqweave.model.cells`.
 
-Equations: the simple (tanh) network of Elman 1990; the GRU of Cho et al. 2014, eqs. 5-8, with the
-reset gate applied after the recurrent product (as torch and cuDNN do); the LSTM of Hochreiter &
-Schmidhuber 1997 with forget gates (Gers et al. 2000).
-
-A layer runs a whole sequence through torch's fused kernel. Padding never changes a result,
-without packing:
+A layer runs a whole sequence through torch's fused kernel, where its cell has one. Padding never changes a
+result, without packing:
 
 - the second direction reads each sentence from its own end, by a gather (`reverse_by_length`);
 - the hidden state at a sentence's own end is gathered from the outputs;
-- the LSTM's cell state, which the fused kernel gives only after the last position, is frozen
-  over padding: one more input feature, 1 at padding, pushes the input gate to exactly 0 and the
-  forget gate to exactly 1 (`_freezing`).
+- a second part of the state (the LSTM's cell state), which the fused kernel gives only after the last position,
+  is frozen over padding: one more input feature, 1 at padding, pushes the gates to exactly 0 and 1 (`_freezing`).
 
 Layer normalisation (Ba et al. 2016) is applied to a layer's output, not inside the gates, so that
 the fused kernels stay usable: a stated deviation.
@@ -23,17 +18,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from seqweave.config import Cell
-from seqweave.model.input.one_hot import OneHotInput, rows_of, with_rows
-from seqweave.model.kernels.fused import FusedKernel, run_fused
+from seqweave.model.cells.base import Cell, States, Weights, tell_slow_path
+from seqweave.model.input.one_hot import OneHotInput, linear, rows_of, with_rows
+from seqweave.model.kernels.fused import run_fused
 from seqweave.model.layers import SequenceDropout, mask_of, reverse_by_length
 from seqweave.model.state import Encoded
-
-GATES: dict[Cell, int] = {"rnn": 1, "gru": 3, "lstm": 4}
-_SATURATED = 1e4  # sigmoid(1e4) is exactly 1 and sigmoid(-1e4) exactly 0 in fp64, fp32 and bf16
-
-States = tuple[Tensor, ...]
 
 
 class RecurrentLayer(nn.Module):
@@ -41,36 +32,24 @@ class RecurrentLayer(nn.Module):
 
     def __init__(self, cell: Cell, input_size: int, hidden_size: int):
         super().__init__()
-        self.cell: Cell = cell
+        self.cell = cell
         self.input_size = input_size
         self.hidden_size = hidden_size
-        rows = GATES[cell] * hidden_size
+        rows = cell.gates * hidden_size
         self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
         self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size))
         self.bias_ih = nn.Parameter(torch.zeros(rows))
         self.bias_hh = nn.Parameter(torch.zeros(rows))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Xavier for the input, orthogonal for the recurrence (Saxe et al. 2014).
-
-        The forget gate starts with bias 1 (Jozefowicz et al. 2015).
-        """
-        size = self.hidden_size
-        for gate in range(GATES[self.cell]):
-            nn.init.xavier_uniform_(self.weight_ih[gate * size : (gate + 1) * size])
-            nn.init.orthogonal_(self.weight_hh[gate * size : (gate + 1) * size])
-        if self.cell == "lstm":
-            nn.init.ones_(self.bias_ih[size : 2 * size])
+        cell.initialize(Weights(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh))
 
     @property
     def state_parts(self) -> int:
-        """Tensors in the layer's state: 2 for an LSTM (hidden, cell), else 1."""
-        return 2 if self.cell == "lstm" else 1
+        """Tensors in the layer's state."""
+        return self.cell.state_parts
 
     def zero_state(self, rows: int, like: Tensor) -> States:
         """A state of zeros. Shape: each (rows, H)."""
-        return (like.new_zeros(rows, self.hidden_size),) * self.state_parts
+        return (like.new_zeros(rows, self.hidden_size),) * self.cell.state_parts
 
     def forward(
         self, inputs: Tensor | OneHotInput, state: States, padding: Tensor | None = None
@@ -78,34 +57,47 @@ class RecurrentLayer(nn.Module):
         """Run a whole sequence.
 
         Shape: inputs (B, T, M) or items (B, T, V), state each (B, H), padding (B, T) True at padding or None ->
-        outputs (B, T, H), state after the last position each (B, H). With `padding`, an LSTM's cell
-        state is the one at the sequence's own end.
+        outputs (B, T, H), state after the last position each (B, H). With `padding`, parts of the state after the
+        hidden one are those at the sequence's own end.
         """
+        kernel = self.cell.kernel
+        if kernel is None or not self.cell.runs_fused(padding is not None):
+            tell_slow_path(self.cell.name, "fused kernel for whole sequences")
+            return self._looped(inputs, state, padding)
         weight_ih: Tensor = self.weight_ih
         if isinstance(inputs, OneHotInput):
             weight_ih = inputs.weights(weight_ih)  # (G, V)
             inputs = inputs.one_hot
-        if padding is not None and self.cell == "lstm":
-            inputs, weight_ih = self._freezing(inputs, weight_ih, padding)
-        weights = (weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        kernels: dict[Cell, FusedKernel] = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
-        return run_fused(kernels[self.cell], inputs, state, weights, self.training)
+        if padding is not None and self.cell.padding_sums is not None:
+            column = self.cell.padding_sums(weight_ih)  # (G,)
+            inputs, weight_ih = _freezing(inputs, weight_ih, padding, column)
+        return run_fused(kernel, inputs, state, (weight_ih, self.weight_hh, self.bias_ih, self.bias_hh), self.training)
 
     def step(self, inputs: Tensor, state: States) -> States:
         """Run one position; the first tensor of the state is the output. Shape: (R, M), each (R, H) -> each (R, H)."""
-        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        if self.cell == "lstm":
-            return tuple(torch.lstm_cell(inputs, list(state), *weights))
-        cell = torch.gru_cell if self.cell == "gru" else torch.rnn_tanh_cell
-        return (cell(inputs, state[0], *weights),)
+        kernel = self.cell.step_kernel
+        if kernel is None:
+            return self.cell.step(*self.sums(inputs, state[0]), state)
+        given = state if len(state) > 1 else state[0]
+        after = kernel(inputs, given, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        return (after,) if isinstance(after, Tensor) else tuple(after)
 
-    def _freezing(self, inputs: Tensor, weight_ih: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
-        """One more input feature that closes the input gate and opens the forget gate at padding."""
-        column = weight_ih.new_zeros(weight_ih.shape[0], 1)  # (4 * H, 1)
-        column[: self.hidden_size] = -_SATURATED
-        column[self.hidden_size : 2 * self.hidden_size] = _SATURATED
-        marked = torch.cat([inputs, padding[..., None].to(inputs.dtype)], -1)  # (B, T, M + 1)
-        return marked, torch.cat([weight_ih, column], -1)  # (4 * H, M + 1)
+    def sums(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """What a cell gets of inputs and previous hidden states. Shape: (N, M), (N, H) -> (N, G), (N, G)."""
+        given = functional.linear(inputs, self.weight_ih, self.bias_ih)
+        return given, functional.linear(hidden, self.weight_hh, self.bias_hh)
+
+    def _looped(self, inputs: Tensor | OneHotInput, state: States, padding: Tensor | None) -> tuple[Tensor, States]:
+        """`forward` by repeating the cell's equations; over padding the whole state stays as it is."""
+        outputs: list[Tensor] = []
+        stays = None if padding is None else padding[..., None].unbind(1)  # (B, 1) each
+        for position, given in enumerate(linear(inputs, self.weight_ih, self.bias_ih).unbind(1)):
+            after = self.cell.step(given, functional.linear(state[0], self.weight_hh, self.bias_hh), state)
+            if stays is not None:
+                after = tuple(torch.where(stays[position], *parts) for parts in zip(state, after, strict=True))
+            state = after
+            outputs.append(state[0])
+        return torch.stack(outputs, 1), state  # (B, T, H)
 
 
 class RecurrentStack(nn.Module):
@@ -225,6 +217,12 @@ class RecurrentEncoder(nn.Module):
         back, back_ends = _run_to_own_end(self.backwards[index], turned, padding, last)
         outputs = torch.cat([outputs, reverse_by_length(back, lengths)], -1)  # (B, S, E)
         return outputs, [torch.cat(pair, -1) for pair in zip(ends, back_ends, strict=True)]  # (B, E)
+
+
+def _freezing(inputs: Tensor, weight_ih: Tensor, padding: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+    """One more input feature, 1 at padding, whose weights are `column` (G,)."""
+    marked = torch.cat([inputs, padding[..., None].to(inputs.dtype)], -1)  # (B, T, M + 1)
+    return marked, torch.cat([weight_ih, column[:, None]], -1)  # (G, M + 1)
 
 
 def _joined(norm: nn.Module | None, residual: bool, inputs: Tensor | OneHotInput, outputs: Tensor) -> Tensor:

@@ -1,23 +1,27 @@
 """From the modules of a stepping decoder to the tensors of `loops`.
 
-Where the loop does not apply (residual connections, layer normalisation, other scorers, windows, other types than
-fp32 and fp64), decoders fall back to `looped`.
+Where the loop does not apply (residual connections, layer normalisation, a cell without a derivative written out,
+scorers without a `ScoreForm`, windows, other types than fp32 and fp64), decoders fall back to `looped`.
 """
 
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from seqweave.model.attention.scorers import AdditiveScorer, DotScorer, GeneralScorer, Scorer
-from seqweave.model.attention.windows import Window
+from seqweave.model.attention.base import ScoreForm, Scorer, Window
+from seqweave.model.cells.base import tell_slow_path
 from seqweave.model.input.one_hot import OneHotInput, linear, rows_of, with_rows
+from seqweave.model.kernels.cells import StartLoop
 from seqweave.model.kernels.loops import LoopInputs, Plan, run_loop
 from seqweave.model.kernels.stacks import LayerParts
 from seqweave.model.recurrent.encoder import RecurrentLayer, RecurrentStack
 from seqweave.model.state import DecoderState
+
+_Part = TypeVar("_Part")
 
 
 def loop_applies(
@@ -29,9 +33,12 @@ def loop_applies(
 ) -> bool:
     """Whether `loops` can run these modules on this input (B, T, M)."""
     rows = rows_of(embedded)
-    known = isinstance(scorer, AdditiveScorer | DotScorer | GeneralScorer)
-    plain = stack.norms is None and not stack.residual and window is None
-    return known and plain and state.width == 1 and rows.shape[1] > 0 and _exact(rows.dtype)
+    plain = stack.norms is None and not stack.residual and window is None and scorer.form() is not None
+    applies = plain and state.width == 1 and rows.shape[1] > 0 and _exact(rows.dtype)
+    cell = stack.stack_layers()[0].cell
+    if applies and cell.loop is None:
+        tell_slow_path(cell.name, "derivative written out for a decoder that steps")
+    return applies and cell.loop is not None
 
 
 def before_features(
@@ -46,8 +53,9 @@ def before_features(
     size = values.shape[2]
     word, context = bottom.weight_ih.split([bottom.input_size - size, size], 1)  # (G, M), (G, E)
     given = _first_sums(bottom, word, embedded)  # (T, B, G)
-    plan = Plan(bottom.cell, len(stack.layers), _scale(scorer, state), feeding=False)
-    hidden, contexts, weights = run_loop(plan, _inputs(stack, scorer, given, context, state))
+    form = _present(scorer.form())
+    plan = Plan(_loop(bottom), len(stack.layers), _scale(form, state), feeding=False)
+    hidden, contexts, weights = run_loop(plan, _inputs(stack, form, given, context, state))
     return hidden.to(contexts.dtype).transpose(0, 1), contexts.transpose(0, 1), weights.transpose(0, 1)
 
 
@@ -64,15 +72,16 @@ def feeding_features(
     word, fed = bottom.weight_ih.split([bottom.input_size - feed.shape[1], feed.shape[1]], 1)  # (G, M), (G, size)
     context, hidden = readout.split([values.shape[2], stack.output_size], 1)  # (size, E), (size, H)
     given = _first_sums(bottom, word, embedded)  # (T, B, G)
-    plan = Plan(bottom.cell, len(stack.layers), _scale(scorer, state), feeding=True)
-    inputs = _inputs(stack, scorer, given, context, state, hidden, fed, feed)
+    form = _present(scorer.form())
+    plan = Plan(_loop(bottom), len(stack.layers), _scale(form, state), feeding=True)
+    inputs = _inputs(stack, form, given, context, state, hidden, fed, feed)
     readouts, _, weights = run_loop(plan, inputs)
     return readouts.transpose(0, 1), weights.transpose(0, 1)
 
 
 def _inputs(
     stack: RecurrentStack,
-    scorer: Scorer,
+    form: ScoreForm,
     given: Tensor,
     context: Tensor,
     state: DecoderState,
@@ -84,9 +93,9 @@ def _inputs(
     exact, narrow = _types(_present(state.memory.values))
     keys, direction = _present(state.memory.keys).to(exact), None
     beside = [] if readout is None else [readout]
-    if isinstance(scorer, AdditiveScorer):
-        keys, direction = 2 * keys, 2 * scorer.vector().to(exact)
-        beside.append(2 * scorer.query.weight)
+    if form.direction is not None:
+        keys, direction = 2 * keys, 2 * form.direction.to(exact)
+        beside.append(2 * _present(form.query))
     return LoopInputs(
         given.to(exact),
         _present(state.memory.mask),
@@ -135,11 +144,15 @@ def _first_sums(layer: RecurrentLayer, weight: Tensor, embedded: Tensor | OneHot
     return linear(with_rows(embedded, turned), weight, layer.bias_ih)
 
 
-def _scale(scorer: Scorer, state: DecoderState) -> float | None:
-    if isinstance(scorer, AdditiveScorer):
+def _loop(layer: RecurrentLayer) -> StartLoop:
+    assert layer.cell.loop is not None
+    return layer.cell.loop
+
+
+def _scale(form: ScoreForm, state: DecoderState) -> float | None:
+    if form.direction is not None:
         return None
-    scaled = isinstance(scorer, DotScorer) and scorer.scaled
-    return 1 / math.sqrt(_present(state.memory.keys).shape[-1]) if scaled else 1.0
+    return 1 / math.sqrt(_present(state.memory.keys).shape[-1]) if form.scaled else 1.0
 
 
 def _types(like: Tensor) -> tuple[torch.dtype, torch.dtype]:
@@ -153,6 +166,6 @@ def _exact(dtype: torch.dtype) -> bool:
     return dtype in (torch.float32, torch.float64)
 
 
-def _present(part: Tensor | None) -> Tensor:
+def _present(part: _Part | None) -> _Part:
     assert part is not None
     return part

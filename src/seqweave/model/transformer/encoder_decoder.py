@@ -18,9 +18,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from seqweave.model.attention.base import NOTHING, AttentionState
 from seqweave.model.layers import SequenceDropout, mask_of
 from seqweave.model.recurrent.decoders import Features, StepFeatures
-from seqweave.model.state import AttentionState, DecoderState, Encoded, Memory
+from seqweave.model.state import DecoderState, Encoded, Memory
 from seqweave.model.transformer.layers import DecoderLayer, EncoderLayer, Given, Looks, attendable
 from seqweave.model.transformer.positions import Positions
 
@@ -121,9 +122,9 @@ class TransformerDecoder(nn.Module):
         layers = tuple(layer.cross.memory(encoded.outputs, encoded.mask) for layer in self._layers())
         return Memory(mask=encoded.mask, layers=layers)
 
-    def first_past(self, encoded: Encoded) -> AttentionState | None:
+    def first_past(self, encoded: Encoded) -> AttentionState:
         """Nothing is remembered but keys and values."""
-        return None
+        return NOTHING
 
     def initial_feed(self, like: Tensor) -> Tensor | None:
         """Nothing is fed."""
