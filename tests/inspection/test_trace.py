@@ -84,7 +84,7 @@ def test_encoder_and_bridge_are_the_models_tensors(config: ModelConfig) -> None:
         assert ours == pytest.approx(theirs[0].numpy(), abs=EXACT)
     for ours, theirs in zip(trace.bridge.states, model.single.start(encoded).recurrent, strict=True):
         assert ours == pytest.approx(theirs[0].numpy(), abs=EXACT)
-    norms = model.single.source_embedding(source)[0].norm(dim=-1).numpy()
+    norms = model.single.source_input(source)[0].norm(dim=-1).numpy()
     assert trace.encoder.embedding_norms == pytest.approx(norms, abs=EXACT)
 
 
@@ -167,7 +167,7 @@ def test_encoder_gates_are_those_of_stepping(config: ModelConfig) -> None:
     assert isinstance(layer, RecurrentLayer)
     order = -1 if config.reverse_source else 1
     ids = torch.tensor([[token.id for token in trace.source.tokens]])
-    embedded = network.source_embedding(ids)[0]
+    embedded = network.source_input(ids)[0]
     state = layer.zero_state(1, embedded)
     hidden = []
     for vector in embedded.flip(0) if order < 0 else embedded:

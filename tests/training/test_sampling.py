@@ -278,6 +278,6 @@ def test_an_end_in_the_middle_is_read_like_any_item() -> None:
     """A model that always ends feeds `<eos>`, and the reference goes on."""
     model, batch = small_model(CASES["gru-general-after"]), some_batch()
     with torch.no_grad():
-        model.generator.bias[EOS] += 100
+        model.output.bias[EOS] += 100
     never = torch.zeros(batch.target_in.shape, dtype=torch.bool)
     assert real(batch, mixed_inputs(model, batch, never, None))[0] == [BOS] + [EOS] * 6

@@ -48,12 +48,12 @@ def test_generator_shapes() -> None:
 @pytest.mark.parametrize("name", ["lstm-tied", "gru-tied_before", "lstm-tied_first"])
 def test_tied_weights_are_one_storage(name: str) -> None:
     model = small_model(CASES[name])
-    assert model.generator.weight is None
-    assert isinstance(model.target_embedding, Embedding)
-    shared = model.target_embedding.weight
+    assert model.output.weight is None
+    assert isinstance(model.target_input, Embedding)
+    shared = model.target_input.weight
     assert [key for key, _ in model.named_parameters() if key.endswith("embedding.weight")] == [
-        "source_embedding.weight",
-        "target_embedding.weight",
+        "source_input.weight",
+        "target_input.weight",
     ]
     source, lengths, target_in = small_batch()
     with torch.no_grad():
@@ -69,14 +69,14 @@ def test_tied_weights_are_one_storage(name: str) -> None:
 
 def test_untied_weights_are_two() -> None:
     model = small_model(CASES["lstm-general-after"])
-    assert isinstance(model.target_embedding, Embedding)
-    assert model.generator.weight is not None
-    assert model.generator.weight.data_ptr() != model.target_embedding.weight.data_ptr()
+    assert isinstance(model.target_input, Embedding)
+    assert model.output.weight is not None
+    assert model.output.weight.data_ptr() != model.target_input.weight.data_ptr()
 
 
 @pytest.mark.parametrize("settings", [{"readout_size": 4}, {"tie_embeddings": True}, {}])
 def test_readout_width(settings: dict[str, object]) -> None:
     model = build_model(ModelConfig(**{**SMALL, **settings}), 11, TARGET_SIZE)
     source, lengths, target_in = small_batch()
-    readout, _ = model.decoder(model.target_embedding(target_in), model.start(model.encode(source, lengths)))
+    readout, _ = model.decoder(model.target_input(target_in), model.start(model.encode(source, lengths)))
     assert readout.shape == (4, 6, {"readout_size": 4, "tie_embeddings": 5}.get(next(iter(settings), ""), 6))

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from architectures import CASES, SOURCE_SIZE, TARGET_SIZE, small_batch, small_model
 from seqweave.model.kernels import cross_entropy
-from seqweave.model.output.pointer_generator import Copier, mixed
+from seqweave.model.output.pointer_generator import Copier, PointerGenerator, mixed
 from seqweave.model.state import Memory
 from seqweave.training.losses import summed_loss
 
@@ -67,12 +67,12 @@ def test_equals_its_naive_twin(name: str) -> None:
     encoded = model.encode(source, lengths)
     output = model.decode(target_in, encoded, return_attention=True)
     weights = output.attention
-    assert model.copier is not None
+    assert isinstance(model.output, PointerGenerator)
     assert weights is not None
-    embedded = model.target_embedding(model.copier.fed(target_in))
+    embedded = model.target_input(model.copier.fed(target_in))
     readout, _ = model.decoder(embedded, model.start(encoded))
     context = torch.einsum("bts,bse->bte", weights, encoded.outputs)
-    p_gen = torch.sigmoid(model.copier.gate(torch.cat([context, readout, embedded], -1)))[..., 0]
+    p_gen = torch.sigmoid(model.output.gate(torch.cat([context, readout, embedded], -1)))[..., 0]
     # A predictive window leaves less than 1 to share out, and so do features.
     text = (source // SOURCE_SIZE != 0)[:, None]  # (B, 1, S)
     shares = weights * text / (weights * text).sum(-1, keepdim=True).clamp(min=1e-30)

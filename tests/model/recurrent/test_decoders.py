@@ -21,7 +21,7 @@ def test_forward_equals_looped(config: ModelConfig) -> None:
     model = small_model(config)
     source, lengths, target_in = small_batch()
     state = model.start(model.encode(source, lengths))
-    embedded = model.target_embedding(target_in)
+    embedded = model.target_input(target_in)
     readout, weights = model.decoder(embedded, state)
     expected, expected_weights = looped(model.decoder, embedded, state)
     assert_close(readout, expected)

@@ -20,13 +20,11 @@ class Attending(nn.Module):
         self.scorer = scorer
         self.window = window
 
-    def memory(self, encoded: Encoded) -> Memory:
-        """Keys are projected once a sentence."""
-        return Memory(values=encoded.outputs, keys=self.scorer.keys(encoded.outputs), mask=encoded.mask)
-
-    def initial_feed(self, like: Tensor) -> Tensor | None:
-        """Nothing is fed."""
-        return None
+    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> DecoderState:
+        """Keys are projected once a sentence; attention has seen nothing yet."""
+        outputs = encoded.outputs
+        memory = Memory(values=outputs, keys=self.scorer.keys(outputs), mask=encoded.mask, copies=encoded.copies)
+        return DecoderState(recurrent, memory, past=self.first_past(encoded))
 
     def first_past(self, encoded: Encoded) -> AttentionState | None:
         """Zeros, of what scorer and window read."""
