@@ -57,7 +57,7 @@ class NaiveTransformer:
             values, _ = self.around(f"{name}.around_feed_forward", values, self.feed_forward(f"{name}.feed_forward"))
         matrix = self.weights["target_input.weight" if self.config.tie_embeddings else "output.weight"]
         return torch.stack(
-            [matrix @ value + self.weights["generator.bias"] for value in self.last_norm("decoder", values)]
+            [matrix @ value + self.weights["output.bias"] for value in self.last_norm("decoder", values)]
         )
 
     def placed(self, table: str, side: str, ids: list[int]) -> list[Tensor]:

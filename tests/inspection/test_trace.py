@@ -222,7 +222,7 @@ def test_replaying_the_tokens_gives_the_scores(config: ModelConfig) -> None:
     """The generator over the readouts of the trace gives the log-probabilities of the trace."""
     trace, network = trace_of(config), model_of(config).single
     assert trace.steps.readout is not None
-    log_probs = network._logits(torch.from_numpy(trace.steps.readout)).log_softmax(1)
+    log_probs = network.output.logits(torch.from_numpy(trace.steps.readout)).log_softmax(1)
     ids = torch.tensor([token.id for token in trace.steps.tokens])
     assert trace.steps.log_probs == pytest.approx(log_probs.gather(1, ids[:, None])[:, 0].numpy(), abs=1e-5)
     assert float(trace.steps.log_probs.sum()) == pytest.approx(trace.output.log_prob, abs=1e-5)

@@ -15,10 +15,10 @@ from torch import Tensor
 from architectures import CASES, SOURCE_SIZE, TARGET_SIZE, coded, small_model
 from seqweave.config import TrainConfig, config_from_json
 from seqweave.data.dataset import Batch, make_batch
+from seqweave.model.output.softmax import summed_loss
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.text.vocabulary import BOS, EOS, PAD
 from seqweave.training.events import TrainEvent
-from seqweave.training.losses import summed_loss
 from seqweave.training.run import train
 from seqweave.training.sampling import (
     _chosen,

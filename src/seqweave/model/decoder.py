@@ -14,7 +14,6 @@ from torch import Tensor
 from seqweave.model.input.one_hot import OneHotInput, vectors_of
 from seqweave.model.state import Decoded, DecoderState, Encoded
 
-
 Step = tuple[Decoded, DecoderState]  # what a step gives, each (R, ...), and the state after it
 
 
@@ -32,9 +31,7 @@ class Decoder(Protocol):
         """
         ...
 
-    def step(
-        self, embedded: Tensor, state: DecoderState, return_attention: bool = True
-    ) -> Step:
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Step:
         """One position of each row, for free running. Shape: embedded (R, M) -> each (R, ...)."""
         ...
 

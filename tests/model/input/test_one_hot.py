@@ -50,7 +50,7 @@ def by_table(model: Seq2Seq, wanted: bool) -> Seq2Seq:
 def run(model: Seq2Seq) -> tuple[Tensor, list[Tensor]]:
     torch.manual_seed(1)
     source, target = torch.randint(4, 11, (5, 7)), torch.randint(4, 13, (5, 6))
-    if model.copier is not None:
+    if model.output.attends:
         source = source * 11 + source  # codes: each item stands for the one with its id
     model.zero_grad()
     logits = model(source, LENGTHS, target)

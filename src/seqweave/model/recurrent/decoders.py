@@ -56,9 +56,7 @@ class ContextDecoder(nn.Module):
         features = torch.cat([outputs, embedded.to(outputs.dtype), repeated.to(outputs.dtype)], -1)  # (B, T, H + M + E)
         return Decoded(self.readout(features), outputs)
 
-    def step(
-        self, embedded: Tensor, state: DecoderState, return_attention: bool = True
-    ) -> Step:
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Step:
         """One position: (1) update the state, (2) read out."""
         context = state.memory.context
         if context is None:
@@ -93,9 +91,7 @@ class BeforeDecoder(Attending):
         output, context, weights = before_features(self.stack, self.scorer, embedded, state)
         return Decoded(self.readout.of(output, embedded, context), output, weights)
 
-    def step(
-        self, embedded: Tensor, state: DecoderState, return_attention: bool = True
-    ) -> Step:
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Step:
         """One position: (1) attend with the old state, (2) update it with input and context, (3) read out."""
         context, weights, past = self.look_up_rows(state.recurrent[self.query_index], state)  # (R, E), (R, S)
         context = context.to(embedded.dtype)
@@ -144,9 +140,7 @@ class AfterDecoder(Attending):
         context, weights = self.look_up_all(outputs, state)  # (B, T, E), (B, T, S)
         return Decoded(self.readout(torch.cat([context, outputs.to(context.dtype)], -1)), outputs, weights)
 
-    def step(
-        self, embedded: Tensor, state: DecoderState, return_attention: bool = True
-    ) -> Step:
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Step:
         """One position: (1) update the state with the input and what is fed, (2) attend with it, (3) read out."""
         if state.feed is not None:
             embedded = torch.cat([embedded, state.feed.to(embedded.dtype)], -1)  # (R, M + size)
@@ -187,9 +181,7 @@ class BetweenDecoder(Attending):
         outputs, _ = self.above(given, upper)  # (B, T, H)
         return Decoded(self.readout(torch.cat([context, outputs.to(context.dtype)], -1)), outputs, weights)
 
-    def step(
-        self, embedded: Tensor, state: DecoderState, return_attention: bool = True
-    ) -> Step:
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Step:
         """One position: (1) update the bottom layer, (2) attend with it, (3) update the layers above, (4) read out."""
         lower, upper = self._split(state)
         query, lower = self.bottom.step(embedded, lower)  # (R, H)

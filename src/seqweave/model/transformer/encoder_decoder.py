@@ -130,9 +130,7 @@ class TransformerDecoder(nn.Module):
         readout = self.norm(values)  # (B, T, M)
         return Decoded(readout, readout, weights)
 
-    def step(
-        self, embedded: Tensor, state: DecoderState, return_attention: bool = True
-    ) -> Step:
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Step:
         """One position: each layer attends to the target so far and to the source, and updates what it was given; the
         last one's is read out.
 
