@@ -7,7 +7,8 @@ of 128), all on made-up pairs with the lengths of the real ones, so no data are 
 in bf16 and fp32, a Transformer of the same width and about as many parameters from the same code, and
 a careful naive loop (naive.py). Training tokens/s with the share of the GPU's measured peak of matrix
 products; whether a training step makes the host wait; output tokens/s in greedy and beam search at a
-forced length. Needs torch, numpy, pydantic, tokenizers, safetensors.
+forced length. A row that fails says so, and the others go on. Needs torch, numpy, pydantic, tokenizers,
+safetensors, and no git.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -217,31 +219,85 @@ def decode(data: Data, name: str, stepper: Stepper, config: Config, device: torc
     return row
 
 
+def attempt(what: str, run: Callable[[], Any]) -> Any:
+    """What `run` gives; or, when it fails, one line of why, with the traceback on standard error."""
+    try:
+        return run()
+    except Exception as error:
+        print(f"{what} failed", file=sys.stderr)
+        traceback.print_exc()
+        return f"failed: {type(error).__name__}: {str(error).strip().split(chr(10))[0][:100]}"
+
+
+def training_row(name: str, precision: str, row: list[Any] | str, peaks: dict[str, float]) -> list[str]:
+    """A row of the training table, or what is known where it failed."""
+    if isinstance(row, str):
+        return [name, precision, *["-"] * 6, row]
+    _, precision, size, rate, flops, each, waits = row
+    reached = rate * flops / 1e12
+    figures = (number(size / 1e6, 1), number(rate), number(flops / 1e6, 1), number(reached, 1))
+    best = peaks["bf16"] if precision == "bf16" else fp32_peak(peaks)
+    return [name, precision, *figures, f"{reached / best:.1%}", number(each, 2), waits]
+
+
 def work_tables(shape: Shape, options: argparse.Namespace, peaks: dict[str, float], folder: Path) -> str:
     """Both tables of a work."""
     device = torch.device(options.device)
     data = Data(shape, folder)
-    trained, decoded = [], []
-    for name in options.variants:
-        row, stepper, config = train_ours(data, name, device, options.seconds)
-        trained.append(row)
-        decoded.append(decode(data, name, stepper, config, device, options.seconds / 4))
-        del stepper
-    trained += [train_naive(data, half, device, options.seconds) for half in (True, False)]
-    rows = []
-    for name, precision, size, rate, flops, each, waits in trained:
-        reached = rate * flops / 1e12
-        figures = (number(size / 1e6, 1), number(rate), number(flops / 1e6, 1), number(reached, 1))
-        rows.append([name, precision, *figures, f"{reached / peaks[precision]:.1%}", number(each, 2), waits])
-    head = ["training", "precision", "M parameters", "tokens/s", "MFLOP/token", "TFLOP/s", "of peak", "ms/step"]
     ways = [f"{way}, {size}" for size in (512, 64, 1) for way in ("greedy", "beam 5")]
+    rows, decoded = [], []
+    for name in options.variants:
+        made = attempt(f"training {name}", lambda name=name: train_ours(data, name, device, options.seconds))
+        row, found = made if isinstance(made, str) else made[0], made
+        rows.append(training_row(f"ours {name}", "-", row, peaks))
+        if not isinstance(made, str):
+            found = attempt(
+                f"decoding {name}",
+                lambda name=name, made=made: decode(data, name, *made[1:], device, options.seconds / 4),
+            )
+            del made
+        decoded.append([f"ours {name}", found, *["-"] * 5] if isinstance(found, str) else found)
+    for half in (True, False):
+        row = attempt("the naive loop", lambda half=half: train_naive(data, half, device, options.seconds))
+        rows.append(training_row("naive loop", "bf16" if half else "fp32", row, peaks))
+    head = ["training", "precision", "M parameters", "tokens/s", "MFLOP/token", "TFLOP/s", "of peak", "ms/step"]
     return (
         f"## {shape.work.name}\n\n{markdown([*head, 'host waits'], rows)}\n\n"
         f"{markdown(['decoding, output tokens/s', *ways], decoded)}"
     )
 
 
-def parse_arguments() -> argparse.Namespace:
+def measured_peaks(device: torch.device, size: int) -> dict[str, float]:
+    """TFLOP/s of matrix products in bf16 and in fp32, the latter without and, where there is a GPU, with TF32."""
+    peaks = {"bf16": peak(device, torch.bfloat16, size)}
+    before = torch.get_float32_matmul_precision()
+    ways = {"fp32": "highest"} if device.type == "cpu" else {"fp32": "highest", "tf32": "high"}
+    for name, precision in ways.items():
+        torch.set_float32_matmul_precision(precision)
+        peaks[name] = peak(device, torch.float32, size)
+    torch.set_float32_matmul_precision(before)
+    return peaks
+
+
+def fp32_peak(peaks: dict[str, float]) -> float:
+    """The peak that training in fp32 could reach: with TF32 where cuDNN's recurrence may use it."""
+    return peaks["tf32"] if "tf32" in peaks and torch.backends.cudnn.allow_tf32 else peaks["fp32"]
+
+
+def peaks_line(peaks: dict[str, float]) -> str:
+    """The peaks in words, and which of them rows in fp32 are compared with."""
+    line = (
+        f"peaks of matrix products: bf16 {peaks['bf16']:,.1f} TFLOP/s, fp32 without TF32 {peaks['fp32']:,.1f} TFLOP/s"
+    )
+    if "tf32" not in peaks:
+        return f"{line}; there is no TF32 here"
+    line += f", fp32 with TF32 {peaks['tf32']:,.1f} TFLOP/s"
+    if torch.backends.cudnn.allow_tf32:
+        return f"{line}; rows in fp32 are compared with the last, since cuDNN's recurrence uses TF32 (torch's default)"
+    return f"{line}; rows in fp32 are compared with that without TF32, which cuDNN does not use here"
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--works", nargs="*", choices=list(SHAPES), default=list(SHAPES))
@@ -250,30 +306,29 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=7.0, help="no further work is begun after this")
     parser.add_argument("--out", type=Path, help="also write the report here")
     parser.add_argument("--smoke", action="store_true", help="tiny networks, on the processor where there is no GPU")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     options.device = "cuda" if torch.cuda.is_available() else "cpu"
     if options.device == "cpu" and not options.smoke:
         sys.exit("this bench needs a CUDA GPU, but torch sees none: run it where there is one, or try --smoke")
     return options
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print; what is finished is written at once, in case the time is cut short."""
-    options = parse_arguments()
+    options = parse_arguments(arguments)
     device, began = torch.device(options.device), time.perf_counter()
-    size = 256 if options.smoke else 8192
-    # fp32 means fp32 here: no TF32 in products.
-    peaks = {"bf16": peak(device, torch.bfloat16, size), "fp32": peak(device, torch.float32, size)}
+    peaks = measured_peaks(device, 256 if options.smoke else 8192)
     parts = ["# Speed on a GPU", *([] if not options.smoke else ["SMOKE RUN: the figures mean nothing."])]
     parts.append("\n".join(f"- {line}" for line in describe(torch.get_num_threads())))
-    parts.append(f"peaks of matrix products: bf16 {peaks['bf16']:,.1f} TFLOP/s, fp32 {peaks['fp32']:,.1f} TFLOP/s")
+    parts.append(peaks_line(peaks))
     for name in options.works:
         if time.perf_counter() - began > options.minutes * 60:
             parts.append(f"{name} was left out: the time was up")
             continue
         shape = small(SHAPES[name]) if options.smoke else SHAPES[name]
         with tempfile.TemporaryDirectory() as folder:
-            parts.append(work_tables(shape, options, peaks, Path(folder)))
+            made = attempt(name, lambda shape=shape, folder=folder: work_tables(shape, options, peaks, Path(folder)))
+        parts.append(f"## {name}\n\n{made}" if made.startswith("failed") else made)
         print(f"{name} done after {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
         if options.out:
             options.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

@@ -33,7 +33,10 @@ def commit() -> str:
     """The checkout's commit, with `+` where tracked files differ from it; `unknown` without git."""
 
     def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+        except OSError:  # there is no git
+            return ""
         return done.stdout.strip() if done.returncode == 0 else ""
 
     return (git("rev-parse", "--short", "HEAD") or "unknown") + ("+" if git("status", "--porcelain", "-uno") else "")

@@ -31,7 +31,8 @@ def has_fast_bf16(device: torch.device) -> bool:
     """Whether the processor multiplies bf16 matrices with instructions of its own."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
-        # torch has no public question for this; avx512_bf16 comes with AMX as well.
-        return bool(torch.cpu._is_avx512_bf16_supported())
+    if device.type == "cpu" and torch.backends.mkldnn.is_available():
+        # torch has no public question for this; avx512_bf16 comes with AMX as well. oneDNN, which does the work, may
+        # have been told to leave such instructions alone (ONEDNN_MAX_CPU_ISA).
+        return bool(torch.cpu._is_avx512_bf16_supported()) and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return False

@@ -88,7 +88,8 @@ class TrainConfig(Group):
         "sample", description="scheduled sampling: the model's own item is drawn, or its most probable one"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="bf16 autocast, or fp32; auto: bf16 where the processor has it"
+        "auto",
+        description="bf16 autocast, or fp32; auto: bf16 where the processor is fast in it; may change when a run goes on",
     )
 
     @field_validator("adam_betas")

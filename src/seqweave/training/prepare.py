@@ -29,8 +29,8 @@ from seqweave.data.lines import check_file
 from seqweave.data.readers import Pair, PairReader
 from seqweave.data.split import dev_fraction, is_dev
 from seqweave.data.vectors import Vectors
-from seqweave.device import has_fast_bf16
 from seqweave.errors import DataError
+from seqweave.model.precision import best_precision
 from seqweave.text.features import FeaturedTokenizer, learn_features
 from seqweave.text.tokenizers import Tokenizer, coverage, guess_units, train_tokenizer
 from seqweave.training.events import Listener, TrainEvent
@@ -347,7 +347,7 @@ def decided(config: Config, dataset: PairDataset, device: torch.device, world: i
     validate_every = training.validate_every or max(1, math.ceil(max_steps / _MOST_VALIDATIONS))
     precision = training.precision
     if precision == "auto":
-        precision = "bf16" if has_fast_bf16(device) else "fp32"
+        precision = best_precision(config.model, device)
     longest = int(dataset.target_lengths.max())
     ratio = float(np.max(dataset.target_lengths / np.maximum(dataset.source_lengths, 1)))
     settings: dict[str, Any] = {

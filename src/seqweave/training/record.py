@@ -54,6 +54,12 @@ class Record:
         }
         self._json(files.RUN, content)
 
+    def config(self, config: Config) -> None:
+        """Write config.json anew, and its sum where there is a manifest."""
+        self._bytes(files.CONFIG, config_to_json(config).encode())
+        if self.writes and (self.folder / files.MANIFEST).is_file():
+            files.write_manifest(self.folder, files.model_files(self.folder))
+
     def prepared(self, config: Config, source: Tokenizer, target: Tokenizer) -> None:
         """Write config.json and the tokenizers."""
         self._bytes(files.CONFIG, config_to_json(config).encode())
@@ -163,7 +169,7 @@ def model_card(
 
 {_architecture(config.model)}{_output(config.model)}, {parameters:,} parameters.
 Trained on {facts["pairs"]:,} pairs ({facts["source_units"]} to {facts["target_units"]}),
-seed {config.training.seed}, precision {config.training.precision}.
+seed {config.training.seed}, precision {config.training.precision}{_earlier_precision(facts)}.
 All settings are in `config.json`, all facts of the run in `run.json`.
 
 ## Figures on the dev pairs
@@ -184,6 +190,12 @@ The weights were selected on these pairs, by their greedy outputs, so expect a l
     seqweave predict DIR < {_predict_file(config)}
     seqweave evaluate DIR pairs.tsv
 """
+
+
+def _earlier_precision(facts: Mapping[str, Any]) -> str:
+    """What a run trained in before its precision was changed, else nothing."""
+    parts = [f"{part['precision']} up to step {part['steps']:,}" for part in facts.get("earlier_precision", [])]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _predict_file(config: Config) -> str:

@@ -28,6 +28,7 @@ from seqweave.training.estimate import estimate_seconds
 from seqweave.training.events import Listener, TrainEvent, ignore
 from seqweave.training.lock import only_training
 from seqweave.training.loop import Run, run_training
+from seqweave.training.precision import KEY, change_precision, check_new, check_rest, warn_if_slow
 from seqweave.training.prepare import DataFiles, Prepared, fingerprints, prepare, reopen
 from seqweave.training.record import Record, is_run_folder, model_card, read_run, requested_config
 from seqweave.training.validation import sample_rows
@@ -66,7 +67,7 @@ def train(
 
     Args:
         data: file of pairs (TSV, JSONL, gz of each), or of sources when `target_file` is given.
-        out: the model folder; a folder with the same settings and data is continued.
+        out: the model folder; a folder with the same settings (`training.precision` may differ) and data is continued.
         target_file: targets, line by line beside `data`.
         dev, dev_target: pairs to validate on; else they are held out of `data` by distinct source.
         preset: tiny, small or base; then `config_file` (TOML), then `settings`, then `seed` on top.
@@ -76,7 +77,8 @@ def train(
         listen: told what happens, see `seqweave.training.events`.
 
     Raises:
-        ConfigError: settings are wrong or need a library that is missing, or `out` holds a run with other settings.
+        ConfigError: settings are wrong, need a library that is missing or a precision that the device cannot run, or
+            `out` holds a run with other settings.
         DataError: the data cannot be used; `out` is left as it was.
         ModelFolderError: `out` is something else than a run, or damaged, or trained by another process.
         LimitError: the disk is full; the last checkpoint is kept.
@@ -90,12 +92,10 @@ def train(
     folder = _real(Path(out))
     with joined_ranks(where) as ranks, only_training(folder) if ranks.first else nullcontext():
         record = Record(folder, ranks.first)
-        found = ranks.share(_look(record.folder, config, given, restart) if ranks.first else None)
+        found = ranks.share(_look(record.folder, config, given, where, restart) if ranks.first else None)
         if found == "finished":
             return _already_finished(record)
-        prepared = None
-        if found == "new" and ranks.first:
-            prepared = _prepare_folder(record, config, given, where, listen, ranks.world)
+        prepared = _begin(found, record, config, given, where, listen, ranks.world) if ranks.first else None
         ranks.wait()
         return _continue(record, config, given, where, ranks, listen, prepared)
 
@@ -121,7 +121,9 @@ def _real(folder: Path) -> Path:
     return found
 
 
-def _look(folder: Path, config: Config, given: DataFiles, restart: bool) -> Literal["new", "resume", "finished"]:
+def _look(
+    folder: Path, config: Config, given: DataFiles, device: torch.device, restart: bool
+) -> Literal["new", "resume", "finished"]:
     """What is in the folder; refuses what must not be overwritten."""
     _undo_killed_restart(folder, restart)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
@@ -135,6 +137,9 @@ def _look(folder: Path, config: Config, given: DataFiles, restart: bool) -> Lite
                 raise ConfigError(f"{path} lies in {folder}, which --restart throws away: move it out of there first")
         return "new"
     changes = differing_keys(requested_config(run, folder), config)
+    if run["status"] == "training":
+        check_rest(folder, config, device)
+        changes.pop(KEY, None)  # the one setting that may change on the way
     if changes:
         listed = ", ".join(f"{key} (was {old}, now {new})" for key, (old, new) in changes.items())
         raise ConfigError(
@@ -183,6 +188,23 @@ def _undo_killed_restart(folder: Path, restart: bool) -> None:
         shutil.rmtree(folder)
     if not folder.exists():
         aside.rename(folder)
+
+
+def _begin(
+    found: Literal["new", "resume"],
+    record: Record,
+    config: Config,
+    given: DataFiles,
+    device: torch.device,
+    listen: Listener,
+    world: int,
+) -> Prepared | None:
+    """What the first process does before all train: make the folder, or take over another precision."""
+    if found == "resume":
+        change_precision(record, config, listen)
+        return None
+    check_new(config, device)
+    return _prepare_folder(record, config, given, device, listen, world)
 
 
 def _prepare_folder(
@@ -240,6 +262,7 @@ def _continue(
     """Train from the newest checkpoint, or from the start when there is none."""
     folder = record.folder
     config = files.read_config(folder)
+    warn_if_slow(config, device, listen)
     facts = (read_run(folder) or {})["facts"]
     tokenizers = files.read_tokenizers(folder, config)
     if prepared is not None:  # just read in this process: no second pass over the files

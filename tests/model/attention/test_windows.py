@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from architectures import CASES, SMALL, SOURCE_SIZE, small_batch, small_model
+from processors import need_bf16
 from seqweave.config import ModelConfig
 from seqweave.model.attention.scorers import DotScorer, attend
 from seqweave.model.attention.windows import MonotonicWindow, PredictiveWindow, build_window
@@ -183,6 +184,7 @@ def test_a_default_model_has_the_parameters_it_had() -> None:
 
 @pytest.mark.parametrize("kind", ["normalized", "location", "location_aware", "coverage", "local_m", "local_p"])
 def test_bf16_is_finite_and_near(kind: str) -> None:
+    need_bf16()
     model = small_model(CASES[f"lstm-{kind}-after"])
     source, lengths, target_in = small_batch()
     expected = model(source, lengths, target_in)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from architectures import ATTENTIONS, CELLS, PLACES, SMALL, small_batch, small_model
+from processors import need_bf16
 from seqweave.config import ModelConfig
 from seqweave.model.decoder import looped
 from seqweave.model.layers import SequenceDropout
@@ -107,6 +108,7 @@ def test_equals_looped(config: ModelConfig, dtype: torch.dtype, tolerance: float
 
 @pytest.mark.parametrize("place", STEPPING)
 def test_bf16_is_as_near_to_fp64_as_looped(place: str) -> None:
+    need_bf16(None)
     # Root mean square errors, relative to the size of what is compared, of readouts, weights and all gradients
     # over cells, scorers and layers. The models are small and their weights large, and the choice of a maxout
     # may turn over, so single errors scatter: medians.

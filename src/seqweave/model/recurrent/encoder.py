@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from seqweave.config import Cell
 from seqweave.model.input.one_hot import OneHotInput, rows_of, with_rows
+from seqweave.model.kernels.fused import FusedKernel, run_fused
 from seqweave.model.layers import SequenceDropout, mask_of, reverse_by_length
 from seqweave.model.state import Encoded
 
@@ -86,16 +87,9 @@ class RecurrentLayer(nn.Module):
             inputs = inputs.one_hot
         if padding is not None and self.cell == "lstm":
             inputs, weight_ih = self._freezing(inputs, weight_ih, padding)
-        weights: list[Tensor] = [weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
-        steps = inputs.transpose(0, 1).contiguous()  # (T, B, M): the kernels want time first
-        first = [part[None].to(steps.dtype).contiguous() for part in state]  # (1, B, H)
-        options = (True, 1, 0.0, self.training, False, False)
-        if self.cell == "lstm":
-            outputs, hidden, cell = torch.lstm(steps, first, weights, *options)
-            return outputs.transpose(0, 1), (hidden[0], cell[0])
-        run = torch.gru if self.cell == "gru" else torch.rnn_tanh
-        outputs, hidden = run(steps, first[0], weights, *options)
-        return outputs.transpose(0, 1), (hidden[0],)  # (B, T, H)
+        weights = (weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        kernels: dict[Cell, FusedKernel] = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
+        return run_fused(kernels[self.cell], inputs, state, weights, self.training)
 
     def step(self, inputs: Tensor, state: States) -> States:
         """Run one position; the first tensor of the state is the output. Shape: (R, M), each (R, H) -> each (R, H)."""
