@@ -9,9 +9,9 @@ of format 0 keep what they were trained with, the readout in the state's place (
 
 What comes out are log-probabilities. They stand where other models have logits, which every user of
 logits normalises: the log-softmax of log-probabilities is they themselves. So neither search nor loss
-needs to know. An item to which the mixture gives probability 0 has -inf; in training, where an item that is to be
-learned may be one, the source's items have the least positive number's logarithm instead, so that the loss and its
-gradient stay finite.
+needs to know. An item to which the mixture gives probability 0 has -inf. In training, where such an item may be the
+target, a source item that attention leaves out counts as copied with the least positive number, so that the loss and
+its gradient stay finite.
 """
 
 from __future__ import annotations
@@ -152,8 +152,8 @@ def mixed(generated: Tensor, copying: Tensor, weights: Tensor, copies: Tensor, *
     cannot, and the weights of a predictive window add up to less than 1 (Luong et al. 2015, eq. 10).
 
     Args:
-        finite: a source item without any attention counts as copied with the least positive number, as training
-            needs it, and not with probability 0.
+        finite: a source item without attention counts as copied with the least positive number, as training needs it;
+            else with probability 0.
 
     Shape: generated (G, Q, V), copying (G, Q, 1) log (1 - p_gen), weights (G, Q, S), copies (G, 2, S) as
     `PointerGenerator.copies` gives them -> (G, Q, V + S).
@@ -170,8 +170,8 @@ def mixed(generated: Tensor, copying: Tensor, weights: Tensor, copies: Tensor, *
     alone = everything.gather(2, columns)  # (G, Q, S)
     # Clamped, because the logarithm of 0 has no gradient.
     both = torch.logaddexp(alone, copying + mass.clamp_min(least).log())  # (G, Q, S)
-    if not finite:
-        both = torch.where(mass > 0, both, alone)
+    if not finite:  # what is below the least number has underflowed, in one batch to 0 and in another not quite
+        both = torch.where(mass >= least, both, alone)
     return everything.scatter(2, columns, both)[..., :-1]
 
 

@@ -125,7 +125,7 @@ class AfterDecoder(Attending):
         """With input feeding, zeros are fed to the first step."""
         state = super().start(encoded, recurrent)
         outputs = encoded.outputs
-        return replace(state, feed=outputs.new_zeros(len(outputs), self.size)) if self.input_feeding else state
+        return replace(state, feed=outputs.new_zeros(outputs.shape[0], self.size)) if self.input_feeding else state
 
     def forward(self, embedded: Tensor | OneHotInput, state: DecoderState, return_attention: bool = True) -> Decoded:
         """Fused, unless the attentional state is fed back: then in one function where it can."""
