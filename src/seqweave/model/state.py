@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from torch import Tensor
 
 from seqweave.model.transformer.cache import KeyValues
+
+State = TypeVar("State")
 
 
 @dataclass(frozen=True)
@@ -163,11 +166,11 @@ class DecoderOutput:
 
 
 @dataclass(frozen=True)
-class StepOutput:
+class StepOutput(Generic[State]):
     """One step: `logits` (R, V), the next `state`, `attention` (R, S) when asked for."""
 
     logits: Tensor
-    state: DecoderState
+    state: State
     attention: Tensor | None = None
 
 
