@@ -96,7 +96,7 @@ class _Search:
         enough = self.stop == "enough"
         length = step + 1 if enough else self.limit
         bound = length_normalised(self.nodes[self.live[0]].total, length, self.length_penalty)
-        over = bool(self.finished) and self.nodes[self.finished[0]].score >= bound
+        over = bool(self.finished) and (self.nodes[self.finished[0]].score >= bound or self.beam_size == 1)
         over = over and (not enough or self.ended >= self.beam_size)
         reason = "enough_finished" if enough else "cannot_win"
         if over:

@@ -219,7 +219,7 @@ class Beam:
             # hypothesis, K unlikely early ends fill the beam.
             now = length_normalised(best, step + 1, self.options.length_penalty)
             full = self.finished.count >= self.options.beam_size
-            over |= full & (self.finished.nth_score(self.options.n_best) >= now)
+            over |= full & ((self.finished.nth_score(self.options.n_best) >= now) | (self.options.beam_size == 1))
         else:
             # log_prob <= 0 can only fall, and the penalty only rises with the length, so that no
             # continuation can score more than today's log_prob at the greatest length.

@@ -162,7 +162,7 @@ class HostBeam:
         if self.options.stop == "enough":
             now = length_normalised(best, step + 1, self.options.length_penalty)
             full = self.finished.count >= self.options.beam_size
-            over |= full & (self.finished.scores[:, self.options.n_best - 1] >= now)
+            over |= full & ((self.finished.scores[:, self.options.n_best - 1] >= now) | (self.options.beam_size == 1))
         else:
             bound = length_normalised(best, self.limits, self.options.length_penalty)
             over |= self.finished.scores[:, self.options.n_best - 1] >= bound
