@@ -85,7 +85,8 @@ def test_settings_of_one_call(capsys: pytest.CaptureFixture[str], tmp_path: Path
     texts.write_text("".join(f"{text}\n" for text in TEXTS), encoding="utf-8")
     pairs.write_text("".join(f"{text}\t{text[::-1]}\n" for text in TEXTS), encoding="utf-8")
     for verb, data in (("predict", texts), ("score", pairs), ("evaluate", pairs), ("verify", pairs), ("tune", pairs)):
-        more = ["--json"] if verb != "tune" else ["--json", "--metric", "exact_match", "--length-penalties", "0,1"]
+        tuned = ["--metric", "exact_match", "--length-penalties", "0,1"]
+        more = ["--json", *{"tune": tuned, "verify": ["--tolerance", "0.01"]}.get(verb, [])]
         changed, expected = (
             outputs(capsys, verb, folder, str(data), *more, *also) for folder, also in ((plain, words), (other, []))
         )

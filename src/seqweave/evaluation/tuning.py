@@ -133,16 +133,7 @@ def tune_model(
     choices = _choices(now, beam_sizes or (now.beam_size,), length_penalties, coverage_penalties)
     # All are checked first.
     every = [SearchOptions.of(build_config(choice.settings(), model.config).search) for choice in choices]
-    measured, began, quiet = [], time.monotonic(), model.quiet
-    try:
-        for done, options in enumerate(every, 1):
-            measured.append(_measure(model, options, name, sources, targets))
-            model.quiet = True  # the first trial has said it
-            if progress is not None:
-                passed = time.monotonic() - began
-                progress(done, len(every), passed / done * (len(every) - done))
-    finally:
-        model.quiet = quiet
+    measured = _measured(model, every, name, sources, targets, progress)
     return Tuning(name, len(sources), _trials(choices, measured, name))
 
 
@@ -172,6 +163,28 @@ def _choices(
         pairs = [(now.length_penalty, now.coverage_penalty)] if size == 1 else every
         found += [Choice(size, alpha, beta) for alpha, beta in pairs]
     return list(dict.fromkeys(found))
+
+
+def _measured(
+    model: Model,
+    every: Sequence[SearchOptions],
+    metric: str,
+    sources: Sequence[str],
+    targets: Sequence[str],
+    progress: Progress | None,
+) -> list[MetricStatistics]:
+    """The metric of each trial, in order."""
+    measured, began, quiet = [], time.monotonic(), model.quiet
+    try:
+        for done, options in enumerate(every, 1):
+            measured.append(_measure(model, options, metric, sources, targets))
+            model.quiet = True  # the first trial has said it
+            if progress is not None:
+                passed = time.monotonic() - began
+                progress(done, len(every), passed / done * (len(every) - done))
+    finally:
+        model.quiet = quiet
+    return measured
 
 
 def _measure(
