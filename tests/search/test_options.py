@@ -6,6 +6,7 @@ import dataclasses
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,9 @@ def test_what_is_read_from_the_settings() -> None:
     ],
 )
 def test_refusals(wrong: dict[str, Any], said: str) -> None:
-    for make in (lambda: SearchOptions(**wrong), lambda: replace(SearchOptions(), **wrong)):
+    for make in (SearchOptions, partial(replace, SearchOptions())):
         with pytest.raises(ConfigError) as caught:
-            make()
+            make(**wrong)
         assert str(caught.value).startswith(said)
 
 
