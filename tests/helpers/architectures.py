@@ -208,24 +208,33 @@ def _axes() -> dict[str, tuple[Any, ...]]:
 AXES = _axes()
 
 
+WHOLE = Config()
+
+
 def config_of(settings: dict[str, Any]) -> ModelConfig | None:
     """The network of one value of each axis, or None where the config refuses it or something would do nothing."""
-    chosen = {name: value for name, value in settings.items() if name != "layers"}
-    encoder_layers, decoder_layers = settings["layers"]
-    chosen |= WIDTHS | {"encoder_layers": encoder_layers, "decoder_layers": decoder_layers}
+    return _config_of(tuple(settings.items()))
+
+
+@cache
+def _config_of(items: tuple[tuple[str, Any], ...]) -> ModelConfig | None:
+    settings = dict(items)
+    encoder_layers, decoder_layers = settings.pop("layers")
+    chosen = settings | WIDTHS | {"encoder_layers": encoder_layers, "decoder_layers": decoder_layers}
     for value in settings.values():
         chosen |= BELONGING.get(value, {}) if isinstance(value, str) else {}
     wide = settings["embedding_size"] == NUMBERS["embedding_size"][1]
     if wide and "transformer" in (settings["encoder"], settings["decoder"]):  # no `OneHotInput`
         return None
-    if settings["residual"] and settings["layers"] == (1, 1):  # no two layers to connect
+    if settings["residual"] and encoder_layers == decoder_layers == 1:  # no two layers to connect
         return None
-    config = ModelConfig(**chosen, decoder_hidden_size=7)
+    # Copies, because they are not checked again: thousands are asked for, and `quick_cases` checks the few it takes.
+    config = WHOLE.model.model_copy(update=chosen | {"decoder_hidden_size": 7})
     if any(checks.model_contradictions(config)):  # perhaps that the widths of encoder and decoder are not one
         config = config.model_copy(update={"decoder_hidden_size": checks.encoder_width(config)})
         if any(checks.model_contradictions(config)):
             return None
-    return None if any(checks.unread(Config(model=config))) else config
+    return None if any(checks.unread(WHOLE.model_copy(update={"model": config}))) else config
 
 
 def idle(settings: dict[str, Any]) -> set[str]:
@@ -271,7 +280,8 @@ def quick_cases(keep: Callable[[ModelConfig], bool] = _all) -> dict[str, ModelCo
         config = config_of(settings)
         assert config is not None
         sides = "-".join((config.encoder, config.decoder)) if "transformer" in (config.encoder, config.decoder) else ""
-        cases[f"quick{len(cases) + 1:02}-{sides or config.cell}-{config.attention}"] = config
+        name = f"quick{len(cases) + 1:02}-{sides or config.cell}-{config.attention}"
+        cases[name] = ModelConfig(**config.model_dump())
     return cases
 
 
@@ -286,12 +296,17 @@ def quick_settings(keep: Callable[[ModelConfig], bool] = _all) -> list[dict[str,
     return pairwise(AXES, valid, idle, moves=1)
 
 
-def each(keep: Callable[[ModelConfig], bool] = _all) -> pytest.MarkDecorator:
-    """Run a test over all quick cases that are kept, as `config`; with --slow also over those of `CASES`."""
+def each(keep: Callable[[ModelConfig], bool] = _all, plain: bool = True) -> pytest.MarkDecorator:
+    """Run a test over all quick cases that are kept, as `config`; with --slow also over those of `CASES`.
+
+    Args:
+        keep: leaves networks out.
+        plain: also over those of `PLAIN`, for tests of what has a fast path.
+    """
     cases = [pytest.param(config, id=name) for name, config in quick_cases(keep).items()]
     for name, config in CASES.items():
         if keep(config):
-            cases.append(pytest.param(config, id=name, marks=() if name in PLAIN else pytest.mark.slow))
+            cases.append(pytest.param(config, id=name, marks=() if plain and name in PLAIN else pytest.mark.slow))
     return pytest.mark.parametrize("config", cases)
 
 

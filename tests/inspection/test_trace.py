@@ -25,16 +25,16 @@ from tiny_model import tiny_model
 
 
 # Probabilities of 0 and copying have tests of their own (test_sparse_traces.py, test_copying_traces.py).
-def is_plain(config: ModelConfig) -> bool:
+def is_traced_here(config: ModelConfig) -> bool:
     return config.output == "softmax" and not config.copy
 
 
 def reads_recurrently(config: ModelConfig) -> bool:
-    return is_plain(config) and config.encoder == "recurrent"
+    return is_traced_here(config) and config.encoder == "recurrent"
 
 
-architectures = each(is_plain)
-recurrent = each(reads_recurrently)
+architectures = each(is_traced_here, plain=False)
+recurrent = each(reads_recurrently, plain=False)
 SOURCE, TARGET = "abcag", "gfb"
 EXACT = 1e-6
 

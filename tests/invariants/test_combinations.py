@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from architectures import SMALL, small_batch, small_model
+from pairwise import pairwise
 from seqweave.config import AttentionKind, AttentionPosition, AttentionWindow, Config, ModelConfig, build_config
 from seqweave.config.checks import contradictions, unread
+from seqweave.config.model import Layers
 from seqweave.errors import ConfigError
 from seqweave.model.inference import prepared
 from seqweave.model.seq2seq import Seq2Seq
@@ -29,6 +31,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "recurrent": {**SMALL, "dropout": 0.0, "decoder_layers": 2},
     "transformer": {"embedding_size": 6, "heads": 2, "decoder_hidden_size": 6, "decoder_layers": 2, "dropout": 0.0},
 }
+ENCODERS = get_args(Layers)
 LIMITS = torch.tensor([5, 4, 5, 3])
 
 
@@ -83,33 +86,69 @@ def losses(model: Seq2Seq, config: ModelConfig) -> torch.Tensor:
     return loss
 
 
+def with_encoder(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings with one of the encoders, so that windows, coverage and copying meet both."""
+    switched = sum(settings[name] for name in ("input_feeding", "coverage", "copy"))
+    return {**settings, "encoder": ENCODERS[(WINDOWS.index(settings["attention_window"]) + switched) % 2]}
+
+
+def makes_sense(settings: dict[str, Any]) -> bool:
+    """Of settings with an encoder."""
+    return not why_not({name: value for name, value in settings.items() if name != "encoder"}, "recurrent")
+
+
+QUICK = pairwise(
+    {
+        "attention": KINDS[::-1],
+        "attention_position": POSITIONS,
+        "attention_window": WINDOWS,
+        **dict.fromkeys(("input_feeding", "coverage", "copy"), (False, True)),
+        "encoder": ENCODERS,
+    },
+    makes_sense,
+)
+FULL = [
+    with_encoder(settings)
+    for kind, position in itertools.product(KINDS, POSITIONS)
+    for settings in combinations(kind, position)
+    if not why_not(settings, "recurrent")
+]
+
+
+def named(settings: dict[str, Any], *marks: pytest.MarkDecorator) -> Any:
+    """A case by its settings that are not switched off."""
+    parts = [name if value is True else value for name, value in settings.items() if value is not False]
+    return pytest.param(settings, id="-".join(parts), marks=marks)
+
+
 @pytest.mark.parametrize("position", POSITIONS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_learns_and_decodes_or_is_refused(kind: str, position: str) -> None:
+def test_what_makes_no_sense_is_refused(kind: str, position: str) -> None:
     for settings in combinations(kind, position):
-        # Each with one of the encoders, so that windows, coverage and copying meet both.
-        switched = sum(settings[name] for name in ("input_feeding", "coverage", "copy"))
-        encoder = ("recurrent", "transformer")[(WINDOWS.index(settings["attention_window"]) + switched) % 2]
-        more = {**SIZES[encoder], "encoder": encoder}
-        wrong = why_not(settings, "recurrent")
-        assert refused(settings, more) == wrong
-        if wrong:
-            continue
-        config = ModelConfig(**settings, **more)
-        model = small_model(config)
-        before = losses(model, config)
-        before.backward()
-        gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
-        assert [name for name, grad in gradients.items() if grad is None or not grad.isfinite().all()] == []
-        with torch.no_grad():
-            for parameter in model.parameters():
-                assert parameter.grad is not None
-                parameter.sub_(1e-3 * parameter.grad / max(1.0, float(parameter.grad.norm())))
-            assert losses(model, config) < before
-        source, lengths, _ = small_batch(config=config)
-        greedy = greedy_search(prepared(model), source, lengths, LIMITS, SearchOptions())
-        beam = beam_search(prepared(model), source, lengths, LIMITS, SearchOptions(beam_size=1))
-        assert [one.ids for one in greedy] == [one.ids for [one] in beam]
+        encoder = with_encoder(settings)["encoder"]
+        assert refused(settings, {**SIZES[encoder], "encoder": encoder}) == why_not(settings, "recurrent")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [*map(named, QUICK), *(named(settings, pytest.mark.slow) for settings in FULL if settings not in QUICK)],
+)
+def test_it_learns_and_decodes(settings: dict[str, Any]) -> None:
+    config = ModelConfig(**{**SIZES[settings["encoder"]], **settings})
+    model = small_model(config)
+    before = losses(model, config)
+    before.backward()
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+    assert [name for name, grad in gradients.items() if grad is None or not grad.isfinite().all()] == []
+    with torch.no_grad():
+        for parameter in model.parameters():
+            assert parameter.grad is not None
+            parameter.sub_(1e-3 * parameter.grad / max(1.0, float(parameter.grad.norm())))
+        assert losses(model, config) < before
+    source, lengths, _ = small_batch(config=config)
+    greedy = greedy_search(prepared(model), source, lengths, LIMITS, SearchOptions())
+    beam = beam_search(prepared(model), source, lengths, LIMITS, SearchOptions(beam_size=1))
+    assert [one.ids for one in greedy] == [one.ids for [one] in beam]
 
 
 @pytest.mark.parametrize("kind", KINDS)
