@@ -17,6 +17,7 @@ import tracemalloc
 
 import torch
 
+import seqweave
 from seqweave.config import build_config
 from seqweave.model.build import build_model
 from seqweave.predictor import Model
@@ -64,7 +65,7 @@ def main() -> None:
         seconds = []
         for _ in range(given.repeats + 1):
             started = time.perf_counter()
-            trace = model.trace(source, reference, beam_size=given.beam_size)
+            trace = seqweave.trace(model, source, reference, given.beam_size)
             seconds.append(time.perf_counter() - started)
         plain = []
         for _ in range(given.repeats):

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from seqweave.errors import ConfigError, DataError, ExportError, LimitError, ModelFolderError, SeqweaveError
     from seqweave.evaluation.metrics import Metrics
     from seqweave.inspection.trace import Trace
+    from seqweave.inspection.tracing import trace
     from seqweave.predictor import Model, load
-    from seqweave.search.constraints import Constraints
     from seqweave.search.hypothesis import Hypothesis
-    from seqweave.search.sampling import Sampling
+    from seqweave.search.options import SearchOptions
     from seqweave.training.run import TrainResult, train
 
 __version__ = "0.1.0"
@@ -28,7 +28,6 @@ __version__ = "0.1.0"
 __all__ = [
     "Config",
     "ConfigError",
-    "Constraints",
     "DataError",
     "ExportError",
     "Hypothesis",
@@ -36,19 +35,19 @@ __all__ = [
     "Metrics",
     "Model",
     "ModelFolderError",
-    "Sampling",
+    "SearchOptions",
     "SeqweaveError",
     "Trace",
     "TrainResult",
     "__version__",
     "load",
+    "trace",
     "train",
 ]
 
 _HOMES = {
     "Config": "config",
     "ConfigError": "errors",
-    "Constraints": "search.constraints",
     "DataError": "errors",
     "ExportError": "errors",
     "Hypothesis": "search.hypothesis",
@@ -56,11 +55,12 @@ _HOMES = {
     "Metrics": "evaluation.metrics",
     "Model": "predictor",
     "ModelFolderError": "errors",
-    "Sampling": "search.sampling",
+    "SearchOptions": "search.options",
     "SeqweaveError": "errors",
     "Trace": "inspection.trace",
     "TrainResult": "training.run",
     "load": "predictor",
+    "trace": "inspection.tracing",
     "train": "training.run",
 }
 
@@ -69,6 +69,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name from its module on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'seqweave' has no attribute {name!r}")
+    if name in ("Model", "load"):
+        import_module("seqweave.inspection.tracing")  # it puts `trace` on `Model`
     value = getattr(import_module(f"seqweave.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

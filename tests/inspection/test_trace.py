@@ -13,7 +13,8 @@ from seqweave.config import ModelConfig, TextConfig
 from seqweave.errors import ConfigError, DataError
 from seqweave.inspection.recorder import record_steps, recording_copy
 from seqweave.inspection.trace import Trace, attention_of
-from seqweave.inspection.tracing import output_tokens, trace_model
+from seqweave.inspection.tracing import output_tokens
+from seqweave.inspection.tracing import trace as traced
 from seqweave.model.build import build_model
 from seqweave.model.recurrent.encoder import RecurrentEncoder, RecurrentLayer
 from seqweave.model.transformer.encoder_decoder import TransformerDecoder, TransformerEncoder
@@ -48,7 +49,7 @@ def model_of(config: ModelConfig) -> Model:
 
 @cache
 def trace_of(config: ModelConfig) -> Trace:
-    return model_of(config).trace(SOURCE, TARGET, beam_size=3)
+    return traced(model_of(config), SOURCE, TARGET, beam_size=3)
 
 
 @architectures
@@ -232,7 +233,7 @@ def test_replaying_the_tokens_gives_the_scores(config: ModelConfig) -> None:
 def test_tracing_leaves_no_mark_on_the_network(config: ModelConfig) -> None:
     model = tiny_model(config)
     weights = {name: id(part) for name, part in model.single.named_parameters()}
-    trace_model(model, SOURCE, TARGET)
+    traced(model, SOURCE, TARGET)
     assert {name: id(part) for name, part in model.single.named_parameters()} == weights
     for module in model.single.modules():
         assert "step" not in vars(module)

@@ -110,7 +110,7 @@ class Seq2Seq(nn.Module):
         readout, weights = self.decoder(self.target_embedding.items(target_in), self.start(encoded), return_attention)
         return DecoderOutput(self._logits(self.dropout(readout)), weights if return_attention else None)
 
-    def step(self, ids: Tensor, state: DecoderState, return_attention: bool = False) -> StepOutput:
+    def step(self, ids: Tensor, state: DecoderState, return_attention: bool = False) -> StepOutput[DecoderState]:
         """Free running, one item for each row. Shape: ids (R,) -> logits (R, V), attention (R, S)."""
         if self.copier is not None:
             return self._step_copying(self.copier, ids, state, return_attention)
@@ -135,7 +135,9 @@ class Seq2Seq(nn.Module):
         log_probs = copier(self._logits(readout), readout, weights, embedded, state.memory)
         return DecoderOutput(log_probs, weights if return_attention else None)
 
-    def _step_copying(self, copier: Copier, ids: Tensor, state: DecoderState, return_attention: bool) -> StepOutput:
+    def _step_copying(
+        self, copier: Copier, ids: Tensor, state: DecoderState, return_attention: bool
+    ) -> StepOutput[DecoderState]:
         """As `step`; the rows of a sentence take the place of positions. Shape: -> (R, V + S), (R, S)."""
         embedded = self.target_embedding(copier.fed(ids)[:, None])[:, 0]  # (R, M)
         readout, after, weights = self.decoder.step(embedded, state, True)  # (R, size), (R, S)

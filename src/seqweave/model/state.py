@@ -8,11 +8,14 @@ sentence, and `width` rows next to each other share it, so a beam of K costs no 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
 from torch import Tensor
 
 from seqweave.model.attention.base import AttentionState, each
 from seqweave.model.transformer.cache import KeyValues
+
+State = TypeVar("State")
 
 
 @dataclass(frozen=True)
@@ -132,11 +135,11 @@ class DecoderOutput:
 
 
 @dataclass(frozen=True)
-class StepOutput:
+class StepOutput(Generic[State]):
     """One step: `logits` (R, V), the next `state`, `attention` (R, S) when asked for."""
 
     logits: Tensor
-    state: DecoderState
+    state: State
     attention: Tensor | None = None
 
 
