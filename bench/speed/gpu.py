@@ -32,7 +32,8 @@ from tables import markdown, number
 from works import WORKS, Variant, Work, cost, parse_variant, settings, training_flops
 
 from seqweave.config import Config, build_config
-from seqweave.data.dataset import PairDataset, collate
+from seqweave.data.batch import collate
+from seqweave.data.dataset import PairDataset
 from seqweave.predictor import Model
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import EOS

@@ -41,8 +41,10 @@ SOURCE_HASHES = "source_hashes.bin"
 MANIFEST = "MANIFEST.json"
 CHECKPOINTS = "checkpoints"
 
-REQUIRED = (CONFIG, WEIGHTS, SOURCE_TOKENIZER, TARGET_TOKENIZER)
-"""The files without which there is no model; a manifest must list them."""
+REQUIRED = (CONFIG, WEIGHTS, TARGET_TOKENIZER)
+"""The files without which there is no model; a manifest must list them. One that reads text has `OF_TEXT`, too."""
+OF_TEXT = (SOURCE_TOKENIZER, FEATURES)
+"""Files that some models have: how they read sources."""
 
 _RESTORE = "restore the folder from a copy, or train again"
 _HASH_BLOCK = 1 << 20  # bytes
@@ -169,8 +171,10 @@ def read_config(folder: Path) -> Config:
     return config
 
 
-def read_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer, Tokenizer]:
+def read_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer | None, Tokenizer]:
     """The tokenizers of both sides; the source's knows the features where the config has feature columns.
+
+    A model that reads frames has none for its sources.
 
     Raises:
         ModelFolderError: when a file of them is missing or damaged, or the features are of other columns.
@@ -178,8 +182,10 @@ def read_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer, Tokenizer]
     from seqweave.text.features import FeaturedTokenizer, Features
     from seqweave.text.tokenizers import Tokenizer
 
-    source = Tokenizer.from_file(folder / SOURCE_TOKENIZER)
     target = Tokenizer.from_file(folder / TARGET_TOKENIZER)
+    if config.model.frame_size:
+        return None, target
+    source = Tokenizer.from_file(folder / SOURCE_TOKENIZER)
     if config.data.feature_columns:
         features = Features.from_file(folder / FEATURES)
         if features.columns != config.data.feature_columns or features.separator != config.data.feature_separator:
@@ -192,8 +198,8 @@ def read_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer, Tokenizer]
 
 
 def model_files(folder: Path) -> tuple[str, ...]:
-    """The files that make the model in a folder: those of every model, and its features where it has some."""
-    return (*REQUIRED, FEATURES) if (folder / FEATURES).is_file() else REQUIRED
+    """The files that make the model in a folder: those of every model, and how it reads texts where it does."""
+    return (*REQUIRED, *(name for name in OF_TEXT if (folder / name).is_file()))
 
 
 def read_json(path: Path) -> Any:

@@ -19,7 +19,7 @@ def test_frames_are_padded_with_zeros() -> None:
     assert batch.values.dtype == torch.float32
     assert batch.values.tolist() == [[[1, 2], [3, 4], [5, 6]], [[0.5, 0.5], [0, 0], [0, 0]]]
     assert batch.lengths.tolist() == [3, 1]
-    assert (len(batch), batch.width, batch.copies) == (2, 3, None)
+    assert (batch.width, batch.copies) == (3, None)
 
 
 def test_a_batch_is_widened() -> None:

@@ -33,6 +33,9 @@ class ModelConfig(Group):
     )
     cell: Cell = Field("lstm", description="recurrent cell of encoder and decoder")
     input: Literal["embedding", "one_hot"] = Field("embedding", description="learned embeddings, or one-hot vectors")
+    frame_size: int = Field(
+        0, ge=0, le=WIDEST, description="floats of a frame, for a source of float vectors (from Python only); 0: of items"
+    )
     feature_size: int | None = Field(
         None, ge=1, le=WIDEST, description="width of a feature's embedding; unset: embedding_size"
     )

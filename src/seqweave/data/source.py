@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -39,14 +39,13 @@ class Source:
     def __len__(self) -> int:
         return len(self.values)
 
-    def first(self, positions: int) -> Source:
-        """The source cut to so many positions."""
+    def first(self, positions: int | None) -> Source:
+        """The source cut to so many positions; None: all of it."""
         return Source(self.values[:positions], None if self.copies is None else self.copies[:positions])
 
 
-@dataclass(frozen=True, eq=False)
-class SourceBatch:
-    """Padded sources of B sentences. Padding is 0; what is real follows from the lengths.
+class SourceBatch(NamedTuple):
+    """Padded sources of B sentences, as `encode` takes them. Padding is 0; what is real follows from the lengths.
 
     Attributes:
         values: ids (B, S) int64, or frames (B, S, F) float32.
@@ -57,9 +56,6 @@ class SourceBatch:
     values: Tensor
     lengths: Tensor
     copies: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.lengths)
 
     @property
     def width(self) -> int:

@@ -85,7 +85,9 @@ def admit(folder: Path, pairs: tuple[Sequence[str], Sequence[str]] | None = None
         run = _run(folder / RUN)
     asked = None
     if (folder / WEIGHTS).is_file():
-        asked = ask(load(folder, device), *(pairs or _samples(folder)))
+        model = load(folder, device)
+        model.check_reads_text()
+        asked = ask(model, *(pairs or _samples(folder)))
     events = _rows(folder / EVENTS)
     return Patient(
         config=config,
