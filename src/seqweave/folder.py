@@ -1,6 +1,7 @@
 """The model folder: the names of its files, written whole or not at all, and read with checks.
 
-    config.json  model.safetensors  source.tokenizer.json  target.tokenizer.json
+    config.json        the settings, and the number of the folder's format (`seqweave.config.formats`)
+    model.safetensors  source.tokenizer.json  target.tokenizer.json
     features.json      only with data.feature_columns
     README.md  run.json  metrics.json  samples.jsonl  events.jsonl  source_hashes.bin
     MANIFEST.json      SHA-256 and size of each file that makes the model
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqweave.errors import ConfigError, ModelFolderError
 from seqweave.files import write_atomic
+from seqweave.wording import RESTORE_OR_TRAIN
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -46,7 +48,6 @@ REQUIRED = (CONFIG, WEIGHTS, TARGET_TOKENIZER)
 OF_TEXT = (SOURCE_TOKENIZER, FEATURES)
 """Files that some models have: how they read sources."""
 
-_RESTORE = "restore the folder from a copy, or train again"
 _HASH_BLOCK = 1 << 20  # bytes
 
 
@@ -75,10 +76,12 @@ def load_weights(module: nn.Module, path: Path) -> None:
     import safetensors.torch
     from safetensors import SafetensorError
 
+    from seqweave.config.formats import tensor_name
+
     try:
-        tensors = safetensors.torch.load_file(path)
+        tensors = {tensor_name(name): tensor for name, tensor in safetensors.torch.load_file(path).items()}
     except (OSError, SafetensorError) as error:
-        raise ModelFolderError(f"cannot read the weights {path} ({error}): {_RESTORE}") from None
+        raise ModelFolderError(f"cannot read the weights {path} ({error}): {RESTORE_OR_TRAIN}") from None
     wanted = module.state_dict()
     problems = [f"{name} is missing" for name in wanted if name not in tensors]
     problems += [f"{name} is unexpected" for name in tensors if name not in wanted]
@@ -95,7 +98,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
     ]
     if problems:
         raise ModelFolderError(
-            f"the weights {path} do not fit the network of {CONFIG} and the tokenizers: {_some(problems)}; {_RESTORE}"
+            f"the weights {path} do not fit the network of {CONFIG} and the tokenizers: {_some(problems)}; "
+            f"{RESTORE_OR_TRAIN}"
         )
     module.load_state_dict(tensors, strict=True)
 
@@ -124,7 +128,7 @@ def check_manifest(folder: Path) -> list[str]:
     problems = [problem for name in sorted(files) if (problem := _file_problem(folder, name, files[name]))]
     if problems:
         raise ModelFolderError(
-            f"the model folder {folder} must be as it was written, but {_some(problems)}: {_RESTORE}"
+            f"the model folder {folder} must be as it was written, but {_some(problems)}: {RESTORE_OR_TRAIN}"
         )
     return sorted(files)
 
@@ -161,13 +165,13 @@ def read_config(folder: Path) -> Config:
     try:
         config = config_from_json(text, str(path))
     except ConfigError as error:
-        raise ModelFolderError(f"{error}; {_RESTORE}") from None
+        raise ModelFolderError(f"{error}; {RESTORE_OR_TRAIN}") from None
     except (ValueError, RecursionError) as error:  # a number of too many digits; too many brackets
-        raise ModelFolderError(f"{path} must be JSON, but it is not ({error}): {_RESTORE}") from None
+        raise ModelFolderError(f"{path} must be JSON, but it is not ({error}): {RESTORE_OR_TRAIN}") from None
     try:
         check_config(config)
     except ConfigError as error:
-        raise ModelFolderError(f"{path} contradicts itself: {error}; {_RESTORE}") from None
+        raise ModelFolderError(f"{path} contradicts itself: {error}; {RESTORE_OR_TRAIN}") from None
     return config
 
 
@@ -191,7 +195,7 @@ def read_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer | None, Tok
         if features.columns != config.data.feature_columns or features.separator != config.data.feature_separator:
             raise ModelFolderError(
                 f"{folder / FEATURES} must be of the columns {', '.join(config.data.feature_columns)} and the "
-                f"separator of {CONFIG}, but it is of {', '.join(features.columns)}: {_RESTORE}"
+                f"separator of {CONFIG}, but it is of {', '.join(features.columns)}: {RESTORE_OR_TRAIN}"
             )
         source = FeaturedTokenizer(source, features)
     return source, target
@@ -211,16 +215,16 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(_read_text(path))
     except (ValueError, RecursionError) as error:
-        raise ModelFolderError(f"{path} must be JSON, but it is not ({error}): {_RESTORE}") from None
+        raise ModelFolderError(f"{path} must be JSON, but it is not ({error}): {RESTORE_OR_TRAIN}") from None
 
 
 def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ModelFolderError(f"cannot read {path} ({error.strerror}): {_RESTORE}") from None
+        raise ModelFolderError(f"cannot read {path} ({error.strerror}): {RESTORE_OR_TRAIN}") from None
     except UnicodeDecodeError:
-        raise ModelFolderError(f"{path} must be UTF-8, but it is not: {_RESTORE}") from None
+        raise ModelFolderError(f"{path} must be UTF-8, but it is not: {RESTORE_OR_TRAIN}") from None
 
 
 def _manifest_files(folder: Path) -> Mapping[str, Mapping[str, Any]]:
@@ -249,14 +253,14 @@ def _manifest_files(folder: Path) -> Mapping[str, Mapping[str, Any]]:
     files = content.get("files") if isinstance(content, dict) else None
     entries = files.values() if isinstance(files, dict) else [None]
     if not isinstance(files, dict) or not all(isinstance(entry, dict) for entry in entries):
-        raise ModelFolderError(f"{path} must list files with their sums, but it does not: {_RESTORE}")
+        raise ModelFolderError(f"{path} must list files with their sums, but it does not: {RESTORE_OR_TRAIN}")
     if content.get("format") != 1:
         raise ModelFolderError(
             f"{path} must be of format 1, but it is of format {content.get('format')!r}: use the seqweave that wrote it"
         )
     missing = [name for name in REQUIRED if name not in files]
     if missing:
-        raise ModelFolderError(f"{path} must list {', '.join(missing)}, but it does not: {_RESTORE}")
+        raise ModelFolderError(f"{path} must list {', '.join(missing)}, but it does not: {RESTORE_OR_TRAIN}")
     return files
 
 

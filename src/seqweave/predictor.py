@@ -18,7 +18,17 @@ from seqweave.config import Config, build_config
 from seqweave.data.copying import Coded, CopyCoder
 from seqweave.device import choose_device
 from seqweave.errors import ConfigError, DataError, ModelFolderError
-from seqweave.folder import CONFIG, FEATURES, WEIGHTS, check_manifest, load_weights, read_config, read_tokenizers
+from seqweave.folder import (
+    CONFIG,
+    FEATURES,
+    MANIFEST,
+    SOURCE_TOKENIZER,
+    WEIGHTS,
+    check_manifest,
+    load_weights,
+    read_config,
+    read_tokenizers,
+)
 from seqweave.model.build import build_model
 from seqweave.model.ensemble import Ensemble
 from seqweave.model.inference import FastSeq2Seq, precision_of, prepared

@@ -11,8 +11,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.helpers.batches import ids_batch, pad_ids
 
+from id_batches import ids_batch, pad_ids
 from seqweave.config import TextConfig
 from seqweave.data import dataset as dataset_module
 from seqweave.data.batch import Batch, collate

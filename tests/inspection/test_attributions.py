@@ -9,7 +9,7 @@ import torch
 from architectures import CASES, small_model
 from seqweave.errors import ConfigError
 from seqweave.inspection.attributions import METHODS, attribute, rank_correlation, with_attributions
-from seqweave.inspection.trace_json import trace_from_json
+from seqweave.inspection.trace_json import trace_from_json, trace_to_json
 from seqweave.model.input.embeddings import Embedding
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.text.vocabulary import BOS, EOS, UNK
@@ -50,9 +50,9 @@ def test_integrated_gradients_sum_to_the_difference(name: str) -> None:
     network = small_model(CASES[name]).double()
     values = attribute(network, SOURCE, IDS, "integrated_gradients", way_points=256)
     blank = small_model(CASES[name]).double()
-    assert isinstance(blank.source_embedding, Embedding)
+    assert isinstance(blank.source_input, Embedding)
     with torch.no_grad():
-        blank.source_embedding.weight.zero_()
+        blank.source_input.weight.zero_()
     # Layer normalisation is so steep near zero that the mean converges slowly there.
     error = 0.05 if "transformer" in name else 2e-3
     assert values.sum(1) == pytest.approx(log_probs(network, SOURCE) - log_probs(blank, SOURCE), abs=error)
@@ -63,8 +63,8 @@ def test_gradient_x_input_is_a_derivative(name: str) -> None:
     """Scaling the embedding of one source item, here of an item that occurs once."""
     network = small_model(CASES[name]).double()
     values = attribute(network, SOURCE, IDS, "gradient_x_input")
-    assert isinstance(network.source_embedding, Embedding)
-    weight = network.source_embedding.weight
+    assert isinstance(network.source_input, Embedding)
+    weight = network.source_input.weight
     step = 1e-5
     results = []
     for factor in (1 + step, 1 - step):
@@ -95,7 +95,7 @@ def test_they_join_the_trace_with_their_correlation() -> None:
     for one in trace.attributions:
         assert one.values.shape == (len(trace.steps.tokens), 5)
         assert one.rank_correlation == pytest.approx(rank_correlation(one.values, trace.steps.attention[0].weights))
-    back = trace_from_json(trace.to_json())
+    back = trace_from_json(trace_to_json(trace))
     assert [one.method for one in back.attributions] == list(METHODS)
     blind = tiny_model(CASES["gru-none-first"])
     assert with_attributions(blind, blind.trace("abc"), ["occlusion"]).attributions[0].rank_correlation is None

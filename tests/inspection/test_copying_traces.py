@@ -14,7 +14,7 @@ from seqweave.errors import DataError
 from seqweave.inspection.attributions import METHODS, attribute, with_attributions
 from seqweave.inspection.changes import WhatIf
 from seqweave.inspection.trace import Trace
-from seqweave.inspection.trace_json import trace_from_json
+from seqweave.inspection.trace_json import trace_from_json, trace_to_json
 from seqweave.inspection.tracing import trace as traced
 from seqweave.predictor import Model
 from seqweave.text.vocabulary import BOS, EOS, UNK
@@ -77,7 +77,7 @@ def test_p_gen_mixes_what_is_generated_with_what_is_copied(name: str) -> None:
     stands_for = [code // model.source_tokenizer.size for code in coded.codes[0]]
     [ids] = coder.targets([TARGET], coded.extra)
     assert steps.readout is not None
-    generated = network._logits(torch.from_numpy(steps.readout)).softmax(1)  # (T, V)
+    generated = network.output.logits(torch.from_numpy(steps.readout)).softmax(1)  # (T, V)
     weights = trace.forced.steps.attention[0].weights
     for at, id_ in enumerate([*ids, EOS]):
         row = weights[at] / weights[at].sum()
@@ -111,14 +111,14 @@ def test_encoder_is_that_of_the_codes(name: str) -> None:
 
 def test_written_and_read() -> None:
     trace = trace_of("lstm-copies")
-    again = trace_from_json(trace.to_json())
+    again = trace_from_json(trace_to_json(trace))
     assert again.steps.p_gen == pytest.approx(trace.steps.p_gen, abs=EXACT)
     assert again.names == trace.names
     assert tiny_model(CASES["gru-additive-before"]).trace("abc").steps.p_gen is None
 
 
 def test_a_trace_written_before_there_was_p_gen() -> None:
-    text = trace_of("lstm-copies").to_json()
+    text = trace_to_json(trace_of("lstm-copies"))
     assert text.count('"p_gen": {') == 2
     older = trace_from_json(text.replace('"p_gen": {', '"later": {'))
     assert older.steps.p_gen is None

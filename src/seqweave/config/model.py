@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from seqweave.config.group import DEEPEST, WIDEST, Group
+from seqweave.config.group import BY_FORMAT, DEEPEST, WIDEST, Group
 
 Cell = Literal["rnn", "gru", "lstm", "irnn"]
 Layers = Literal["recurrent", "transformer"]
@@ -34,7 +34,10 @@ class ModelConfig(Group):
     cell: Cell = Field("lstm", description="recurrent cell of encoder and decoder")
     input: Literal["embedding", "one_hot"] = Field("embedding", description="learned embeddings, or one-hot vectors")
     frame_size: int = Field(
-        0, ge=0, le=WIDEST, description="floats of a frame, for a source of float vectors (from Python only); 0: of items"
+        0,
+        ge=0,
+        le=WIDEST,
+        description="floats of a frame, for a source of float vectors (from Python only); 0: of items",
     )
     feature_size: int | None = Field(
         None, ge=1, le=WIDEST, description="width of a feature's embedding; unset: embedding_size"
@@ -81,6 +84,11 @@ class ModelConfig(Group):
     input_feeding: bool = Field(False, description="feed the attentional state to the next step (position after)")
     copy: bool = Field(  # type: ignore[assignment]
         False, description="outputs may also be copied from the source: pointer-generator (See et al. 2017)"
+    )
+    copy_gate: Literal["state", "readout"] = Field(
+        "state",
+        description="what p_gen of a model that copies reads beside context and input",
+        json_schema_extra=BY_FORMAT,
     )
     context: Literal["first", "every_step"] = Field(
         "first", description="without attention: where the context vector goes"

@@ -173,7 +173,7 @@ def _sources(model: Model, given: Sequence[Given]) -> tuple[list[str], Sources]:
     limits = max_lengths(lengths, options.max_length_ratio, options.max_length)
     padding = max(0, min(PADDING, room))
     networks = model.network.networks if isinstance(model.network, Ensemble) else (model.network,)
-    sparse = any(network.sparse for network in networks)
+    sparse = any(network.output.sparse for network in networks)
     return [model.sources.key(one) for one, _ in kept], Sources(sources, limits, options, model.device, padding, sparse)
 
 
