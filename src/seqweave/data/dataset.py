@@ -220,9 +220,9 @@ def _usable_rows(
 ) -> list[int]:
     """Which pairs can be used; counts the reasons why the others cannot."""
     usable = []
-    for row, pair in enumerate(zip(sources, targets, strict=True)):
-        reasons = [_reason(side, len(items), limits[side]) for side, items in zip(SIDES, pair, strict=True)]
-        reason = reasons[0] or reasons[1]
+    for row, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        lengths = {"source": len(source), "target": len(target)}
+        reason = next((why for side in SIDES if (why := _reason(side, lengths[side], limits[side]))), None)
         if reason is None:
             usable.append(row)
         else:

@@ -72,6 +72,11 @@ class SourceBatch(NamedTuple):
         copies = None if self.copies is None else moved(self.copies, device)
         return SourceBatch(moved(self.values, device), moved(self.lengths, device), copies)
 
+    def repeated(self, times: int) -> SourceBatch:
+        """Each source so many times, next to each other, in tensors of their own."""
+        copies = None if self.copies is None else self.copies.repeat_interleave(times, 0)
+        return SourceBatch(self.values.repeat_interleave(times, 0), self.lengths.repeat_interleave(times, 0), copies)
+
     def widened(self, positions: int) -> SourceBatch:
         """The same sources with so many more positions of padding."""
         room = [0, 0] * (self.values.dim() - 2) + [0, positions]  # from the last dimension on

@@ -51,10 +51,14 @@ class Seq2Seq(nn.Module):
         self.output = output
         self.reverse_source = reverse_source
 
-    def encode(self, source: Tensor, source_lengths: Tensor) -> Encoded:
-        """Read the sources. Shape: source (B, S) ids, or what the output reads them from; source_lengths (B,)."""
-        encoded = self._encode(self.output.read(source), source_lengths)
-        return replace(encoded, copies=self.output.copies(source, encoded.mask))
+    def encode(self, source: Tensor, source_lengths: Tensor, source_copies: Tensor | None = None) -> Encoded:
+        """Read the sources.
+
+        Shape: source ids (B, S) or frames (B, S, F); source_lengths (B,); source_copies (B, S), what positions stand
+        for in an output, where the output copies.
+        """
+        encoded = self._encode(source, source_lengths)
+        return replace(encoded, copies=self.output.copies(source_copies, encoded.mask))
 
     def start(self, encoded: Encoded) -> DecoderState:
         """The decoder's state before the first step, one row a sentence."""
@@ -84,8 +88,8 @@ class Seq2Seq(nn.Module):
         turned = self._read(reverse_by_length(source, lengths), lengths)
         return replace(turned, outputs=reverse_by_length(turned.outputs, lengths))
 
-    def _read(self, ids: Tensor, lengths: Tensor) -> Encoded:
-        encoded: Encoded = self.encoder(self.source_input.items(ids), lengths, self.source_input.places(ids))
+    def _read(self, source: Tensor, lengths: Tensor) -> Encoded:
+        encoded: Encoded = self.encoder(self.source_input.items(source), lengths, self.source_input.places(source))
         return encoded
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from seqweave.data.copying import Coded, CopyCoder, plain_sources
 from seqweave.data.source import Source, make_sources
-from seqweave.search.arguments import list_of_frames, list_of_texts
+from seqweave.errors import ConfigError
+from seqweave.search.arguments import kind_of, list_of_frames, list_of_texts
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import UNK
 
@@ -19,8 +20,24 @@ Given = str | NDArray[Any]
 """A source as a caller has it: a text, or frames (S, F)."""
 
 
+Item = tuple[str, int, int, int]
+"""A position of a source as it is shown: name, id, and the characters [start, end) of the text it stands for."""
+
+
 class SourceKind(Protocol):
-    """The role of what a model reads."""
+    """The role of what a model reads.
+
+    Attributes:
+        units: what a position is.
+        size: entries of the vocabulary, or floats of a frame.
+    """
+
+    units: str
+    size: int
+
+    def one(self, given: Any) -> Any:
+        """One source that a caller gave; raises as `checked`."""
+        ...
 
     def checked(self, given: Any) -> list[Any]:
         """What a caller gave, as a list of sources of this kind.
@@ -42,6 +59,10 @@ class SourceKind(Protocol):
         """Display names of the positions that the network reads."""
         ...
 
+    def items(self, given: Any, source: Source) -> tuple[str, list[Item]]:
+        """A source as a text, and the positions that the network reads as parts of it."""
+        ...
+
     def key(self, given: Any) -> str:
         """What tells a source from others, and stands for it where texts are shown."""
         ...
@@ -52,6 +73,14 @@ class TextSources:
 
     def __init__(self, tokenizer: Tokenizer, coder: CopyCoder | None):
         self._tokenizer, self._coder = tokenizer, coder
+        self.units: str = tokenizer.units
+        self.size = tokenizer.size
+
+    def one(self, given: Any) -> str:
+        """See `SourceKind`."""
+        if not isinstance(given, str):
+            raise ConfigError(f"source must be a text, but it is {kind_of(given)}: give one text")
+        return given
 
     def checked(self, given: Any) -> list[Any]:
         """See `SourceKind`."""
@@ -72,6 +101,10 @@ class TextSources:
         ids: list[int] = source.values.tolist()
         return self._tokenizer.tokens(given)[: len(ids)] if UNK in ids else self._tokenizer.names(ids)
 
+    def items(self, given: str, source: Source) -> tuple[str, list[Item]]:
+        """See `SourceKind`."""
+        return given, items_of(self._tokenizer, given, source.values.tolist())
+
     def key(self, given: str) -> str:
         """The text itself."""
         return given
@@ -81,11 +114,16 @@ class FrameSources:
     """Arrays (S, F) of `frame_size` floats a frame."""
 
     def __init__(self, frame_size: int):
-        self._size = frame_size
+        self.units = "frames"
+        self.size = frame_size
+
+    def one(self, given: Any) -> NDArray[np.float32]:
+        """See `SourceKind`."""
+        return list_of_frames([given], self.size)[0]
 
     def checked(self, given: Any) -> list[Any]:
         """See `SourceKind`."""
-        return list_of_frames(given, self._size)
+        return list_of_frames(given, self.size)
 
     def coded(self, given: Sequence[NDArray[Any]], longest: int | None = None) -> Coded:
         """See `SourceKind`."""
@@ -101,7 +139,22 @@ class FrameSources:
         """The frames' numbers, from 1."""
         return [str(number) for number in range(1, len(source) + 1)]
 
+    def items(self, given: NDArray[Any], source: Source) -> tuple[str, list[Item]]:
+        """The numbers of the frames, a blank between; they are the ids, too."""
+        items: list[Item] = []
+        start = 0
+        for number, name in enumerate(self.names(given, source), 1):
+            items.append((name, number, start, start + len(name)))
+            start += len(name) + 1
+        return " ".join(name for name, *_ in items), items
+
     def key(self, given: NDArray[Any]) -> str:
         """How many frames, and a hash of them."""
         values = np.ascontiguousarray(given, dtype=np.float32)
         return f"{len(given)} frames {hashlib.blake2b(values.tobytes(), digest_size=8).hexdigest()}"
+
+
+def items_of(tokenizer: Tokenizer, text: str, ids: Sequence[int]) -> list[Item]:
+    """The items of a text, the first of which have `ids`."""
+    parts = zip(tokenizer.tokens(text), ids, tokenizer.offsets(text), strict=False)
+    return [(name, id_, start, end) for name, id_, (start, end) in parts]

@@ -149,11 +149,7 @@ def prepare(
         ConfigError: when the model reads frames.
         DataError: when a file cannot be read, or nothing usable is left on a side.
     """
-    if config.model.frame_size:
-        raise ConfigError(
-            f"model.frame_size={config.model.frame_size} reads frames, but files of pairs hold texts, and no reader of "
-            "frames is there yet: leave it at 0"
-        )
+    check_reads_text(config)
     for path in vector_files(config).values():
         check_file(path)  # before the long passes; it is read when the vocabulary is known
     pairs = _Pairs(files, config)
@@ -187,6 +183,15 @@ def prepare(
     }
     config = decided(config, dataset, device, world)
     return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts, vectors, hashes)
+
+
+def check_reads_text(config: Config) -> None:
+    """Raise a `ConfigError` when the model reads frames, which no file has."""
+    if config.model.frame_size:
+        raise ConfigError(
+            f"model.frame_size={config.model.frame_size} reads frames, but files of pairs hold texts, and there is no "
+            "reader of frames yet: leave it at 0"
+        )
 
 
 def _facts(
