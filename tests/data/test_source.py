@@ -11,7 +11,7 @@ from seqweave.data.dataset import PairDataset
 from seqweave.data.source import Source, make_sources, pad_sources
 from seqweave.errors import DataError
 
-FRAMES = [np.arange(6, dtype=np.float64).reshape(3, 2) + 1, np.full((1, 2), 0.5, dtype=np.float32)]
+FRAMES: list[np.ndarray] = [np.arange(6, dtype=np.float64).reshape(3, 2) + 1, np.full((1, 2), 0.5, dtype=np.float32)]
 
 
 def test_frames_are_padded_with_zeros() -> None:

@@ -210,4 +210,4 @@ def test_logits_of_a_batch_stay_small(monkeypatch: pytest.MonkeyPatch) -> None:
     model = small_model()
     monkeypatch.setattr("seqweave.evaluation.evaluate.MOST_LOGITS", 12 * model.target_tokenizer.size)
     batches = list(pair_batches(model, ["ab"] * 9, ["abc"] * 9))  # 6 positions a pair
-    assert [batch.source.shape[0] for batch in batches] == [2, 2, 2, 2, 1]
+    assert [len(batch.source.lengths) for batch in batches] == [2, 2, 2, 2, 1]

@@ -78,9 +78,11 @@ class Seq2Seq(nn.Module):
         logits = self.output.step(decoded, embedded, state)
         return StepOutput(logits, after, decoded.weights if return_attention else None)
 
-    def forward(self, source: Tensor, source_lengths: Tensor, target_in: Tensor) -> Tensor:
-        """Encode and decode with teacher forcing. Shape: (B, S), (B,), (B, T) -> logits (B, T, V)."""
-        return self.decode(target_in, self.encode(source, source_lengths)).logits
+    def forward(
+        self, source: Tensor, source_lengths: Tensor, target_in: Tensor, source_copies: Tensor | None = None
+    ) -> Tensor:
+        """Encode and decode with teacher forcing. Shape: as `encode`, and target_in (B, T) -> logits (B, T, V)."""
+        return self.decode(target_in, self.encode(source, source_lengths, source_copies)).logits
 
     def _encode(self, source: Tensor, lengths: Tensor) -> Encoded:
         if not self.reverse_source:
