@@ -137,7 +137,7 @@ def test_attention_that_leaves_the_items_next_to_nothing(share: float) -> None:
     weights = torch.tensor([[[1.0, share, share / 2]]], requires_grad=True)
     generated = torch.full((1, 1, 5), math.log(0.1), requires_grad=True)
     copying = torch.full((1, 1, 1), math.log(0.5), requires_grad=True)
-    found = mixed(generated, copying, weights, copies_of(8, 56, 27), finite=True)
+    found = mixed(generated, copying, weights, copies_of(0, 5, 2), finite=True)
     loss = summed_loss(found, torch.tensor([[5]]))
     loss.backward()
     assert loss.isfinite()
@@ -152,7 +152,7 @@ def test_what_gets_no_probability_is_impossible_outside_of_training(dtype: torch
     """Item 5 is of the source alone and not looked at; item 2 is too, but it can be generated."""
     weights = torch.tensor([[[0.0, 0.0, 1.0]]], dtype=dtype, requires_grad=True)
     generated = torch.full((1, 1, 5), math.log(0.1), dtype=dtype, requires_grad=True)
-    found = mixed(generated, torch.full((1, 1, 1), math.log(0.5), dtype=dtype), weights, copies_of(56, 27, 39))
+    found = mixed(generated, torch.full((1, 1, 1), math.log(0.5), dtype=dtype), weights, copies_of(5, 2, 3))
     assert found[0, 0].isneginf().tolist() == [False] * 5 + [True] * 3
     assert torch.equal(found[0, 0, :3], generated[0, 0, :3])
     assert float(found[0, 0, 3].detach().exp()) == pytest.approx(0.6)
