@@ -63,9 +63,9 @@ _HOMES = {
     "Trace": "inspection.trace",
     "TrainResult": "training.run",
     "load": "predictor",
-    "trace": "inspection.tracing",
     "save_trace": "inspection.trace_page",
     "show_trace": "inspection.trace_page",
+    "trace": "inspection.tracing",
     "train": "training.run",
 }
 

@@ -27,7 +27,7 @@ NAMES = ("rnn-none-every_step", "lstm-additive-before", "gru-dot-after", "gru-la
 PAGE = '<!doctype html><script>"id=trace"</script><script type="application/json" id="trace">null</script><p>'
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=NAMES, scope="module")
 def trace(request: pytest.FixtureRequest) -> Trace:
     return traced(tiny_model(CASES[request.param]), "abcag", "gfb", beam_size=3)
 

@@ -61,10 +61,21 @@ def test_a_function_decides_what_may_follow(kind: str) -> None:
     assert search(kind, model, [as_a_new_tensor]) == found
 
 
-def test_it_follows_both_beams(monkeypatch: pytest.MonkeyPatch) -> None:
-    host = search("beam", ToyModel(3, 12), [falling])
-    monkeypatch.setattr(beam, "start_beam", Beam.start)
-    assert [one.ids for one in search("beam", ToyModel(3, 12), [falling])] == [one.ids for one in host]
+@pytest.mark.parametrize("kind", ["greedy", "beam", "sampling"])
+def test_the_outputs_follow_the_hypotheses(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that was put out before counts, whatever a hypothesis was the neighbour of; in both beams."""
+
+    def only_once(log_probs: Tensor, outputs: list[list[int]]) -> None:
+        for row, output in zip(log_probs, outputs, strict=True):
+            row[[item for item in output if item != EOS]] = float("-inf")
+
+    for seed in range(5):
+        model = ToyModel(seed, 12, eos_bias=-3.0)
+        found = search(kind, model, [only_once])
+        assert all(len(set(one.ids)) == len(one.ids) for one in found)
+        with monkeypatch.context() as patch:
+            patch.setattr(beam, "start_beam", Beam.start)
+            assert [one.ids for one in search(kind, model, [only_once])] == [one.ids for one in found]
 
 
 @given(

@@ -31,7 +31,7 @@ class Encoded:
         final: states at each sentence's own end, from the first layer to the last; an LSTM gives
             (hidden, cell) for each layer. Shape: each (B, E).
         mask: True at real positions. Shape: (B, S).
-        copies: where the positions stand in outputs of a model that copies (`PointerGenerator.columns`).
+        copies: where the positions stand in outputs of a model that copies (`PointerGenerator.copies`).
             Shape: (B, 2, S).
     """
 
