@@ -175,6 +175,22 @@ def read_config(folder: Path) -> Config:
     return config
 
 
+def check_source_files(folder: Path, names: Sequence[str], config: Config) -> None:
+    """Check that the manifest lists what a model reads its sources with, which not every model has.
+
+    Raises:
+        ModelFolderError: when `names`, the files of the manifest, lack one of them.
+    """
+    wanted = {} if config.model.frame_size else {SOURCE_TOKENIZER: ""}
+    if config.data.feature_columns:
+        wanted[FEATURES] = f", since {CONFIG} has data.feature_columns"
+    for name, why in wanted.items():
+        if name not in names:
+            raise ModelFolderError(
+                f"the manifest of {folder} must list {name}{why}, but it does not: {RESTORE_OR_TRAIN}"
+            )
+
+
 def read_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer | None, Tokenizer]:
     """The tokenizers of both sides; the source's knows the features where the config has feature columns.
 

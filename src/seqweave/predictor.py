@@ -17,14 +17,11 @@ import torch
 from seqweave.config import Config, build_config
 from seqweave.data.copying import Coded, CopyCoder
 from seqweave.device import choose_device
-from seqweave.errors import ConfigError, DataError, ModelFolderError
+from seqweave.errors import ConfigError, DataError
 from seqweave.folder import (
-    CONFIG,
-    FEATURES,
-    MANIFEST,
-    SOURCE_TOKENIZER,
     WEIGHTS,
     check_manifest,
+    check_source_files,
     load_weights,
     read_config,
     read_tokenizers,
@@ -378,16 +375,7 @@ def _load_one(folder: Path, device: str) -> Model:
     names = check_manifest(folder)
     where = choose_device(device)
     config = read_config(folder)
-    if config.data.feature_columns and FEATURES not in names:
-        raise ModelFolderError(
-            f"the manifest of {folder} must list {FEATURES}, since {CONFIG} has data.feature_columns, but it does not: "
-            "restore the folder from a copy, or train again"
-        )
-    if not config.model.frame_size and SOURCE_TOKENIZER not in names:
-        raise ModelFolderError(
-            f"{folder / MANIFEST} must list {SOURCE_TOKENIZER}, but it does not: "
-            "restore the folder from a copy, or train again"
-        )
+    check_source_files(folder, names, config)
     source, target = read_tokenizers(folder, config)
     with torch.random.fork_rng(devices=[]):  # fresh weights are drawn and thrown away; nobody else should notice
         network = build_network(config, source, target)

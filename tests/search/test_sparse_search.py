@@ -19,6 +19,7 @@ from exhaustive import exhaustive_search
 from id_batches import ids_batch, pad_ids
 from naive_entmax import SparseToy
 from seqweave.cli.main import main
+from seqweave.data.source import make_sources
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.evaluation.report import figures_table
 from seqweave.model.ensemble import Ensemble, mean_logits
@@ -180,7 +181,7 @@ def test_ensembles() -> None:
                 member.output.bias[EOS] += 1.5
         source, lengths, _ = small_batch()
         ids = [row[:length].tolist() for row, length in zip(source, lengths.tolist(), strict=True)]
-        sources = Sources(ids, [8, 5, 8, 3], padding=2, sparse=True)
+        sources = Sources(make_sources(ids), [8, 5, 8, 3], padding=2, sparse=True)
         for proof in prove(ensemble, ensemble, sources, beam_size=3):
             assert proof.passed, proof
 
