@@ -11,6 +11,7 @@ from seqweave.model.attention.windows import build_window
 from seqweave.model.cells import cell_named
 from seqweave.model.decoder import Decoder
 from seqweave.model.input.embeddings import Embedding, FeaturedEmbedding, OneHot, pays
+from seqweave.model.input.frames import FrameInput
 from seqweave.model.layers import SequenceDropout
 from seqweave.model.output.base import Output
 from seqweave.model.output.entmax import EntmaxOutput, entmax_library
@@ -31,7 +32,7 @@ def build_model(config: ModelConfig, source_size: int, target_size: int, feature
 
     Args:
         config: which network.
-        source_size, target_size: entries in the vocabularies.
+        source_size, target_size: entries in the vocabularies; of a source of frames nothing asks for it.
         features: how many of the source's entries, the last ones, are features.
 
     Raises:
@@ -95,7 +96,10 @@ def _decoder_takes_items(config: ModelConfig) -> bool:
     return config.attention != "none" or config.context == "first"
 
 
-def _source_input(config: ModelConfig, size: int, features: int) -> Embedding | OneHot | FeaturedEmbedding:
+def _source_input(config: ModelConfig, size: int, features: int) -> Embedding | OneHot | FeaturedEmbedding | FrameInput:
+    if config.frame_size:
+        dropout = SequenceDropout(config.embedding_dropout, config.variational)
+        return FrameInput(config.frame_size, config.embedding_size, dropout)
     takes_items = _encoder_takes_items(config)
     if not features:
         return _input(config, size, takes_items)
