@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from seqweave.config.group import Group
 from seqweave.config.model import ModelConfig
 from seqweave.config.schema import Config
 from seqweave.wording import shown
 
-# What each needs of a source, and the value to leave it at.
+# What each does to a source.
 _OF_MODEL = {
     "copy": "takes items of the source into the output",
     "feature_size": "is for tags of the source",
@@ -44,12 +45,16 @@ def data_frames(config: Config) -> Iterator[str]:
     yield from _changed(model, config.search, "search", unknown)
 
 
-def _changed(model: ModelConfig, group: object, prefix: str, reasons: dict[str, str]) -> Iterator[str]:
+def _changed(model: ModelConfig, group: Group, prefix: str, reasons: dict[str, str]) -> Iterator[str]:
     """The settings of a group that are not at their default, with what each is about."""
     for name, reason in reasons.items():
-        value, default = getattr(group, name), type(group).model_fields[name].default  # type: ignore[attr-defined]
+        value, default = getattr(group, name), type(group).model_fields[name].default
         if value != default:
             yield (
-                f"{prefix}.{name}={shown(value)} {reason}, but model.frame_size={model.frame_size} reads frames: "
-                f"leave it at {shown(default)}, or set model.frame_size=0"
+                f"{prefix}.{name}={_shown(value)} {reason}, but model.frame_size={model.frame_size} reads frames: "
+                f"leave {prefix}.{name} out, or set model.frame_size=0"
             )
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else shown(value)
