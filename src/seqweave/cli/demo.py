@@ -130,7 +130,7 @@ def _show_attention(model: Model, out: Path) -> None:
     if found.attention is None:
         return
     tokens = [*found.tokens, "<eos>"][: len(found.attention)]
-    print(f"\nwhere it looks in {EXAMPLE!r} (a row an output character):")
+    print(f"\nwhere it looks in {EXAMPLE!r} (one row for each output character):")
     print(render_attention(found.attention, found.source_tokens, tokens))
     figure = plot_attention(found.attention, found.source_tokens, tokens).figure
     assert isinstance(figure, Figure)  # plot_attention made it
