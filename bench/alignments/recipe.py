@@ -11,7 +11,6 @@ alignment and a markdown table. The same command again goes on where it was.
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 import time
@@ -27,9 +26,10 @@ import seqweave
 from seqweave.config import parse_setting
 from seqweave.errors import SeqweaveError
 from seqweave.inspection.alignments import SYMMETRIES
-from seqweave.training.events import TrainEvent
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from recipe_runs import Progress, find_data
+
 LONGEST = 50  # words of either side; the gold has 30 at most
 SETTINGS: dict[str, Any] = {
     **{
@@ -50,14 +50,6 @@ SETTINGS: dict[str, Any] = {
 Pair = tuple[str, str]
 
 
-def find_data(folder: Path | None) -> Path:
-    """`folder`, else $SEQWEAVE_DATA, else shared/data beside the repository; exits when absent."""
-    found = folder or Path(os.environ.get("SEQWEAVE_DATA") or REPOSITORY.parent / "shared" / "data")
-    if not found.is_dir():
-        raise SystemExit(f"the data must be in a folder, but {found} is none: give --data FOLDER or set SEQWEAVE_DATA")
-    return found
-
-
 def read_pairs(data: Path) -> list[Pair]:
     """English and French as the gold writes them, each pair once, in an order that no file decides."""
     tatoeba = [line.split("\t") for line in read_text(data / "tatoeba-eng-fra" / "eng-fra.tsv.gz")]
@@ -75,14 +67,6 @@ def write_pairs(pairs: Iterable[Pair], path: Path) -> Path:
     return path
 
 
-def report(event: TrainEvent) -> None:
-    """A line on stderr for what takes long."""
-    if event.kind in ("estimate", "resumed", "validation", "finished"):
-        plain = {key: value for key, value in event.values.items() if isinstance(value, (int, float, str))}
-        said = (f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in plain.items())
-        print(event.kind, *said, file=sys.stderr, flush=True)
-
-
 def trained(path: Path, name: str, given: argparse.Namespace) -> list[Path]:
     """A folder a seed; what was trained before is not trained again."""
     settings = {**SETTINGS, **dict(map(parse_setting, given.set))}
@@ -90,7 +74,7 @@ def trained(path: Path, name: str, given: argparse.Namespace) -> list[Path]:
     for seed in given.seeds:
         folders.append(given.output / f"{name}-{seed}")
         print(f"training {folders[-1]}", file=sys.stderr, flush=True)
-        seqweave.train(path, folders[-1], settings=settings, seed=seed, device=given.device, listen=report)
+        seqweave.train(path, folders[-1], settings=settings, seed=seed, device=given.device, listen=Progress())
     return folders
 
 

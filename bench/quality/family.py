@@ -25,8 +25,8 @@ from typing import Any
 
 import torch
 from recipes import RECIPES
-from run import Progress, processor
-from splits import find_data, write_splits
+from run import processor
+from splits import write_splits
 
 import seqweave
 from seqweave.config import build_config, parse_setting
@@ -35,6 +35,9 @@ from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.folder import SOURCE_TOKENIZER, TARGET_TOKENIZER
 from seqweave.model.build import build_model
 from seqweave.model.seq2seq import parameter_count
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from recipe_runs import Progress, find_data
 
 STEPS = 1000
 VOCABULARY = 8000

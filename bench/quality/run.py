@@ -21,34 +21,19 @@ from typing import Any
 
 import torch
 from recipes import RECIPES, Recipe
-from splits import Row, find_data, hash_order, write_splits
+from splits import Row, hash_order, write_splits
 
 import seqweave
 from seqweave.config import parse_setting
 from seqweave.errors import SeqweaveError
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.predictor import Model
-from seqweave.training.events import TrainEvent
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from recipe_runs import Progress, find_data
 
 BEAM_SIZES = {"beam5": 5, "greedy": 1}
 SAMPLES = 5
-
-
-class Progress:
-    """A listener: a line on stderr for each validation; remembers whether the run was resumed."""
-
-    resumed = False
-
-    def __call__(self, event: TrainEvent) -> None:
-        """Take one event."""
-        self.resumed |= event.kind == "resumed"
-        if event.kind in ("estimate", "resumed", "validation", "finished"):
-            plain = {key: value for key, value in event.values.items() if isinstance(value, (int, float, str))}
-            print(event.kind, *(f"{key}={_short(value)}" for key, value in plain.items()), file=sys.stderr, flush=True)
-
-
-def _short(value: float | str) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def parse_arguments() -> argparse.Namespace:

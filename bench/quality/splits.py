@@ -10,25 +10,15 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import os
 import unicodedata
 from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SPLIT_SEED = 1
 
 Row = tuple[str, str]
 Splits = dict[str, list[Row]]  # "train", "dev", "test"
-
-
-def find_data(folder: Path | None = None) -> Path:
-    """The data folder: `folder`, else $SEQWEAVE_DATA, else shared/data beside the repository; exits when absent."""
-    found = folder or Path(os.environ.get("SEQWEAVE_DATA") or REPOSITORY.parent / "shared" / "data")
-    if not found.is_dir():
-        raise SystemExit(f"the data must be in a folder, but {found} is none: give --data FOLDER or set SEQWEAVE_DATA")
-    return found
 
 
 def read_lines(path: Path) -> list[str]:

@@ -18,6 +18,7 @@ import tracemalloc
 import torch
 
 from seqweave.config import build_config
+from seqweave.inspection.trace_json import trace_to_json
 from seqweave.model.build import build_model
 from seqweave.predictor import Model
 from seqweave.text.tokenizers import train_tokenizer
@@ -72,14 +73,14 @@ def main() -> None:
             model.predict([source], beam_size=given.beam_size)
             plain.append(time.perf_counter() - started)
         tracemalloc.start()
-        text = trace.to_json()
+        text = trace_to_json(trace)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         print(
             f"{name}: {len(trace.source.tokens)} x {len(trace.steps.tokens)} at {given.hidden}: "
             f"{1000 * statistics.median(seconds[1:]):.0f} ms (least {1000 * min(seconds[1:]):.0f}; "
             f"predict {1000 * statistics.median(plain):.0f}), JSON {len(text) / 1e6:.2f} MB "
-            f"(full {len(trace.to_json(full=True)) / 1e6:.2f}), writing it takes {peak / 1e6:.0f} MB"
+            f"(full {len(trace_to_json(trace, full=True)) / 1e6:.2f}), writing it takes {peak / 1e6:.0f} MB"
         )
 
 

@@ -4,7 +4,7 @@
     model = seqweave.load("model")
     model.predict(["a text"])
 
-Names are imported when they are first used, so that `import seqweave` loads no torch.
+Names are imported when they are first used, so that `import seqweave` loads no torch, and needs none.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from seqweave.wording import missing_library
+
 if TYPE_CHECKING:
     from seqweave.config import Config
-    from seqweave.errors import ConfigError, DataError, ExportError, LimitError, ModelFolderError, SeqweaveError
+    from seqweave.errors import ConfigError, DataError, LimitError, ModelFolderError, SeqweaveError
     from seqweave.evaluation.metrics import Metrics
     from seqweave.inspection.trace import Trace
+    from seqweave.inspection.trace_page import save_trace, show_trace
     from seqweave.predictor import Model, load
     from seqweave.search.constraints import Constraints
     from seqweave.search.hypothesis import Hypothesis
@@ -30,7 +33,6 @@ __all__ = [
     "ConfigError",
     "Constraints",
     "DataError",
-    "ExportError",
     "Hypothesis",
     "LimitError",
     "Metrics",
@@ -42,6 +44,8 @@ __all__ = [
     "TrainResult",
     "__version__",
     "load",
+    "save_trace",
+    "show_trace",
     "train",
 ]
 
@@ -50,7 +54,6 @@ _HOMES = {
     "ConfigError": "errors",
     "Constraints": "search.constraints",
     "DataError": "errors",
-    "ExportError": "errors",
     "Hypothesis": "search.hypothesis",
     "LimitError": "errors",
     "Metrics": "evaluation.metrics",
@@ -61,6 +64,8 @@ _HOMES = {
     "Trace": "inspection.trace",
     "TrainResult": "training.run",
     "load": "predictor",
+    "save_trace": "inspection.trace_page",
+    "show_trace": "inspection.trace_page",
     "train": "training.run",
 }
 
@@ -69,7 +74,13 @@ def __getattr__(name: str) -> Any:
     """Import a public name from its module on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'seqweave' has no attribute {name!r}")
-    value = getattr(import_module(f"seqweave.{_HOMES[name]}"), name)
+    try:
+        value = getattr(import_module(f"seqweave.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        sentence = missing_library(error, f"seqweave.{name}")
+        if sentence is None:
+            raise
+        raise ModuleNotFoundError(sentence, name=error.name) from None
     globals()[name] = value
     return value
 

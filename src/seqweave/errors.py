@@ -4,7 +4,6 @@
     ├── ConfigError        a setting is wrong, or settings contradict each other
     ├── DataError          an input file or line is wrong (carries path and line)
     ├── ModelFolderError   a model folder is missing, incomplete, damaged or of another kind
-    ├── ExportError        a model cannot be exported
     └── LimitError         a limit (length, time, memory) was exceeded
 
 A message says which thing, what it must be, what it is, where, and what to do. The command
@@ -36,10 +35,6 @@ class DataError(SeqweaveError):
 
 class ModelFolderError(SeqweaveError):
     """A model folder is missing, incomplete, damaged, or not what is asked for."""
-
-
-class ExportError(SeqweaveError):
-    """A model cannot be exported."""
 
 
 class LimitError(SeqweaveError):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqweave.errors import ConfigError, ModelFolderError
 from seqweave.files import write_atomic
+from seqweave.wording import RESTORE_OR_TRAIN
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,7 +45,6 @@ CHECKPOINTS = "checkpoints"
 REQUIRED = (CONFIG, WEIGHTS, SOURCE_TOKENIZER, TARGET_TOKENIZER)
 """The files without which there is no model; a manifest must list them."""
 
-_RESTORE = "restore the folder from a copy, or train again"
 _HASH_BLOCK = 1 << 20  # bytes
 
 
@@ -76,7 +76,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
     try:
         tensors = safetensors.torch.load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ModelFolderError(f"cannot read the weights {path} ({error}): {_RESTORE}") from None
+        raise ModelFolderError(f"cannot read the weights {path} ({error}): {RESTORE_OR_TRAIN}") from None
     wanted = module.state_dict()
     problems = [f"{name} is missing" for name in wanted if name not in tensors]
     problems += [f"{name} is unexpected" for name in tensors if name not in wanted]
@@ -93,7 +93,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
     ]
     if problems:
         raise ModelFolderError(
-            f"the weights {path} do not fit the network of {CONFIG} and the tokenizers: {_some(problems)}; {_RESTORE}"
+            f"the weights {path} do not fit the network of {CONFIG} and the tokenizers: {_some(problems)}; "
+            f"{RESTORE_OR_TRAIN}"
         )
     module.load_state_dict(tensors, strict=True)
 
@@ -122,7 +123,7 @@ def check_manifest(folder: Path) -> list[str]:
     problems = [problem for name in sorted(files) if (problem := _file_problem(folder, name, files[name]))]
     if problems:
         raise ModelFolderError(
-            f"the model folder {folder} must be as it was written, but {_some(problems)}: {_RESTORE}"
+            f"the model folder {folder} must be as it was written, but {_some(problems)}: {RESTORE_OR_TRAIN}"
         )
     return sorted(files)
 
@@ -159,13 +160,13 @@ def read_config(folder: Path) -> Config:
     try:
         config = config_from_json(text, str(path))
     except ConfigError as error:
-        raise ModelFolderError(f"{error}; {_RESTORE}") from None
+        raise ModelFolderError(f"{error}; {RESTORE_OR_TRAIN}") from None
     except (ValueError, RecursionError) as error:  # a number of too many digits; too many brackets
-        raise ModelFolderError(f"{path} must be JSON, but it is not ({error}): {_RESTORE}") from None
+        raise ModelFolderError(f"{path} must be JSON, but it is not ({error}): {RESTORE_OR_TRAIN}") from None
     try:
         check_config(config)
     except ConfigError as error:
-        raise ModelFolderError(f"{path} contradicts itself: {error}; {_RESTORE}") from None
+        raise ModelFolderError(f"{path} contradicts itself: {error}; {RESTORE_OR_TRAIN}") from None
     return config
 
 
@@ -185,7 +186,7 @@ def read_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer, Tokenizer]
         if features.columns != config.data.feature_columns or features.separator != config.data.feature_separator:
             raise ModelFolderError(
                 f"{folder / FEATURES} must be of the columns {', '.join(config.data.feature_columns)} and the "
-                f"separator of {CONFIG}, but it is of {', '.join(features.columns)}: {_RESTORE}"
+                f"separator of {CONFIG}, but it is of {', '.join(features.columns)}: {RESTORE_OR_TRAIN}"
             )
         source = FeaturedTokenizer(source, features)
     return source, target
@@ -205,16 +206,16 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(_read_text(path))
     except (ValueError, RecursionError) as error:
-        raise ModelFolderError(f"{path} must be JSON, but it is not ({error}): {_RESTORE}") from None
+        raise ModelFolderError(f"{path} must be JSON, but it is not ({error}): {RESTORE_OR_TRAIN}") from None
 
 
 def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ModelFolderError(f"cannot read {path} ({error.strerror}): {_RESTORE}") from None
+        raise ModelFolderError(f"cannot read {path} ({error.strerror}): {RESTORE_OR_TRAIN}") from None
     except UnicodeDecodeError:
-        raise ModelFolderError(f"{path} must be UTF-8, but it is not: {_RESTORE}") from None
+        raise ModelFolderError(f"{path} must be UTF-8, but it is not: {RESTORE_OR_TRAIN}") from None
 
 
 def _manifest_files(folder: Path) -> Mapping[str, Mapping[str, Any]]:
@@ -243,14 +244,14 @@ def _manifest_files(folder: Path) -> Mapping[str, Mapping[str, Any]]:
     files = content.get("files") if isinstance(content, dict) else None
     entries = files.values() if isinstance(files, dict) else [None]
     if not isinstance(files, dict) or not all(isinstance(entry, dict) for entry in entries):
-        raise ModelFolderError(f"{path} must list files with their sums, but it does not: {_RESTORE}")
+        raise ModelFolderError(f"{path} must list files with their sums, but it does not: {RESTORE_OR_TRAIN}")
     if content.get("format") != 1:
         raise ModelFolderError(
             f"{path} must be of format 1, but it is of format {content.get('format')!r}: use the seqweave that wrote it"
         )
     missing = [name for name in REQUIRED if name not in files]
     if missing:
-        raise ModelFolderError(f"{path} must list {', '.join(missing)}, but it does not: {_RESTORE}")
+        raise ModelFolderError(f"{path} must list {', '.join(missing)}, but it does not: {RESTORE_OR_TRAIN}")
     return files
 
 

@@ -1,6 +1,18 @@
-"""How numbers and settings stand in the sentences that people read."""
+"""How numbers and settings stand in the sentences that people read, and sentences that several parts say."""
 
 from __future__ import annotations
+
+# By the name they are imported by; pyproject.toml has them in its extra `train`.
+TRAIN_LIBRARIES = ("torch", "sacrebleu", "jiwer", "babel", "matplotlib")
+
+# What to do about it.
+RESTORE = "restore the folder from a copy"
+RESTORE_OR_TRAIN = f"{RESTORE}, or train again"
+TRAIN_ANEW = "train again with --restart"
+RUN_AGAIN = "saved; run the same command to go on"
+MORE_DATA = "give more data, or dev pairs of their own with --dev"
+CHOOSE_ATTENTION = "model.attention=none: choose an attention or switch it off"
+CHECK_DATA = "check the data file"
 
 
 def count(number: int, noun: str) -> str:
@@ -13,3 +25,16 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "unset" if value is None else str(value)
+
+
+def missing_library(error: ModuleNotFoundError, what: str) -> str | None:
+    """What to do where `what` cannot run without a library of the extra `train`; None when another one is missing."""
+    library = (error.name or "").split(".")[0]
+    if library not in TRAIN_LIBRARIES:
+        return None
+    return f'{what} needs the library {library}, which is not installed: install it with pip install "seqweave[train]"'
+
+
+def without_attention(purpose: str, remedy: str) -> str:
+    """What to say of a model without attention where it is needed for `purpose`: `to align with it`."""
+    return f"a model must have attention {purpose}, but this one has none (model.attention=none): {remedy}"

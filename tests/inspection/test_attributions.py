@@ -9,7 +9,7 @@ import torch
 from architectures import CASES, small_model
 from seqweave.errors import ConfigError
 from seqweave.inspection.attributions import METHODS, attribute, rank_correlation, with_attributions
-from seqweave.inspection.trace_json import trace_from_json
+from seqweave.inspection.trace_json import trace_from_json, trace_to_json
 from seqweave.model.input.embeddings import Embedding
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.text.vocabulary import BOS, EOS, UNK
@@ -95,7 +95,7 @@ def test_they_join_the_trace_with_their_correlation() -> None:
     for one in trace.attributions:
         assert one.values.shape == (len(trace.steps.tokens), 5)
         assert one.rank_correlation == pytest.approx(rank_correlation(one.values, trace.steps.attention[0].weights))
-    back = trace_from_json(trace.to_json())
+    back = trace_from_json(trace_to_json(trace))
     assert [one.method for one in back.attributions] == list(METHODS)
     blind = tiny_model(CASES["gru-none-first"])
     assert with_attributions(blind, blind.trace("abc"), ["occlusion"]).attributions[0].rank_correlation is None

@@ -19,7 +19,7 @@ from seqweave.errors import DataError
 from seqweave.inspection import trace_page
 from seqweave.inspection.trace import REASONS, Steps, Trace
 from seqweave.inspection.trace_json import _Arrays, _unpacked, trace_from_json, trace_to_json
-from seqweave.inspection.trace_page import page_html
+from seqweave.inspection.trace_page import page_html, save_trace, show_trace
 from tiny_model import tiny_model
 
 NAMES = ("rnn-none-every_step", "lstm-additive-before", "gru-dot-after", "gru-layers", "transformer-layers")
@@ -56,7 +56,7 @@ def assert_close(ours: Steps, theirs: Steps) -> None:
 
 
 def test_what_goes_in_comes_out(trace: Trace) -> None:
-    back = trace_from_json(trace.to_json(full=True))
+    back = trace_from_json(trace_to_json(trace, full=True))
     assert_close(back.steps, trace.steps)
     assert back.forced is not None
     assert trace.forced is not None
@@ -72,11 +72,11 @@ def test_what_goes_in_comes_out(trace: Trace) -> None:
     assert np.array_equal(back.beam.parents, trace.beam.parents)
     assert back.beam.ranking == trace.beam.ranking
     # What has been through JSON once is as exact as JSON: it does not change any more.
-    assert back.to_json(full=True) == trace_from_json(back.to_json(full=True)).to_json(full=True)
+    assert trace_to_json(back, full=True) == trace_to_json(trace_from_json(trace_to_json(back, full=True)), full=True)
 
 
 def test_a_small_file_leaves_out_what_can_be_computed(trace: Trace) -> None:
-    small, full = trace.to_json(), trace.to_json(full=True)
+    small, full = trace_to_json(trace), trace_to_json(trace, full=True)
     assert len(small) < len(full)
     back = trace_from_json(small)
     assert back.steps.context is None
@@ -92,7 +92,7 @@ def documented(section: str, root: Path) -> set[str]:
 
 
 def test_every_field_is_documented(trace: Trace, root: Path) -> None:
-    value: dict[str, Any] = json.loads(trace.to_json())
+    value: dict[str, Any] = json.loads(trace_to_json(trace))
     sections = {
         "Top level": value,
         "Encoder": value["encoder"],
@@ -135,7 +135,7 @@ def test_what_zlib_makes_smaller_is_deflated_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("shape", [(2,), (4,), (-3,), (10**6, 10**6)])
 def test_an_array_inflates_to_what_its_shape_says_or_is_refused(shape: tuple[int, ...]) -> None:
-    value = json.loads(tiny_model(CASES["gru-dot-after"]).trace("abc").to_json())
+    value = json.loads(trace_to_json(tiny_model(CASES["gru-dot-after"]).trace("abc")))
     value["arrays"][0] = packed(bytes(50_000_000), shape=shape)
     with pytest.raises(DataError, match=r"this is not \(ValueError: an array of shape"):
         trace_from_json(json.dumps(value))
@@ -143,7 +143,7 @@ def test_an_array_inflates_to_what_its_shape_says_or_is_refused(shape: tuple[int
 
 @pytest.mark.parametrize("deflated", [True, False])
 def test_a_shape_beyond_all_numbers_is_refused(deflated: bool) -> None:
-    value = json.loads(tiny_model(CASES["gru-dot-after"]).trace("abc").to_json())
+    value = json.loads(trace_to_json(tiny_model(CASES["gru-dot-after"]).trace("abc")))
     value["arrays"][0] = {**packed(bytes(6), shape=(10**30,)), "deflated": deflated}
     with pytest.raises(DataError, match=r"but this is not \((OverflowError|ValueError): "):
         trace_from_json(json.dumps(value))
@@ -161,14 +161,15 @@ def test_equal_arrays_are_written_once() -> None:
     """The twin of the output itself adds nothing."""
     model = tiny_model(CASES["gru-additive-after"])
     ends = next(text for text in map("".join, product("abcdefg", repeat=3)) if model.trace(text).output.finished)
-    alone, twin = model.trace(ends).to_json(), model.trace(ends, model.trace(ends).output.text).to_json()
+    alone = trace_to_json(model.trace(ends))
+    twin = trace_to_json(model.trace(ends, model.trace(ends).output.text))
     assert len(json.loads(alone)["arrays"]) == len(json.loads(twin)["arrays"])
 
 
 def test_hostile_text_stays_inside(page: Path) -> None:
     hostile = '</script><img src=x onerror="alert(1)"><!--<script>'
     trace = tiny_model(CASES["gru-dot-after"]).trace(hostile, hostile)
-    filled = page_html(trace.to_json())
+    filled = page_html(trace_to_json(trace))
     assert filled.count("<img") == filled.count("<!--") == 0
     assert filled.count("</script>") == 2
     content = filled.split('id="trace">', 1)[1].split("</script>", 1)[0]
@@ -183,31 +184,33 @@ def test_backslashes_of_the_trace_are_no_pattern(page: Path) -> None:
 
 def test_save_and_show(page: Path, tmp_path: Path) -> None:
     trace = tiny_model(CASES["gru-dot-after"]).trace("abc")
-    assert trace_from_json(trace.save(tmp_path / "trace.json").read_text(encoding="utf-8")).source == trace.source
-    written = trace.save(tmp_path / "trace.html").read_text(encoding="utf-8")
-    assert written == page_html(trace.to_json())
-    frame = trace.show(height=300)._repr_html_()
+    assert (
+        trace_from_json(save_trace(trace, tmp_path / "trace.json").read_text(encoding="utf-8")).source == trace.source
+    )
+    written = save_trace(trace, tmp_path / "trace.html").read_text(encoding="utf-8")
+    assert written == page_html(trace_to_json(trace))
+    frame = show_trace(trace, height=300)._repr_html_()
     inside = re.fullmatch(r'<iframe srcdoc="([^"]*)" sandbox="allow-scripts allow-downloads" .* height="300".*', frame)
     assert inside is not None
     assert html.unescape(inside[1]) == written
-    assert "shown in a notebook" in repr(trace.show())
+    assert "shown in a notebook" in repr(show_trace(trace))
 
 
 def test_mistakes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = tiny_model(CASES["gru-dot-after"]).trace("abc")
     with pytest.raises(DataError, match=r"ending with \.html or \.json, but the name is trace\.png: rename it"):
-        trace.save(tmp_path / "trace.png")
+        save_trace(trace, tmp_path / "trace.png")
     monkeypatch.setattr(trace_page, "PAGE", tmp_path / "none.html")
     with pytest.raises(DataError, match=r"none\.html: the page must be part of the installation"):
-        trace.show()
+        show_trace(trace)
     (tmp_path / "none.html").write_text("<p>", encoding="utf-8")
     with pytest.raises(DataError, match=r"the page must have one <script .* but it has 0"):
-        trace.show()
+        show_trace(trace)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "other"}', "null", "[" * 100_000])
 def test_what_is_no_trace_is_refused(text: str) -> None:
-    with pytest.raises(DataError, match=r"a trace must be JSON as trace.to_json\(\) writes it, but this is not"):
+    with pytest.raises(DataError, match=r"a trace must be JSON as trace_to_json writes it, but this is not"):
         trace_from_json(text)
 
 

@@ -10,7 +10,14 @@ from matplotlib.figure import Figure
 from architectures import CASES
 from seqweave.errors import DataError
 from seqweave.inspection.trace import Trace
-from seqweave.inspection.trace_plots import principal_axes
+from seqweave.inspection.trace_plots import (
+    plot_attention,
+    plot_entropy,
+    plot_gate,
+    plot_norms,
+    plot_states,
+    principal_axes,
+)
 from tiny_model import tiny_model
 
 
@@ -22,30 +29,30 @@ def trace() -> Trace:
 def test_attention(trace: Trace) -> None:
     before = dict(mpl.rcParams)
     axes = Figure().add_subplot()
-    assert trace.plot_attention(axes) is axes
+    assert plot_attention(trace, axes) is axes
     attention = trace.steps.attention[0]
     assert np.array_equal(np.asarray(axes.images[0].get_array()), attention.weights)
     assert [tick.get_text() for tick in axes.get_xticklabels()] == list("abcag")
-    scored = trace.plot_attention(scores=True)
+    scored = plot_attention(trace, scores=True)
     assert attention.scores is not None
     assert np.array_equal(np.asarray(scored.images[0].get_array()), attention.scores)
     assert scored.images[0].get_clim() == (attention.scores.min(), attention.scores.max())
-    forced = trace.plot_attention(forced=True)
+    forced = plot_attention(trace, forced=True)
     assert [tick.get_text() for tick in forced.get_yticklabels()] == ["g", "f", "<eos>"]
     assert dict(mpl.rcParams) == before
 
 
 def test_entropy_gates_norms_states(trace: Trace) -> None:
-    heights = [patch.get_height() for patch in trace.plot_entropy().patches]  # type: ignore[attr-defined]
+    heights = [patch.get_height() for patch in plot_entropy(trace).patches]  # type: ignore[attr-defined]
     assert heights == pytest.approx(trace.steps.entropy.tolist())
     for side, layers in (("encoder", trace.encoder.layers), ("decoder", trace.steps.layers)):
-        image = trace.plot_gate("f", side=side).images[0]
+        image = plot_gate(trace, "f", side=side).images[0]
         assert np.array_equal(np.asarray(image.get_array()), layers[-1].gates["f"].T)
         assert image.get_clim() == (0, 1)
-    assert trace.plot_gate("g").images[0].get_clim() == (-1, 1)
-    lines = trace.plot_norms().lines
+    assert plot_gate(trace, "g").images[0].get_clim() == (-1, 1)
+    lines = plot_norms(trace).lines
     assert np.asarray(lines[0].get_ydata()) == pytest.approx(np.linalg.norm(trace.encoder.outputs, axis=1))
-    texts = [text.get_text() for text in trace.plot_states().texts]
+    texts = [text.get_text() for text in plot_states(trace).texts]
     assert texts == [*"abcag", *(token.text for token in trace.steps.tokens)]
 
 
@@ -61,14 +68,14 @@ def test_principal_axes_keep_distances_of_a_plane() -> None:
 def test_mistakes_are_told(trace: Trace) -> None:
     blind = tiny_model(CASES["rnn-none-first"]).trace("abc")
     with pytest.raises(DataError, match="a model must have attention for it to be drawn"):
-        blind.plot_attention()
+        plot_attention(blind)
     with pytest.raises(DataError, match="must have a target to show its teacher-forced twin"):
-        blind.plot_attention(forced=True)
+        plot_attention(blind, forced=True)
     with pytest.raises(DataError, match=r"one that the layer has \(i, f, g, o\), but it is z"):
-        trace.plot_gate("z")
+        plot_gate(trace, "z")
     with pytest.raises(DataError, match=r"one that the layer has \(none\), but it is z"):
-        blind.plot_gate("z")
+        plot_gate(blind, "z")
     with pytest.raises(DataError, match="one of the 1 of the decoder, counted from 0, but it is 4"):
-        trace.plot_gate("f", layer=4)
+        plot_gate(trace, "f", layer=4)
     with pytest.raises(DataError, match="side must be encoder or decoder, but it is left"):
-        trace.plot_gate("f", side="left")
+        plot_gate(trace, "f", side="left")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from seqweave.cli.common import Data, Device, Folder, Json, TargetFile, check_same_columns, note, print_json
+from seqweave.cli.options import Also, GoldFile, GoldFirst, Method, Reverse, Shift, Symmetrise, Threshold, Words
 from seqweave.wording import count
 
 if TYPE_CHECKING:
@@ -21,38 +20,15 @@ def align(
     folder: Folder,
     data: Data,
     target_file: TargetFile = None,
-    method: Annotated[
-        str,
-        typer.Option(
-            metavar="argmax|threshold|mutual|monotone",
-            help="Links from weights: each target's best source; all above the threshold; pairs that are each "
-            "other's best; the best path that never goes back.",
-        ),
-    ] = "argmax",
-    threshold: Annotated[float, typer.Option(metavar="W", help="Least weight of a link, 0 to 1.")] = 0.0,
-    shift: Annotated[
-        bool, typer.Option("--shift", help="Weights of the step that reads an item, not of that which writes it.")
-    ] = False,
-    words: Annotated[
-        bool, typer.Option("--words", help="Align words (what blanks divide), not the model's items.")
-    ] = False,
-    also: Annotated[
-        list[Path] | None, typer.Option(metavar="DIR", help="One more model to average attention with; repeatable.")
-    ] = None,
-    reverse: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A model of the opposite direction, to put both together.")
-    ] = None,
-    symmetrise: Annotated[
-        str,
-        typer.Option(
-            metavar="union|intersection|grow-diag|grow-diag-final-and", help="How to put two directions together."
-        ),
-    ] = "grow-diag-final-and",
-    gold: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Right links, a line a pair: i-j sure, ipj possible. Prints figures only."),
-    ] = None,
-    gold_first: Annotated[int, typer.Option(metavar="N", help="The number of the first word in the gold.")] = 1,
+    method: Method = "argmax",
+    threshold: Threshold = 0.0,
+    shift: Shift = False,
+    words: Words = False,
+    also: Also = None,
+    reverse: Reverse = None,
+    symmetrise: Symmetrise = "grow-diag-final-and",
+    gold: GoldFile = None,
+    gold_first: GoldFirst = 1,
     json: Json = False,
     device: Device = "auto",
 ) -> None:

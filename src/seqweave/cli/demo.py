@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqweave.cli.common import Device
-from seqweave.cli.train import Restart, next_commands
+from seqweave.cli.options import Out, Restart
+from seqweave.cli.train import next_commands
+from seqweave.wording import RUN_AGAIN
 
 if TYPE_CHECKING:
     from seqweave.cli.progress import TrainingView
@@ -38,9 +40,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def demo(
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The model folder to make.")] = Path(
-        "seqweave-demo"
-    ),
+    out: Out = Path("seqweave-demo"),
     restart: Restart = False,
     device: Device = "auto",
     steps: Annotated[int, typer.Option(hidden=True, min=1)] = SETTINGS["training.max_steps"],
@@ -77,7 +77,7 @@ def demo(
         finally:
             view.close()
         if result.status == "interrupted":
-            view.say(f"stopped at step {result.step:,}, saved; run the same command to go on")
+            view.say(f"stopped at step {result.step:,}, {RUN_AGAIN}")
             return
         shutil.copyfile(files[1], out / "dates.dev.tsv")
     if result.status == "already_finished":

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from seqweave.cli.common import Folder, Json, print_json
-from seqweave.wording import shown
+from seqweave.wording import RESTORE, shown
 
 PICTURES = (".png", ".pdf", ".svg")
 
@@ -114,7 +114,7 @@ def parameters_of(weights: Path) -> int:
         with safe_open(weights, framework="numpy") as file:
             return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise ModelFolderError(f"cannot read the weights {weights} ({error}): restore the folder from a copy") from None
+        raise ModelFolderError(f"cannot read the weights {weights} ({error}): {RESTORE}") from None
 
 
 def _text(facts: dict[str, Any]) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from seqweave.cli.common import BeamSize, Device, Folder, note, read_pairs
+from seqweave.cli.options import Attributions, Corpus, Full, InspectedText, Port, Reference, Serve, TraceFile
 from seqweave.errors import ConfigError
 from seqweave.wording import count
 
@@ -20,30 +19,15 @@ PORT = 8765
 
 def inspect(
     folder: Folder,
-    text: Annotated[
-        str | None,
-        typer.Argument(metavar="[TEXT]", help="The source. With --serve, by default a sample of the training."),
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="A reference, to compare with the free run.")
-    ] = None,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help=".html: a page that works offline; .json: data.")
-    ] = Path("trace.html"),
+    text: InspectedText = None,
+    target: Reference = None,
+    output: TraceFile = Path("trace.html"),
     beam_size: BeamSize = None,
-    attributions: Annotated[
-        bool, typer.Option("--attributions", help="Also gradients and occlusion, to compare with attention.")
-    ] = False,
-    corpus: Annotated[
-        Path | None, typer.Option(metavar="DATA", help="Pairs to decode for the page's table of an evaluation.")
-    ] = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="Also cell states, contexts and readouts: about twice the size.")
-    ] = False,
-    serve: Annotated[
-        bool, typer.Option("--serve", help="Show the page to this machine's browser, with the model behind it.")
-    ] = False,
-    port: Annotated[int, typer.Option(metavar="N", help="With --serve: where; 0 for any free port.")] = PORT,
+    attributions: Attributions = False,
+    corpus: Corpus = None,
+    full: Full = False,
+    serve: Serve = False,
+    port: Port = PORT,
     device: Device = "auto",
 ) -> None:
     """Write what the model does with TEXT: attention, states, gates, probabilities, the beam's tree.

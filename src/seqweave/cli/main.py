@@ -34,6 +34,7 @@ from seqweave.cli.train import settings_help, train
 from seqweave.cli.tune import tune
 from seqweave.cli.verify import verify
 from seqweave.errors import SeqweaveError
+from seqweave.wording import missing_library
 
 INTERRUPTED = 130
 WRONG = 2
@@ -57,6 +58,12 @@ class _Group(TyperGroup):
             if ctx.params.get("debug"):
                 raise
             _say(f"error: {_sentence(error)}")
+            raise SystemExit(WRONG) from None
+        except ModuleNotFoundError as error:
+            sentence = missing_library(error, f"seqweave {ctx.invoked_subcommand}")
+            if ctx.params.get("debug") or sentence is None:
+                raise
+            _say(f"error: {sentence}")
             raise SystemExit(WRONG) from None
         except (MemoryError, RuntimeError) as error:  # torch's own memory errors are RuntimeErrors
             if ctx.params.get("debug") or not _is_out_of_memory(error):

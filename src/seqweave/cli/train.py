@@ -4,45 +4,39 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
-
-import typer
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from seqweave.cli.common import Data, Device, TargetFile
-from seqweave.config import PresetName, Units, fields_of
-from seqweave.wording import shown
+from seqweave.cli.options import (
+    DevFile,
+    DevTarget,
+    Out,
+    Preset,
+    Restart,
+    Seed,
+    Settings,
+    SettingsFile,
+    SourceUnits,
+    TargetUnits,
+)
+from seqweave.config import PresetName, fields_of
+from seqweave.wording import RUN_AGAIN, shown
 
 if TYPE_CHECKING:
     from seqweave.training.run import TrainResult
-
-UNITS = "|".join(get_args(Units))
-Out = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The model folder to make.")]
-Seed = Annotated[int | None, typer.Option(metavar="N", help="Same as --set training.seed=N.")]
-Restart = Annotated[bool, typer.Option("--restart", help="Throw away what is in DIR and begin anew.")]
 
 
 def train(
     data: Data,
     out: Out,
     target_file: TargetFile = None,
-    dev: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE [TARGET_FILE]", help="Dev pairs; when left out, some of DATA are held out."),
-    ] = None,
-    dev_target: Annotated[Path | None, typer.Option(hidden=True)] = None,
-    preset: Annotated[
-        str | None, typer.Option(metavar="|".join(get_args(PresetName)), help="Size of the model. Default: small.")
-    ] = None,
-    source_units: Annotated[
-        str | None, typer.Option(metavar=UNITS, help="What an item of the source is. Default: guessed.")
-    ] = None,
-    target_units: Annotated[str | None, typer.Option(metavar=UNITS, help="The same for the target.")] = None,
-    config: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Settings from a file.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting from the list below; may be given again."),
-    ] = None,
+    dev: DevFile = None,
+    dev_target: DevTarget = None,
+    preset: Preset = None,
+    source_units: SourceUnits = None,
+    target_units: TargetUnits = None,
+    config: SettingsFile = None,
+    set_: Settings = None,
     seed: Seed = None,
     device: Device = "auto",
     restart: Restart = False,
@@ -105,7 +99,7 @@ def ending(result: TrainResult) -> list[str]:
 
     folder = shlex.quote(str(result.folder))
     if result.status == "interrupted":
-        return [f"stopped at step {result.step:,} of {result.max_steps:,}, saved; run the same command to go on"]
+        return [f"stopped at step {result.step:,} of {result.max_steps:,}, {RUN_AGAIN}"]
     if result.status == "already_finished":
         lines = [f"{folder} is already finished, at step {result.step:,}; --restart trains it anew"]
     else:

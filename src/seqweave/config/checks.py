@@ -13,7 +13,7 @@ from seqweave.config.model import ModelConfig
 from seqweave.config.schema import Config
 from seqweave.config.search import SearchConfig
 from seqweave.config.training import TrainConfig
-from seqweave.wording import shown
+from seqweave.wording import CHOOSE_ATTENTION, shown
 
 # What only one kind of layers reads. Widths, layer counts and dropout of the presets are not here:
 # a preset must go with every architecture.
@@ -154,9 +154,9 @@ def _recurrent_decoder(model: ModelConfig) -> Iterator[str]:
 def _without_attention(model: ModelConfig) -> Iterator[str]:
     yield from _changed(model, OF_ATTENTION, "needs attention, but model.attention=none")
     if model.input_feeding:
-        yield "model.input_feeding=true needs attention, but model.attention=none: choose an attention or switch it off"
+        yield f"model.input_feeding=true needs attention, but {CHOOSE_ATTENTION}"
     if model.copy:
-        yield "model.copy=true copies by attention, but model.attention=none: choose an attention or switch it off"
+        yield f"model.copy=true copies by attention, but {CHOOSE_ATTENTION}"
     if model.bridge == "zero" and model.context == "first":
         yield (
             "model.bridge=zero with model.attention=none and model.context=first leaves the decoder blind to the source: "

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from seqweave.config.model import ModelConfig
 from seqweave.config.schema import Config
-from seqweave.wording import shown
+from seqweave.wording import CHOOSE_ATTENTION, shown
 
 
 def data_contradictions(config: Config) -> Iterator[str]:
@@ -144,7 +144,4 @@ def _copying(config: Config) -> Iterator[str]:
                 "model.copy=true knows one way to cut them, by which it finds what can be copied: change one of them"
             )
     if config.search.replace_unknown and model.decoder == "recurrent" and model.attention == "none":
-        yield (
-            "search.replace_unknown=true follows attention, but model.attention=none: "
-            "choose an attention or switch it off"
-        )
+        yield f"search.replace_unknown=true follows attention, but {CHOOSE_ATTENTION}"

@@ -129,6 +129,28 @@ class _Columns:
         self.target_items.append(len(pair.target.split()))
 
 
+class _Features:
+    """How often each tag stands in each column of features, and how many pairs have none there."""
+
+    def __init__(self, config: DataConfig):
+        self.names, self.separator = config.feature_columns, config.feature_separator
+        self.counts = [Counter[str]() for _ in self.names]
+        self.without = [0] * len(self.names)
+
+    def add(self, pair: Pair) -> None:
+        for place, cell in enumerate(pair.features):
+            tags = set(tags_of(cell, self.separator))
+            self.counts[place].update(tags)
+            self.without[place] += not tags
+
+    def columns(self, pairs: int) -> list[FeatureColumn]:
+        """The columns of a file of so many pairs."""
+        return [
+            FeatureColumn(name, len(counts), counts.total() / max(1, pairs), none, _most(counts))
+            for name, counts, none in zip(self.names, self.counts, self.without, strict=True)
+        ]
+
+
 @dataclass(frozen=True)
 class _Sources:
     """The source hashes of one file and their lines, in the order of the file."""
@@ -156,16 +178,11 @@ def check_data(
         DataError: when a file cannot be read at all.
     """
     reader = PairReader(path, target_path, config)
-    columns = _Columns()
-    features = [Counter[str]() for _ in config.feature_columns]
-    without = [0] * len(features)
+    columns, features = _Columns(), _Features(config)
     samples: list[Pair] = []
     for pair in reader:
         columns.add(pair)
-        for place, cell in enumerate(pair.features):
-            tags = set(tags_of(cell, config.feature_separator))
-            features[place].update(tags)
-            without[place] += not tags
+        features.add(pair)
         if len(samples) < SAMPLES:
             samples.append(pair)
     lines, sources, targets = _numbers(columns.line), _numbers(columns.source), _numbers(columns.target)
@@ -190,10 +207,7 @@ def check_data(
         ratio_outliers=len(outliers),
         ratio_outlier_lines=lines[outliers[:EXAMPLES]].tolist(),
         samples=samples,
-        features=[
-            FeatureColumn(name, len(counts), counts.total() / max(1, len(lines)), none, _most(counts))
-            for name, counts, none in zip(config.feature_columns, features, without, strict=True)
-        ],
+        features=features.columns(len(lines)),
     )
 
 

@@ -11,7 +11,7 @@ files, so the operating system may drop their pages whenever memory is short.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
@@ -128,10 +128,8 @@ def write_dataset(
     for side in letters:
         sizes |= {f"{side}_letters": sizes[side], f"{side}_words": _LONGEST_WORD}
     with new_folder(folder) as temporary:
-        writers = {name: SideWriter(temporary, name, size) for name, size in sizes.items()}
         with ExitStack() as stack:
-            for writer in writers.values():
-                stack.enter_context(writer)
+            writers = {name: stack.enter_context(SideWriter(temporary, name, size)) for name, size in sizes.items()}
             for chunk in _chunks(pairs):
                 texts = dict(zip(SIDES, chunk, strict=True))
                 ids = _ids(texts, tokenizers, coder)
@@ -139,11 +137,16 @@ def write_dataset(
                 for side in SIDES:
                     writers[side].append(*_flatten([ids[side][row] for row in kept]))
                 for side in letters:
-                    found = tokenizers[side].letters_batch([texts[side][row] for row in kept])
-                    writers[f"{side}_letters"].append(*_flatten([characters for characters, _ in found]))
-                    writers[f"{side}_words"].append(*_flatten([words for _, words in found]))
+                    _append_letters(writers, side, tokenizers[side], [texts[side][row] for row in kept])
         write_meta(temporary, *writers.values())
     return PairDataset.open(folder), dict(dropped)
+
+
+def _append_letters(writers: Mapping[str, SideWriter], side: str, tokenizer: Tokenizer, texts: list[str]) -> None:
+    """Write the single characters of some texts, and how many each word has."""
+    found = tokenizer.letters_batch(texts)
+    writers[f"{side}_letters"].append(*_flatten([characters for characters, _ in found]))
+    writers[f"{side}_words"].append(*_flatten([words for _, words in found]))
 
 
 def _ids(

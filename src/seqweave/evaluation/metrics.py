@@ -42,6 +42,7 @@ from seqweave.evaluation.statistics import (
     metrics_of,
 )
 from seqweave.text.tokenizers import Tokenizer
+from seqweave.wording import CHECK_DATA
 
 BUCKETS = 5
 DISTINCT = ("distinct_1", "distinct_2")
@@ -209,7 +210,7 @@ def perplexity(total_log_prob: float, tokens: int) -> float:
         DataError: when there are no tokens.
     """
     if tokens < 1:
-        raise DataError(f"perplexity needs at least one target token, but there are {tokens}; check the data file")
+        raise DataError(f"perplexity needs at least one target token, but there are {tokens}; {CHECK_DATA}")
     try:
         return math.exp(-total_log_prob / tokens)
     except OverflowError:

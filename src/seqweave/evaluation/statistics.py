@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from seqweave.errors import ConfigError, DataError, LimitError
 from seqweave.evaluation.rouge import rouge_l, rouge_n, words_of
 from seqweave.text.tokenizers import Tokenizer
+from seqweave.wording import CHECK_DATA
 
 Numbers = NDArray[np.float64]
 
@@ -89,7 +90,7 @@ def group_examples(
         found = ", ".join(f"{count} {name}" for name, count in counts.items())
         raise DataError(f"sources, outputs and targets must be equally many to be evaluated, but there are {found}")
     if not sources:
-        raise DataError("there must be at least one pair to evaluate, but there are none; check the data file")
+        raise DataError(f"there must be at least one pair to evaluate, but there are none; {CHECK_DATA}")
     first: dict[str, int] = {}
     references: dict[str, set[str]] = {}
     for index, (source, target) in enumerate(zip(sources, targets, strict=True)):

@@ -9,6 +9,7 @@ from seqweave.errors import ConfigError, DataError
 from seqweave.inspection.alignments import Weights, average, pool, token_rows
 from seqweave.predictor import Model
 from seqweave.text.tokenizers import Tokenizer
+from seqweave.wording import without_attention
 
 _CHUNK = 1000  # pairs decoded at once; all their weights are held
 
@@ -48,10 +49,7 @@ def _weights(model: Model, pairs: Sequence[tuple[str, str]], shift: bool, words:
     matrices = []
     for (source, target), found in zip(pairs, model.score(pairs, return_attention=True), strict=True):
         if found.attention is None:
-            raise ConfigError(
-                "a model must have attention to align with it, but this one has none (model.attention=none): "
-                "use another model"
-            )
+            raise ConfigError(without_attention("to align with it", "use another model"))
         weights = token_rows(found.attention, shift)
         if words:
             sources = word_places(model.source_tokenizer, source)[: weights.shape[1]]

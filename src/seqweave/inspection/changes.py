@@ -21,6 +21,7 @@ from seqweave.model.transformer.encoder_decoder import TransformerDecoder
 from seqweave.model.transformer.layers import CrossAttention, Looks
 from seqweave.predictor import Model
 from seqweave.text.vocabulary import BOS, EOS, PAD
+from seqweave.wording import without_attention
 
 _NEARLY_ONE = 1e-3  # what rounded weights may be off by in sum
 _NOTHING = 1e-30  # stands for a weight of 0, whose logarithm a score could not hold
@@ -87,10 +88,7 @@ def changes_of(model: Model, what_if: WhatIf, encoded: Encoded, limit: int, extr
             raise DataError(f"<eos> must be the last forced item, but step {step} has it and step {last} another one")
     size = encoded.outputs.shape[1]
     if what_if.attention and not _attends(model.single):
-        raise ConfigError(
-            "a model must have attention for a row of it to be overwritten, but this one has none "
-            "(model.attention=none): force an item instead"
-        )
+        raise ConfigError(without_attention("for a row of it to be overwritten", "force an item instead"))
     rows = {step: _row(encoded, step, row, size, limit) for step, row in what_if.attention.items()}
     return Changes(forced, rows, _first_states(model, what_if, encoded))
 

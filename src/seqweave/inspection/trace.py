@@ -1,8 +1,9 @@
 """The trace: everything a model did with one source, as one plain object.
 
-`trace_model` (tracing.py) makes it, `trace_json.py` writes and reads it; docs/trace-format.md says what
-each field is. Nothing here depends on the architecture: a recurrent model has layers with gates and
-one attention matrix a step, another one may have layers without gates and many matrices.
+`trace_model` (tracing.py) makes it, `trace_json.py` writes and reads it, `trace_page.py` shows it and
+`trace_plots.py` draws it; docs/trace-format.md says what each field is. Nothing here depends on the
+architecture: a recurrent model has layers with gates and one attention matrix a step, another one may
+have layers without gates and many matrices.
 
 Arrays are numpy, in the model's own precision; their `Pack` says how they are written. Rows are
 positions: S of the source, T of the target (`<eos>` counted).
@@ -11,16 +12,10 @@ positions: S of the source, T of the target (`<eos>` counted).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from seqweave.inspection.trace_page import Shown
 
 Array = NDArray[Any]
 
@@ -273,58 +268,6 @@ class Trace:
     beam: Beam
     attributions: list[Attribution]
     names: dict[str, str]
-
-    def to_json(self, *, full: bool = False) -> str:
-        """The trace as JSON (docs/trace-format.md); `full` adds cell states, contexts and readouts."""
-        from seqweave.inspection.trace_json import trace_to_json
-
-        return trace_to_json(self, full=full)
-
-    def save(self, path: Path | str, *, full: bool = False) -> Path:
-        """Write the trace: `.json` as data, `.html` as a page that needs nothing else.
-
-        Raises:
-            DataError: when the name ends otherwise.
-        """
-        from seqweave.inspection.trace_page import save_trace
-
-        return save_trace(self, Path(path), full=full)
-
-    def show(self, height: int = 720) -> Shown:
-        """The page in a notebook, `height` pixels high."""
-        from seqweave.inspection.trace_page import Shown, page_html
-
-        return Shown(page_html(self.to_json()), height)
-
-    def plot_attention(self, ax: Axes | None = None, *, forced: bool = False, scores: bool = False) -> Axes:
-        """Draw the attention weights, or the scores before the softmax; `forced`: of the teacher-forced twin."""
-        from seqweave.inspection.trace_plots import plot_attention
-
-        return plot_attention(self, ax, forced=forced, scores=scores)
-
-    def plot_entropy(self, ax: Axes | None = None) -> Axes:
-        """Draw the entropy and the chosen item's probability at each step."""
-        from seqweave.inspection.trace_plots import plot_entropy
-
-        return plot_entropy(self, ax)
-
-    def plot_gate(self, gate: str, ax: Axes | None = None, *, layer: int = -1, side: str = "decoder") -> Axes:
-        """Draw one gate of a layer as units by positions."""
-        from seqweave.inspection.trace_plots import plot_gate
-
-        return plot_gate(self, gate, ax, layer=layer, side=side)
-
-    def plot_norms(self, ax: Axes | None = None) -> Axes:
-        """Draw the norm of the encoder's and the decoder's last states over the positions."""
-        from seqweave.inspection.trace_plots import plot_norms
-
-        return plot_norms(self, ax)
-
-    def plot_states(self, ax: Axes | None = None) -> Axes:
-        """Draw the paths of the encoder's and the decoder's last states on their first two principal axes."""
-        from seqweave.inspection.trace_plots import plot_states
-
-        return plot_states(self, ax)
 
 
 def attention_of(steps: Steps, layer: int | None = None, head: int | None = None) -> Attention | None:

@@ -72,7 +72,7 @@ def trace_from_json(text: str) -> Trace:
         trace: Trace = _read(Trace, value, arrays)
     except (KeyError, TypeError, ValueError, IndexError, OverflowError, RecursionError, zlib.error) as error:
         raise DataError(
-            f"a trace must be JSON as trace.to_json() writes it, but this is not ({type(error).__name__}: {error}); "
+            f"a trace must be JSON as trace_to_json writes it, but this is not ({type(error).__name__}: {error}); "
             "make it again"
         ) from None
     return trace

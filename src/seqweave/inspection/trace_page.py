@@ -14,6 +14,7 @@ from pathlib import Path
 from seqweave.errors import DataError
 from seqweave.files import write_atomic
 from seqweave.inspection.trace import Trace
+from seqweave.inspection.trace_json import trace_to_json
 
 PAGE = Path(__file__).parent / "page" / "index.html"
 _PLACE = re.compile(r'(<script\b(?=[^>]*\btype="application/json")(?=[^>]*\bid="trace")[^>]*>)[^<]*(</script>)')
@@ -50,16 +51,26 @@ def page_html(trace_json: str, server: str | None = None) -> str:
     return filled
 
 
-def save_trace(trace: Trace, path: Path, *, full: bool = False) -> Path:
+def save_trace(trace: Trace, path: Path | str, *, full: bool = False) -> Path:
     """Write a trace to `path`, whole or not at all: `.json` as data, `.html` as the page.
 
     Raises:
         DataError: when the name ends otherwise.
     """
+    path = Path(path)
     check_name(path)
-    text = trace.to_json(full=full)
+    text = trace_to_json(trace, full=full)
     write_atomic(path, (page_html(text) if path.suffix == ".html" else text).encode("utf-8"))
     return path
+
+
+def show_trace(trace: Trace, height: int = 720) -> Shown:
+    """The page in a notebook, `height` pixels high.
+
+    Raises:
+        DataError: when this installation has no page.
+    """
+    return Shown(page_html(trace_to_json(trace)), height)
 
 
 def check_name(path: Path) -> None:

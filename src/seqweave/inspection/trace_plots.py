@@ -12,6 +12,7 @@ from seqweave.inspection import plots
 from seqweave.inspection.gates import CANDIDATES
 from seqweave.inspection.labels import label_of
 from seqweave.inspection.trace import Array, Layer, Steps, Token, Trace, attention_of
+from seqweave.wording import without_attention
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,7 @@ def plot_attention(trace: Trace, ax: Axes | None = None, *, forced: bool = False
     steps = _steps(trace, forced)
     attention = attention_of(steps)
     if attention is None:
-        raise DataError("a model must have attention for it to be drawn, but this one has none: plot_states works")
+        raise DataError(without_attention("for it to be drawn", "plot_states works"))
     values = attention.weights
     if scores:
         if attention.scores is None:

@@ -40,6 +40,7 @@ from seqweave.training.schedules import learning_rate
 from seqweave.training.state import TrainState
 from seqweave.training.step import StepData, Stepper, step_stream
 from seqweave.training.validation import Validation, validate, weights_of
+from seqweave.wording import TRAIN_ANEW
 
 Reason = Literal["finished", "interrupted"]
 _SECONDS_BETWEEN_REPORTS = 0.5
@@ -262,7 +263,7 @@ def _refuse_divergence(run: Run) -> None:
         raise SeqweaveError(
             f"training has diverged: the last {_MOST_SKIPPED} or more gradients up to step {run.state.step} were not "
             "finite, and their updates were skipped; lower training.learning_rate, or use training.precision=fp32, "
-            f"and train again with --restart; {run.record.folder} holds {best}"
+            f"and {TRAIN_ANEW}; {run.record.folder} holds {best}"
         )
 
 

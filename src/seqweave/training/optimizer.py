@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from seqweave.config import TrainConfig
 from seqweave.errors import ModelFolderError
+from seqweave.wording import TRAIN_ANEW
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
@@ -108,7 +109,7 @@ class Optimizer:
             missing = [moment for moment in _MOMENTS if f"{moment}/{name}" not in tensors]
             if missing:
                 raise ModelFolderError(
-                    f"the checkpoint's optimizer.safetensors lacks {missing[0]}/{name}: train again with --restart"
+                    f"the checkpoint's optimizer.safetensors lacks {missing[0]}/{name}: {TRAIN_ANEW}"
                 )
             self._adam.state[parameter] = {
                 moment: tensors[f"{moment}/{name}"].to(parameter.device) for moment in _MOMENTS

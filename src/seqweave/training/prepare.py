@@ -37,7 +37,7 @@ from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.ids import write_ids
 from seqweave.training.sampling import default_settings
 from seqweave.training.vectors import all_vectors, vector_facts, vector_files
-from seqweave.wording import count
+from seqweave.wording import MORE_DATA, count
 
 _SAMPLE = 5000  # pairs looked at to guess units, to report unknown items, and to see how text is written
 _LEAST_STEPS = 1500  # a small corpus still needs this many updates
@@ -118,7 +118,7 @@ class _Pairs:
         if not dev and not several:
             raise DataError(
                 "a dev set held out by distinct source needs at least 2 distinct sources, but there is only 1: "
-                "give more data, or dev pairs of their own with --dev",
+                + MORE_DATA,
                 self.reader.path,
             )
         self.shared = len(shared)
@@ -169,40 +169,51 @@ def prepare(
         raise DataError("no pair is left to train on: all are held out or over-long; give more pairs", files.train)
     dev = dev_pairs(pairs.dev(), config.training.max_dev_pairs)
     if not dev.sources:
-        raise DataError(
-            f"no dev pair could be held out, because {kept:,} pairs are too few: "
-            "give more data, or dev pairs of their own with --dev",
-            files.train,
-        )
+        raise DataError(f"no dev pair could be held out, because {kept:,} pairs are too few: {MORE_DATA}", files.train)
     facts = {
-        "lines": pairs.reader.report.lines,
+        **_facts(config, pairs, both, dataset, dev, sample),
         "kept": kept,
-        "dropped": _dropped(pairs.reader),
-        "dev_dropped": {} if pairs.dev_reader is None else _dropped(pairs.dev_reader),
         "over_long": too_long,
-        "pairs": len(dataset),
-        "dev_pairs": dev.total,
-        "dev_sources_shared": pairs.shared,
-        "dev_pairs_used": len(dev.sources),
-        "source_units": config.data.source.units,
-        "target_units": config.data.target.units,
         "units_because": reasons,
-        "source_vocabulary": source_tokenizer.size,
-        "target_vocabulary": target_tokenizer.size,
-        "unknown_rate": {
-            "source": coverage(source_tokenizer, dev.sources[:_SAMPLE]).rate,
-            "target": coverage(target_tokenizer, dev.targets[:_SAMPLE]).rate,
-        },
-        "mean_source_length": float(np.mean(dataset.source_lengths)),
-        "mean_target_length": float(np.mean(dataset.target_lengths)),
-        "source_text": asdict(profile_of(source_tokenizer, sample)),
-        "padding": asdict(_padding(config, dataset)),
         "files": fingerprints(files),
         **_features(source_tokenizer, dev),
         **vector_facts(vectors, both, dataset, config),
     }
     config = decided(config, dataset, device, world)
     return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts, vectors, hashes)
+
+
+def _facts(
+    config: Config,
+    pairs: _Pairs,
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    dataset: PairDataset,
+    dev: DevPairs,
+    sample: list[str],
+) -> dict[str, Any]:
+    """What run.json and the model card say of the data; `sample` has sources of the training."""
+    source, target = tokenizers
+    return {
+        "lines": pairs.reader.report.lines,
+        "dropped": _dropped(pairs.reader),
+        "dev_dropped": {} if pairs.dev_reader is None else _dropped(pairs.dev_reader),
+        "pairs": len(dataset),
+        "dev_pairs": dev.total,
+        "dev_sources_shared": pairs.shared,
+        "dev_pairs_used": len(dev.sources),
+        "source_units": config.data.source.units,
+        "target_units": config.data.target.units,
+        "source_vocabulary": source.size,
+        "target_vocabulary": target.size,
+        "unknown_rate": {
+            "source": coverage(source, dev.sources[:_SAMPLE]).rate,
+            "target": coverage(target, dev.targets[:_SAMPLE]).rate,
+        },
+        "mean_source_length": float(np.mean(dataset.source_lengths)),
+        "mean_target_length": float(np.mean(dataset.target_lengths)),
+        "source_text": asdict(profile_of(source, sample)),
+        "padding": asdict(_padding(config, dataset)),
+    }
 
 
 def _remembered(pairs: Iterable[Pair], sources: SourceHashes, sample: list[str]) -> Iterator[tuple[str, str]]:

@@ -20,6 +20,7 @@ from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveEr
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.model.build import check_libraries
 from seqweave.model.seq2seq import parameter_count
+from seqweave.model_card import model_card
 from seqweave.predictor import build_network, load
 from seqweave.search.constraints import Constraints
 from seqweave.training.checkpoint import newest_checkpoint, prune_checkpoints, remove_leftovers
@@ -30,9 +31,10 @@ from seqweave.training.lock import only_training
 from seqweave.training.loop import Run, run_training
 from seqweave.training.precision import KEY, change_precision, check_new, check_rest, warn_if_slow
 from seqweave.training.prepare import DataFiles, Prepared, fingerprints, prepare, reopen
-from seqweave.training.record import Record, is_run_folder, model_card, read_run, requested_config
+from seqweave.training.record import Record, is_run_folder, read_run, requested_config
 from seqweave.training.validation import sample_rows
 from seqweave.training.vectors import all_vectors, set_vectors, vector_files, vector_fingerprints
+from seqweave.wording import TRAIN_ANEW
 
 PathLike = Path | str
 
@@ -311,7 +313,7 @@ def _finish(run: Run, requested: Config, facts: Mapping[str, Any], parameters: i
     if not (record.folder / files.WEIGHTS).is_file():
         raise SeqweaveError(
             f"no validation of {record.folder} gave a finite {run.config.training.metric}: lower "
-            "training.learning_rate and train again with --restart"
+            f"training.learning_rate and {TRAIN_ANEW}"
         )
     model = load(record.folder, str(run.device.type))
     metrics = evaluate_model(model, run.dev.sources, run.dev.targets)

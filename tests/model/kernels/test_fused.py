@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,25 +11,26 @@ from torch import Tensor
 
 from processors import need_bf16
 from seqweave.config import Cell
-from seqweave.model.cells import cell_named
+from seqweave.model.cells import CELLS, cell_named
 from seqweave.model.input.one_hot import OneHotInput
 from seqweave.model.kernels.fused import compute_type
 from seqweave.model.layers import SequenceDropout, mask_of
 from seqweave.model.recurrent.encoder import RecurrentEncoder, RecurrentLayer
 
-KERNELS: dict[Cell, str] = {"rnn": "rnn_tanh", "gru": "gru", "lstm": "lstm"}
+FUSED = [name for name, cell in CELLS.items() if cell.kernel is not None]
 LENGTHS = torch.tensor([5, 2, 4])
 kinds = pytest.mark.parametrize("with_items", [False, True], ids=["vectors", "items"])
-cells = pytest.mark.parametrize("cell", KERNELS)
+cells = pytest.mark.parametrize("cell", FUSED)
 
 
 class Spy:
     """Stands for a kernel and keeps what it is given; runs nothing, so that no processor lacks it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str):
+    def __init__(self, *layers: RecurrentLayer):
         self.calls: list[list[Tensor]] = []
         self.autocast: list[bool] = []
-        monkeypatch.setattr(torch, name, self)
+        for layer in layers:
+            layer.cell = replace(layer.cell, kernel=self)
 
     def __call__(self, inputs: Tensor, state: Any, weights: list[Tensor], *options: Any) -> Any:
         parts = state if isinstance(state, list) else [state]
@@ -52,12 +54,10 @@ def layer_of(cell: Cell) -> RecurrentLayer:
 @cells
 @kinds
 @pytest.mark.parametrize("padded", [False, True])
-def test_under_autocast_all_tensors_are_of_its_type(
-    monkeypatch: pytest.MonkeyPatch, cell: Cell, with_items: bool, padded: bool
-) -> None:
+def test_under_autocast_all_tensors_are_of_its_type(cell: Cell, with_items: bool, padded: bool) -> None:
     layer, inputs = layer_of(cell), inputs_of(with_items)
     state = tuple(torch.randn(3, 6) for _ in range(layer.state_parts))
-    spy = Spy(monkeypatch, KERNELS[cell])
+    spy = Spy(layer)
     with torch.autocast("cpu", torch.bfloat16):
         outputs, after = layer(inputs, state, ~mask_of(LENGTHS, 5) if padded else None)
     assert [values.dtype for call in spy.calls for values in call] == [torch.bfloat16] * (5 + layer.state_parts)
@@ -67,12 +67,10 @@ def test_under_autocast_all_tensors_are_of_its_type(
 
 @cells
 @kinds
-def test_a_whole_encoder_gives_each_layer_one_type(
-    monkeypatch: pytest.MonkeyPatch, cell: Cell, with_items: bool
-) -> None:
+def test_a_whole_encoder_gives_each_layer_one_type(cell: Cell, with_items: bool) -> None:
     layers = [[RecurrentLayer(cell_named(cell), size, 6) for size in (8, 12)] for _ in range(2)]
     encoder = RecurrentEncoder(layers[0], layers[1], SequenceDropout(0.5), layer_norm=True)
-    spy = Spy(monkeypatch, KERNELS[cell])
+    spy = Spy(*layers[0], *layers[1])
     with torch.autocast("cpu", torch.bfloat16):
         encoder(inputs_of(with_items), LENGTHS)
     assert len(spy.calls) == 4
@@ -83,11 +81,9 @@ def test_a_whole_encoder_gives_each_layer_one_type(
 @cells
 @kinds
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_without_autocast_nothing_is_converted(
-    monkeypatch: pytest.MonkeyPatch, cell: Cell, with_items: bool, dtype: torch.dtype
-) -> None:
+def test_without_autocast_nothing_is_converted(cell: Cell, with_items: bool, dtype: torch.dtype) -> None:
     layer, inputs = layer_of(cell).to(dtype), inputs_of(with_items, dtype)
-    spy = Spy(monkeypatch, KERNELS[cell])
+    spy = Spy(layer)
     rows = inputs.one_hot if isinstance(inputs, OneHotInput) else inputs
     layer(inputs, layer.zero_state(3, rows), ~mask_of(LENGTHS, 5))
     assert {values.dtype for call in spy.calls for values in call} == {dtype}

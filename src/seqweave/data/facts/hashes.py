@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from seqweave.errors import ModelFolderError
+from seqweave.wording import RESTORE
 
 MOST = 65_536
 _BYTES = 8  # of a hash
@@ -67,11 +68,10 @@ class SourceHashes:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise ModelFolderError(f"cannot read {path} ({error.strerror}): restore the folder from a copy") from None
+            raise ModelFolderError(f"cannot read {path} ({error.strerror}): {RESTORE}") from None
         if len(content) % _BYTES:
             raise ModelFolderError(
-                f"{path} must hold numbers of {_BYTES} bytes, but it has {len(content)} bytes: "
-                "restore the folder from a copy"
+                f"{path} must hold numbers of {_BYTES} bytes, but it has {len(content)} bytes: {RESTORE}"
             )
         return cls(np.frombuffer(content, dtype="<u8").tolist())
 

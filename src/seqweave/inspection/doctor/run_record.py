@@ -14,6 +14,7 @@ from seqweave.errors import DataError, ModelFolderError
 from seqweave.folder import EVENTS, RUN, SAMPLES, SOURCE_HASHES, WEIGHTS, check_manifest, read_config, read_json
 from seqweave.predictor import Model, load
 from seqweave.search.hypothesis import Hypothesis
+from seqweave.wording import RESTORE, RESTORE_OR_TRAIN
 
 MOST_ASKED = 1000  # sources; with more pairs these are evenly spaced
 
@@ -131,7 +132,7 @@ def _run(path: Path) -> dict[str, Any]:
     """What run.json holds."""
     run = read_json(path)
     if not isinstance(run, dict) or not isinstance(run.get("facts"), dict) or "status" not in run:
-        raise ModelFolderError(f"{path} is not what seqweave wrote: restore the folder from a copy, or train again")
+        raise ModelFolderError(f"{path} is not what seqweave wrote: {RESTORE_OR_TRAIN}")
     return run
 
 
@@ -147,7 +148,6 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             if number < len(lines):
                 raise ModelFolderError(
-                    f"{path} must hold a JSON object on every line, but line {number} is none: "
-                    "restore the folder from a copy"
+                    f"{path} must hold a JSON object on every line, but line {number} is none: {RESTORE}"
                 ) from None
     return [row for row in rows if isinstance(row, dict)]

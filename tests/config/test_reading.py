@@ -1,0 +1,133 @@
+"""Settings read from the command line, TOML and JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqweave.config import (
+    build_config,
+    config_from_json,
+    config_to_json,
+    differing_keys,
+    fields_of,
+    load_toml,
+    parse_setting,
+    resolve_settings,
+)
+from seqweave.errors import ConfigError
+
+KEYS = [key for key, _ in fields_of()]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("model.cell=gru", "model.cell", "gru"),
+        ("model.attention=none", "model.attention", "none"),
+        ("training.max_steps=500", "training.max_steps", 500),
+        ("training.max_steps=unset", "training.max_steps", None),
+        ("training.max_steps=null", "training.max_steps", None),
+        ("data.source.max_size=unset", "data.source.max_size", None),
+        ("data.source.normalize=none", "data.source.normalize", "none"),
+        ("training.learning_rate=3e-4", "training.learning_rate", 3e-4),
+        ("model.residual=true", "model.residual", True),
+        ("training.adam_betas=[0.9, 0.98]", "training.adam_betas", [0.9, 0.98]),
+        ('data.column_names=["a", "b"]', "data.column_names", ["a", "b"]),
+        ("data.source_column='word'", "data.source_column", "word"),
+        ("data.source_column=a=b", "data.source_column", "a=b"),
+        (" model.cell = gru ", "model.cell", "gru"),
+    ],
+)
+def test_settings_are_parsed(text: str, key: str, value: Any) -> None:
+    assert parse_setting(text) == (key, value)
+    assert key in KEYS
+
+
+@pytest.mark.parametrize("text", ["model.cell", "=gru", "", "  =1"])
+def test_what_is_no_setting_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_setting(text)
+    assert str(caught.value) == f"--set takes KEY=VALUE, such as --set model.cell=gru, but got {text!r}"
+
+
+def test_a_column_number_is_text() -> None:
+    assert resolve_settings(settings=["data.source_column=3"]).data.source_column == "3"
+
+
+def test_an_unknown_preset_is_refused() -> None:
+    with pytest.raises(ConfigError, match="preset must be one of tiny, small, base, but it is 'huge'"):
+        resolve_settings("huge")  # type: ignore[arg-type]
+
+
+def test_toml_is_flattened(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('training.seed = 3\n[data.source]\nunits = "char"\n[model]\nresidual = true\n', encoding="utf-8")
+    assert load_toml(path) == {"training.seed": 3, "data.source.units": "char", "model.residual": True}
+
+
+def test_a_byte_order_mark_before_toml_is_no_error(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_bytes(b'\xef\xbb\xbf[model]\ncell = "gru"\n')
+    assert load_toml(path) == {"model.cell": "gru"}
+
+
+def test_every_whole_number_has_a_largest_value() -> None:
+    for key, field in fields_of():
+        if int in (field.annotation, *get_args(field.annotation)):
+            with pytest.raises(ConfigError, match=f"^{key}: input should be less than or equal to"):
+                build_config({key: 10**30})
+
+
+def test_an_unknown_key_in_toml_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("[model]\ncel = 1\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"unknown key model\.cel: did you mean model\.cell\?"):
+        resolve_settings(config_file=path)
+
+
+def test_a_missing_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read the config file .*nosuch\.toml: No such file or directory"):
+        load_toml(tmp_path / "nosuch.toml")
+
+
+@pytest.mark.parametrize("content", [b"model = ", b"\xff\xfe"])
+def test_what_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "run.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"run\.toml is not valid TOML: "):
+        load_toml(path)
+
+
+@given(
+    seed=st.integers(0, 2**31),
+    dropout=st.floats(0, 0.99),
+    names=st.lists(st.text(), max_size=3, unique=True),
+    steps=st.none() | st.integers(1, 10**9),
+)
+def test_json_gives_the_config_back(seed: int, dropout: float, names: list[str], steps: int | None) -> None:
+    settings = {
+        "training.seed": seed,
+        "model.dropout": dropout,
+        "data.column_names": names,
+        "training.max_steps": steps,
+    }
+    config = build_config(settings)
+    text = config_to_json(config)
+    assert text.endswith("}\n")
+    assert config_from_json(text, "config.json") == config
+    assert differing_keys(config, config_from_json(text, "config.json")) == {}
+
+
+def test_broken_json_is_refused_with_its_place() -> None:
+    with pytest.raises(ConfigError, match=r"model/config\.json is not valid JSON: "):
+        config_from_json("{", "model/config.json")
+
+
+def test_a_strange_key_in_json_is_refused_with_its_place() -> None:
+    with pytest.raises(ConfigError, match=r"model/config\.json: model\.nosuch: "):
+        config_from_json('{"model": {"nosuch": 1}}', "model/config.json")
