@@ -48,7 +48,7 @@ def _model(config: Config = CONFIG) -> Model:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.7)
-        network.generator.bias[EOS] += 3.0
+        network.output.bias[EOS] += 3.0
     return Model(network, source, target, config)
 
 

@@ -201,7 +201,7 @@ def decode(data: Data, name: str, stepper: Stepper, config: Config, device: torc
     """Output tokens/s of greedy and beam 5, in batches of 64 and 512, and one sentence."""
     forced = data.shape.work.forced
     with torch.no_grad():
-        stepper.model.generator.bias[EOS] = IMPOSSIBLE
+        stepper.model.output.bias[EOS] = IMPOSSIBLE
     stepper.model.eval()
     limits = {"search.max_length": forced, "search.max_length_ratio": 1000.0, "search.batch_tokens": 10_000_000}
     model = Model(stepper.model, data.source, data.target, build_config(limits, config), device)

@@ -103,7 +103,7 @@ def load_model(folder: Path, batch: int, longest: int, force: int) -> Model:
         limits["search.batch_tokens"] = 1_000_000
     if force:
         with torch.no_grad():
-            model.network.generator.bias[EOS] = IMPOSSIBLE
+            model.network.output.bias[EOS] = IMPOSSIBLE
     # A new Model, in case weights were prepared for decoding when the first one was made.
     config = build_config(limits, model.config)
     return Model(model.network, model.source_tokenizer, model.target_tokenizer, config, model.device)

@@ -90,7 +90,7 @@ def point(work: Work, variant: Variant, length: int, vocabulary: int, steps: int
         # The batches before those of `every`, again and again.
         step = median_ms(lambda: run_steps(stepper, BATCHES, work.batch, work.rate, ignore_mark), steps) / BATCHES
     with torch.no_grad():
-        stepper.model.generator.bias[EOS] = IMPOSSIBLE
+        stepper.model.output.bias[EOS] = IMPOSSIBLE
     stepper.model.eval()
     model = Model(stepper.model, source, target, config, "cpu")
     searches = []

@@ -45,7 +45,7 @@ def make_model(length: int, hidden: int) -> Model:
     torch.manual_seed(1)
     network = build_model(config.model, tokenizer.size, tokenizer.size)
     with torch.no_grad():
-        network.generator.bias[EOS] = -100.0
+        network.output.bias[EOS] = -100.0
     return Model(network.eval(), tokenizer, tokenizer, config)
 
 

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn import functional
 
 from seqweave.config import Config
@@ -191,13 +190,11 @@ def matrix_sizes(network: Seq2Seq) -> np.ndarray[tuple[int], np.dtype[np.float64
     """
     sizes = np.zeros(2)
     for name, parameter in network.named_parameters():
-        if parameter.dim() == 2 and not name.startswith(("source_embedding", "target_embedding", "bridge")):
+        if parameter.dim() == 2 and not name.startswith(("source_input", "target_input", "bridge")):
             of_source = name.startswith("encoder.") or ".key." in name or "scorer.project" in name
             sizes[0 if of_source else 1] += parameter.numel()
-    if network.generator.weight is None:
-        tied = getattr(network.target_embedding, "weight", None)
-        assert isinstance(tied, Tensor)
-        sizes[1] += tied.numel()
+    if network.output.weight is None:  # tied to the target's embedding
+        sizes[1] += network.output.table().numel()
     return sizes
 
 

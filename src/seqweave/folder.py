@@ -1,6 +1,7 @@
 """The model folder: the names of its files, written whole or not at all, and read with checks.
 
-    config.json  model.safetensors  source.tokenizer.json  target.tokenizer.json
+    config.json        the settings, and the number of the folder's format (`seqweave.config.formats`)
+    model.safetensors  source.tokenizer.json  target.tokenizer.json
     features.json      only with data.feature_columns
     README.md  run.json  metrics.json  samples.jsonl  events.jsonl  source_hashes.bin
     MANIFEST.json      SHA-256 and size of each file that makes the model
@@ -73,8 +74,10 @@ def load_weights(module: nn.Module, path: Path) -> None:
     import safetensors.torch
     from safetensors import SafetensorError
 
+    from seqweave.config.formats import tensor_name
+
     try:
-        tensors = safetensors.torch.load_file(path)
+        tensors = {tensor_name(name): tensor for name, tensor in safetensors.torch.load_file(path).items()}
     except (OSError, SafetensorError) as error:
         raise ModelFolderError(f"cannot read the weights {path} ({error}): {RESTORE_OR_TRAIN}") from None
     wanted = module.state_dict()

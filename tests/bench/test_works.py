@@ -48,7 +48,7 @@ def test_counted_operations_are_those_of_the_network(speed: Load, variant: str, 
     work = works.Work("toy", "gru", 8, 6, 12, 4, 1e-3, 3, layers=layers, transformer_layers=layers)
     parsed = works.parse_variant(variant, work)
     network = build_model(build_config(works.settings(work, parsed)).model, 20, 30)
-    once = ("source_embedding", "target_embedding", "bridge")  # or looked up
+    once = ("source_input", "target_input", "bridge")  # or looked up
     sizes = {
         name: parameter.numel()
         for name, parameter in network.named_parameters()

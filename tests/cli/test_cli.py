@@ -59,7 +59,7 @@ def make_folder(folder: Path, seed: int) -> Path:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.7)
-        network.generator.bias[EOS] += 2.0
+        network.output.bias[EOS] += 2.0
     folder.mkdir()
     (folder / folders.CONFIG).write_text(config_to_json(config), encoding="utf-8")
     source.save(folder / folders.SOURCE_TOKENIZER)

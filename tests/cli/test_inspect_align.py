@@ -19,6 +19,7 @@ from seqweave.evaluation.corpus import corpus_rows, edit_distance
 from seqweave.inspection import trace_page
 from seqweave.inspection.server import PageServer
 from seqweave.inspection.trace_json import trace_from_json
+from seqweave.model.output.pointer_generator import PointerGenerator
 from tiny_model import tiny_folder, tiny_model
 
 Capture = pytest.CaptureFixture[str]
@@ -208,9 +209,9 @@ def test_unknown_items_are_not_all_the_same() -> None:
     """The model puts out what it copied; the reference has another item that the vocabulary lacks."""
     model = tiny_model(CASES["lstm-copies"])
     with torch.no_grad():
-        model.single.generator.bias[3] = -50.0  # no <eos>
-        assert model.single.copier is not None
-        model.single.copier.gate.bias.fill_(-50.0)
+        model.single.output.bias[3] = -50.0  # no <eos>
+        assert isinstance(model.single.output, PointerGenerator)
+        model.single.output.gate.bias.fill_(-50.0)
     [row] = corpus_rows(model, ["g"], ["z"], beam_size=1)
     assert set(row["output"]) == {"g"}
     assert row["error_rate"] >= 100

@@ -40,7 +40,7 @@ def test_both_are_those_of_the_naive_twin(name: str, liked: int | None) -> None:
     model = small_model(CASES[name])
     if liked is not None:
         with torch.no_grad():
-            model.generator.bias[liked] += 9.0
+            model.output.bias[liked] += 9.0
     batches = [make_batch(SOURCES[:2], TARGETS[:2]), make_batch(SOURCES[2:], TARGETS[2:])]
     forced, free = perplexities(model, batches)
     assert forced == pytest.approx(naive(model, own=False), rel=1e-4)

@@ -26,7 +26,7 @@ SOURCES = ["abcdef", "gfe", "abc", "defg", "bdfga", "cab", "gg", "ea"]
 def ended_model(seed: int = 3, bias: float = 1.5, **settings: Any) -> Model:
     model = tiny_model(ModelConfig(embedding_size=6, encoder_hidden_size=4, decoder_hidden_size=8, **settings), seed)
     with torch.no_grad():
-        model.single.generator.bias[EOS] += bias
+        model.single.output.bias[EOS] += bias
     return model
 
 

@@ -36,7 +36,7 @@ class NaiveTransformer:
     def read(self, source: list[int]) -> list[Tensor]:
         """The encoder's outputs, one vector a source item."""
         self.encoder_looks = []
-        values = self.placed("source_embedding", "encoder", source)
+        values = self.placed("source_input", "encoder", source)
         for layer in range(self.config.encoder_layers):
             name = f"encoder.layers.{layer}"
             values, looks = self.around(f"{name}.around_attention", values, self.self_attention(f"{name}.attention"))
@@ -47,7 +47,7 @@ class NaiveTransformer:
     def write(self, target_in: list[int], outputs: list[Tensor]) -> Tensor:
         """Logits of a whole target. Shape: (T, V)."""
         self.cross_looks, self.own_looks = [], []
-        values = self.placed("target_embedding", "decoder", target_in)
+        values = self.placed("target_input", "decoder", target_in)
         for layer in range(self.config.decoder_layers):
             name = f"decoder.layers.{layer}"
             values, looks = self.around(f"{name}.around_own", values, self.self_attention(f"{name}.own", causal=True))
@@ -55,9 +55,9 @@ class NaiveTransformer:
             values, looks = self.around(f"{name}.around_cross", values, self.cross_attention(f"{name}.cross", outputs))
             self.cross_looks.append(looks)
             values, _ = self.around(f"{name}.around_feed_forward", values, self.feed_forward(f"{name}.feed_forward"))
-        matrix = self.weights["target_embedding.weight" if self.config.tie_embeddings else "generator.weight"]
+        matrix = self.weights["target_input.weight" if self.config.tie_embeddings else "output.weight"]
         return torch.stack(
-            [matrix @ value + self.weights["generator.bias"] for value in self.last_norm("decoder", values)]
+            [matrix @ value + self.weights["output.bias"] for value in self.last_norm("decoder", values)]
         )
 
     def placed(self, table: str, side: str, ids: list[int]) -> list[Tensor]:

@@ -10,6 +10,7 @@ from architectures import needs_library
 from seqweave.config import Config, DataConfig, ModelConfig, SearchConfig, TextConfig, TrainConfig, config_to_json
 from seqweave.folder import CONFIG, SOURCE_TOKENIZER, TARGET_TOKENIZER, WEIGHTS, save_weights, write_manifest
 from seqweave.model.build import build_model
+from seqweave.model.output.pointer_generator import PointerGenerator
 from seqweave.predictor import Model
 from seqweave.text.tokenizers import train_tokenizer
 
@@ -28,7 +29,7 @@ def tiny_model(config: ModelConfig, seed: int = 1, units: TextConfig | None = No
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)
-        network.generator.bias[3] -= 0.5  # <eos>
+        network.output.bias[3] -= 0.5  # <eos>
     search = SearchConfig(max_length_ratio=1.0, max_length=20)
     training = TrainConfig(label_smoothing=0.1 if config.output == "softmax" else 0.0)
     whole = Config(model=config, search=search, data=DataConfig(source=text, target=text), training=training)
@@ -38,9 +39,9 @@ def tiny_model(config: ModelConfig, seed: int = 1, units: TextConfig | None = No
 def copying_model(config: ModelConfig) -> Model:
     """A model that copies more often than not: its outputs hold letters the target vocabulary lacks."""
     model = tiny_model(config)
-    assert model.single.copier is not None
+    assert isinstance(model.single.output, PointerGenerator)
     with torch.no_grad():
-        model.single.copier.gate.bias.fill_(-2.0)
+        model.single.output.gate.bias.fill_(-2.0)
     return model
 
 

@@ -50,9 +50,9 @@ def test_integrated_gradients_sum_to_the_difference(name: str) -> None:
     network = small_model(CASES[name]).double()
     values = attribute(network, SOURCE, IDS, "integrated_gradients", way_points=256)
     blank = small_model(CASES[name]).double()
-    assert isinstance(blank.source_embedding, Embedding)
+    assert isinstance(blank.source_input, Embedding)
     with torch.no_grad():
-        blank.source_embedding.weight.zero_()
+        blank.source_input.weight.zero_()
     # Layer normalisation is so steep near zero that the mean converges slowly there.
     error = 0.05 if "transformer" in name else 2e-3
     assert values.sum(1) == pytest.approx(log_probs(network, SOURCE) - log_probs(blank, SOURCE), abs=error)
@@ -63,8 +63,8 @@ def test_gradient_x_input_is_a_derivative(name: str) -> None:
     """Scaling the embedding of one source item, here of an item that occurs once."""
     network = small_model(CASES[name]).double()
     values = attribute(network, SOURCE, IDS, "gradient_x_input")
-    assert isinstance(network.source_embedding, Embedding)
-    weight = network.source_embedding.weight
+    assert isinstance(network.source_input, Embedding)
+    weight = network.source_input.weight
     step = 1e-5
     results = []
     for factor in (1 + step, 1 - step):

@@ -26,7 +26,7 @@ Stop = Literal["enough", "proven"]
 def ending_model(name: str, seed: int, eos: float = 1.5) -> Seq2Seq:
     model = small_model(CASES[name], seed)
     with torch.no_grad():
-        model.generator.bias[EOS] += eos
+        model.output.bias[EOS] += eos
     return model
 
 

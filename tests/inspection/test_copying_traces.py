@@ -77,7 +77,7 @@ def test_p_gen_mixes_what_is_generated_with_what_is_copied(name: str) -> None:
     stands_for = [code // model.source_tokenizer.size for code in coded.codes[0]]
     [ids] = coder.targets([TARGET], coded.extra)
     assert steps.readout is not None
-    generated = network._logits(torch.from_numpy(steps.readout)).softmax(1)  # (T, V)
+    generated = network.output.logits(torch.from_numpy(steps.readout)).softmax(1)  # (T, V)
     weights = trace.forced.steps.attention[0].weights
     for at, id_ in enumerate([*ids, EOS]):
         row = weights[at] / weights[at].sum()

@@ -70,7 +70,7 @@ def test_an_item_forced_against_probability_zero(name: str) -> None:
 def test_a_step_that_cannot_be_reached_is_a_sentence() -> None:
     model = tiny_model(CASES["gru-entmax"])
     with torch.no_grad():
-        model.single.generator.bias[EOS] += 50
+        model.single.output.bias[EOS] += 50
     sentence = "a run must reach step 3, where an item is forced, but at step 0 the model gives everything but <eos>"
     with pytest.raises(DataError, match=sentence):
         trace_model(model, SOURCE, what_if=WhatIf(forced={3: "a"}))

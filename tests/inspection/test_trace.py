@@ -84,7 +84,7 @@ def test_encoder_and_bridge_are_the_models_tensors(config: ModelConfig) -> None:
         assert ours == pytest.approx(theirs[0].numpy(), abs=EXACT)
     for ours, theirs in zip(trace.bridge.states, model.single.start(encoded).recurrent, strict=True):
         assert ours == pytest.approx(theirs[0].numpy(), abs=EXACT)
-    norms = model.single.source_embedding(source)[0].norm(dim=-1).numpy()
+    norms = model.single.source_input(source)[0].norm(dim=-1).numpy()
     assert trace.encoder.embedding_norms == pytest.approx(norms, abs=EXACT)
 
 
@@ -167,7 +167,7 @@ def test_encoder_gates_are_those_of_stepping(config: ModelConfig) -> None:
     assert isinstance(layer, RecurrentLayer)
     order = -1 if config.reverse_source else 1
     ids = torch.tensor([[token.id for token in trace.source.tokens]])
-    embedded = network.source_embedding(ids)[0]
+    embedded = network.source_input(ids)[0]
     state = layer.zero_state(1, embedded)
     hidden = []
     for vector in embedded.flip(0) if order < 0 else embedded:
@@ -222,7 +222,7 @@ def test_replaying_the_tokens_gives_the_scores(config: ModelConfig) -> None:
     """The generator over the readouts of the trace gives the log-probabilities of the trace."""
     trace, network = trace_of(config), model_of(config).single
     assert trace.steps.readout is not None
-    log_probs = network._logits(torch.from_numpy(trace.steps.readout)).log_softmax(1)
+    log_probs = network.output.logits(torch.from_numpy(trace.steps.readout)).log_softmax(1)
     ids = torch.tensor([token.id for token in trace.steps.tokens])
     assert trace.steps.log_probs == pytest.approx(log_probs.gather(1, ids[:, None])[:, 0].numpy(), abs=1e-5)
     assert float(trace.steps.log_probs.sum()) == pytest.approx(trace.output.log_prob, abs=1e-5)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from architectures import SMALL, TARGET_SIZE, small_batch, small_model
+from architectures import SMALL, small_batch, small_model
 from seqweave.config import AttentionKind, AttentionPosition, AttentionWindow, Config, ModelConfig, build_config
 from seqweave.config.checks import contradictions, unread
 from seqweave.errors import ConfigError
@@ -18,7 +18,7 @@ from seqweave.model.inference import prepared
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.beam import beam_search
 from seqweave.search.greedy import greedy_search
-from seqweave.training.losses import coverage_loss, summed_loss
+from seqweave.training.losses import coverage_loss
 
 KINDS = get_args(AttentionKind)
 POSITIONS = get_args(AttentionPosition)
@@ -75,7 +75,7 @@ def losses(model: Seq2Seq, config: ModelConfig) -> torch.Tensor:
     source, lengths, target_in = small_batch(config=config)
     target_out = target_in.roll(-1, 1).masked_fill(torch.arange(6) == 5, 3)  # <eos> comes last
     output = model.decode(target_in, model.encode(source, lengths), return_attention=config.coverage)
-    loss = summed_loss(output.logits, target_out, 0.1, TARGET_SIZE if config.copy else None)
+    loss = model.output.loss(output.logits, target_out, 0.1)
     if config.coverage:
         assert output.attention is not None
         loss = loss + coverage_loss(output.attention, target_out)

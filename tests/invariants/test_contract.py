@@ -29,7 +29,7 @@ def stepped(model: Seq2Seq, state: DecoderState, target_in: torch.Tensor) -> tor
 
 def shown(model: Seq2Seq, logits: torch.Tensor) -> torch.Tensor:
     """What rounding changes little: of log-probabilities that may be -inf not these themselves."""
-    return comparable(logits, model.sparse)
+    return comparable(logits, model.output.sparse)
 
 
 @architectures

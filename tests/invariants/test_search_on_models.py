@@ -28,7 +28,7 @@ def model_of(config: ModelConfig) -> Seq2Seq:
     """A model whose hypotheses end at different lengths, some before their limit."""
     model = small_model(config)
     with torch.no_grad():
-        model.generator.bias[3] += 2.5  # <eos>
+        model.output.bias[3] += 2.5  # <eos>
     return model
 
 

@@ -34,7 +34,7 @@ def ensemble_of(names: tuple[str, ...]) -> Ensemble:
     members = [small_model(CASES[name], seed) for seed, name in enumerate(names, 1)]
     with torch.no_grad():
         for member in members:
-            member.generator.bias[3] += 2.5  # <eos>
+            member.output.bias[3] += 2.5  # <eos>
     return Ensemble(members).eval()
 
 

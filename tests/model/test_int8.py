@@ -132,7 +132,7 @@ def test_a_sentence_does_not_depend_on_how_many_stand_beside_it(
     assert float(same.float().mean()) > 0.6
 
 
-@pytest.mark.parametrize("name", ["source_embedding.weight", "decoder.stack.layers.0.weight_hh"])
+@pytest.mark.parametrize("name", ["source_input.weight", "decoder.stack.layers.0.weight_hh"])
 def test_what_is_no_number_stays_so(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear_module, "SMALL", 0)
     model = tiny_model(CASES["lstm-general-after"])

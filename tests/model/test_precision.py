@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,11 +13,11 @@ from torch import Tensor
 from seqweave import device as devices
 from seqweave.config import Cell, ModelConfig, build_config
 from seqweave.model import precision
+from seqweave.model.cells import CELLS, cell_named
 from seqweave.model.precision import best_precision, runs_in, runs_in_bf16
 
 CPU = torch.device("cpu")
-FUSED: dict[Cell, str] = {"rnn": "rnn_tanh", "gru": "gru", "lstm": "lstm"}
-STEPS: dict[Cell, str] = {"rnn": "rnn_tanh_cell", "gru": "gru_cell", "lstm": "lstm_cell"}
+FUSED = [name for name, cell in CELLS.items() if cell.kernel is not None and cell.step_kernel is not None]
 
 
 @pytest.fixture(autouse=True)
@@ -49,33 +50,37 @@ class _NoWayBack(torch.autograd.Function):
         return refused()
 
 
+def with_forms(monkeypatch: pytest.MonkeyPatch, **forms: Any) -> None:
+    """Cells that are tried have these forms in place of their own."""
+    monkeypatch.setattr(precision, "cell_named", lambda name: replace(cell_named(name), **forms))
+
+
 @pytest.mark.parametrize("cell", FUSED)
-@pytest.mark.parametrize("names", [FUSED, STEPS], ids=["fused", "step"])
-def test_a_primitive_that_is_refused_is_found(
-    monkeypatch: pytest.MonkeyPatch, cell: Cell, names: dict[Cell, str]
-) -> None:
-    monkeypatch.setattr(torch, names[cell], refused)
+@pytest.mark.parametrize("form", ["kernel", "step_kernel"])
+def test_a_primitive_that_is_refused_is_found(monkeypatch: pytest.MonkeyPatch, cell: Cell, form: str) -> None:
+    with_forms(monkeypatch, **{form: refused})
     assert not runs_in(torch.bfloat16, cell, CPU)
     assert not runs_in_bf16(model_config(cell), CPU)
 
 
 @pytest.mark.parametrize("cell", FUSED)
 def test_a_derivative_that_is_refused_is_found(monkeypatch: pytest.MonkeyPatch, cell: Cell) -> None:
-    real = getattr(torch, FUSED[cell])
+    real = cell_named(cell).kernel
+    assert real is not None
 
     def one_way(*arguments: Any) -> tuple[Tensor, ...]:
         outputs, *state = real(*arguments)
         stuck: Tensor = _NoWayBack.apply(outputs)  # type: ignore[no-untyped-call]
         return stuck, *state
 
-    monkeypatch.setattr(torch, FUSED[cell], one_way)
+    with_forms(monkeypatch, kernel=one_way)
     assert not runs_in(torch.bfloat16, cell, CPU)
 
 
 @pytest.mark.parametrize("cell", FUSED)
 def test_what_torch_trains_by_itself_runs(cell: Cell) -> None:
     """Else tests that skip for want of bf16 would hide that it is ours which fails."""
-    kinds = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
+    kinds = {"irnn": torch.nn.RNN, "rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
     module = kinds[cell](32, 32).bfloat16()
     try:
         module(torch.ones(4, 16, 32, dtype=torch.bfloat16))[0].sum().backward()
@@ -85,7 +90,7 @@ def test_what_torch_trains_by_itself_runs(cell: Cell) -> None:
 
 
 def test_networks_without_recurrence_need_no_recurrent_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "lstm", refused)
+    with_forms(monkeypatch, kernel=refused)
     assert runs_in_bf16(model_config("lstm", "transformer"), CPU) == runs_in(torch.bfloat16, None, CPU)
     mixed = build_config({"model.encoder": "transformer", "model.decoder": "recurrent"}).model
     assert not runs_in_bf16(mixed, CPU)

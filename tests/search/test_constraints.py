@@ -126,7 +126,7 @@ def test_alone_batched_and_forced_are_the_same(kind: str, name: str) -> None:
     model = ToyModel(3) if name == "toy" else small_model(CASES[name])
     if not isinstance(model, ToyModel):
         with torch.no_grad():
-            model.generator.bias[EOS] += 3.0
+            model.output.bias[EOS] += 3.0
     rules, limits = Rules(min_length=2, no_repeat_ngram=2, forbidden=(4,), prefix=(5, 6)), [9, 3, 14, 6, 4, 11]
     together = _search(kind, model, SOURCES, limits, rules=rules)
     compared = 0

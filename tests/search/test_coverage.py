@@ -60,7 +60,7 @@ def _model(name: str) -> Searchable:
         return ToyModel(3)
     network = small_model(CASES[name])
     with torch.no_grad():
-        network.generator.bias[EOS] += 3.0
+        network.output.bias[EOS] += 3.0
     return network
 
 
@@ -170,7 +170,7 @@ def test_a_model_and_its_trace_agree() -> None:
     model = tiny_model(ModelConfig(embedding_size=6, encoder_hidden_size=4, decoder_hidden_size=8))
     plain = model.predict(["abcdef"], beam_size=3)[0]
     with torch.no_grad():
-        model.single.generator.bias[EOS] += 2.5
+        model.single.output.bias[EOS] += 2.5
     model.config = build_config({"search.coverage_penalty": 0.4, "search.beam_size": 3}, model.config)
     found = model.predict(["abcdef"], return_attention=True)[0]
     assert found.attention is not None

@@ -14,6 +14,7 @@ from seqweave.config import ModelConfig, TextConfig, build_config
 from seqweave.errors import ConfigError
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.model.build import build_model
+from seqweave.model.output.pointer_generator import PointerGenerator
 from seqweave.predictor import load
 from seqweave.search.sampling import Sampling
 from tiny_model import tiny_folder, tiny_model
@@ -149,8 +150,8 @@ def test_members_copy_all_or_none(folders: list[Path], tmp_path: Path) -> None:
     copying = ModelConfig(**SIZES, copy=True)
     models = [tiny_model(copying, seed) for seed in (1, 2)]
     for model in models:
-        assert model.single.copier is not None
-        torch.nn.init.constant_(model.single.copier.gate.bias, -2.0)  # copies more often than not
+        assert isinstance(model.single.output, PointerGenerator)
+        torch.nn.init.constant_(model.single.output.gate.bias, -2.0)  # copies more often than not
     made = [tiny_folder(model, tmp_path / f"member{seed}") for seed, model in enumerate(models)]
     both = load(made, "cpu")
     texts = ["fez", "gefa", "e", "bad", "ggf"]

@@ -38,7 +38,7 @@ def _model(name: str) -> Searchable:
         return ToyModel(3)
     network = small_model(CASES[name])
     with torch.no_grad():
-        network.generator.bias[EOS] += 3.0  # so that some hypotheses end
+        network.output.bias[EOS] += 3.0  # so that some hypotheses end
     return network
 
 

@@ -173,7 +173,7 @@ def test_ensembles() -> None:
         ensemble = Ensemble([small_model(CASES["gru-entmax"]), small_model(CASES[other], 2)]).eval()
         with torch.no_grad():
             for member in ensemble.networks:
-                member.generator.bias[EOS] += 1.5
+                member.output.bias[EOS] += 1.5
         source, lengths, _ = small_batch()
         ids = [row[:length].tolist() for row, length in zip(source, lengths.tolist(), strict=True)]
         sources = Sources(ids, [8, 5, 8, 3], padding=2, sparse=True)

@@ -12,6 +12,7 @@ from seqweave.errors import ConfigError
 from seqweave.evaluation.evaluate import text_batches
 from seqweave.evaluation.perplexity import perplexities
 from seqweave.model.ensemble import Ensemble
+from seqweave.model.output.pointer_generator import PointerGenerator
 from seqweave.predictor import Model
 from seqweave.search.constraints import Constraints
 from seqweave.search.hypothesis import Hypothesis
@@ -93,7 +94,7 @@ def unknown_model(name: str = "gru-additive-before") -> Model:
     """A model that likes <unk>."""
     model = tiny_model(CASES[name])
     with torch.no_grad():
-        model.single.generator.bias[UNK] += 4.0
+        model.single.output.bias[UNK] += 4.0
     return model
 
 
@@ -130,9 +131,9 @@ def test_a_sample_is_replaced_and_the_setting_is_the_default() -> None:
 def test_a_model_that_copies_can_replace_what_is_left() -> None:
     model = copying_model(CASES["lstm-copies"])
     with torch.no_grad():
-        assert model.single.copier is not None
-        model.single.copier.gate.bias.fill_(0.0)
-        model.single.generator.bias[UNK] += 4.0
+        assert isinstance(model.single.output, PointerGenerator)
+        model.single.output.gate.bias.fill_(0.0)
+        model.single.output.bias[UNK] += 4.0
     draws = Sampling(seed=1)
     found = model.predict(TEXTS, sampling=draws)
     assert any("<unk>" in one.tokens for one in found)

@@ -14,9 +14,9 @@ import torch
 
 from seqweave.config import Config, TrainConfig
 from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
+from seqweave.model.output.softmax import summed_loss
 from seqweave.predictor import load
 from seqweave.training.events import TrainEvent
-from seqweave.training.losses import summed_loss
 from seqweave.training.record import Record
 from seqweave.training.run import train
 from seqweave.training.schedules import learning_rate

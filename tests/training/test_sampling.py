@@ -16,10 +16,10 @@ from architectures import CASES, SOURCE_SIZE, TARGET_SIZE, coded, small_model
 from processors import need_bf16
 from seqweave.config import TrainConfig, config_from_json
 from seqweave.data.dataset import Batch, make_batch
+from seqweave.model.output.softmax import summed_loss
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.text.vocabulary import BOS, EOS, PAD
 from seqweave.training.events import TrainEvent
-from seqweave.training.losses import summed_loss
 from seqweave.training.run import train
 from seqweave.training.sampling import (
     _chosen,
@@ -280,6 +280,6 @@ def test_an_end_in_the_middle_is_read_like_any_item() -> None:
     """A model that always ends feeds `<eos>`, and the reference goes on."""
     model, batch = small_model(CASES["gru-general-after"]), some_batch()
     with torch.no_grad():
-        model.generator.bias[EOS] += 100
+        model.output.bias[EOS] += 100
     never = torch.zeros(batch.target_in.shape, dtype=torch.bool)
     assert real(batch, mixed_inputs(model, batch, never, None))[0] == [BOS] + [EOS] * 6

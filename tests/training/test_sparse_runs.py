@@ -43,7 +43,7 @@ def test_a_run_learns_and_leaves_a_model(tmp_path: Path, side: str, monkeypatch:
     json.loads((tmp_path / "model" / "metrics.json").read_text(encoding="utf-8"), parse_constant=no_infinity)
     assert "entmax-1.5 output" in (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
     model = load(tmp_path / "model")
-    assert model.single.sparse
+    assert model.single.output.sparse
     for one, *_ in model.predict_n_best(["abc", "fed"], n_best=3):
         assert math.isfinite(one.score)
 

@@ -75,9 +75,9 @@ def test_frozen_vectors_never_move_by_a_bit(unbroken: Path) -> None:
     others = [id_ for id_ in range(4, 10) if id_ not in ids]  # e and f
     last = unbroken / "model" / "checkpoints" / "step_00000012"
     for path in (unbroken / "model" / "model.safetensors", last / "model.safetensors", last / "average.safetensors"):
-        weight = safetensors.torch.load_file(path)["source_embedding.weight"]
+        weight = safetensors.torch.load_file(path)["source_input.weight"]
         assert torch.equal(weight[ids], expected)
-    trained = safetensors.torch.load_file(last / "optimizer.safetensors")["exp_avg_sq/source_embedding.weight"]
+    trained = safetensors.torch.load_file(last / "optimizer.safetensors")["exp_avg_sq/source_input.weight"]
     assert (trained[ids] == 0).all()
     assert (trained[others] > 0).all()
 
@@ -145,7 +145,7 @@ def test_tied_targets_and_tuned_vectors(tmp_path: Path) -> None:
     for name, equal in (("tied", True), ("tuned", False)):
         model = load(tmp_path / name)
         ids = [model.target_tokenizer.encode(letter)[0] for letter in KNOWN]
-        weight = safetensors.torch.load_file(tmp_path / name / "model.safetensors")["target_embedding.weight"]
+        weight = safetensors.torch.load_file(tmp_path / name / "model.safetensors")["target_input.weight"]
         assert torch.equal(weight[ids], rows_of(path)) == equal
         assert (weight[ids] - rows_of(path)).abs().max() < 0.2  # they began there
 
@@ -176,12 +176,12 @@ def test_features_keep_their_own_table() -> None:
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     found = Vectors(np.array([5, 6]), np.arange(10, dtype=np.float32).reshape(2, 5))
     [frozen] = set_vectors(model, {"source": found}, freeze=True)
-    embedding = model.source_embedding
+    embedding = model.source_input
     assert isinstance(embedding, FeaturedEmbedding)
     assert frozen.parameter is embedding.text.weight
     assert embedding(torch.tensor([[5, 6]]))[0].tolist() == found.values.tolist()
     changed = [name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])]
-    assert changed == ["source_embedding.text.weight"]
+    assert changed == ["source_input.text.weight"]
     assert embedding.first == SOURCE_SIZE - FEATURES
     assert set_vectors(model, {"target": found}, freeze=False) == []
 

@@ -5,8 +5,9 @@ TOML comes in (`load_toml`), JSON goes out (`config.json` in a model folder); `-
 goes through `resolve_settings`. A value of `None` means "decided from the data when training
 starts"; the decided values are what `config.json` holds.
 
-A key is in the file of its group: `model.cell` in `model.py`. `whole.py` makes and checks a `Config`,
-`reading.py` puts presets (`presets.py`), TOML and `--set` together, `group.py` is what the groups share.
+A key is in the file of its group: `model.cell` in `model.py`. `schema.py` makes a `Config` of the groups,
+`formats.py` translates settings of older folders, `reading.py` puts presets (`presets.py`), TOML and `--set`
+together, `group.py` is what the groups share.
 
 What this leaves out: anything that names code. Unknown keys are errors with the nearest key,
 and all problems of a config are collected and raised once as a `ConfigError`.
@@ -33,6 +34,7 @@ from seqweave.config.reading import (
     check_model,
     config_from_json,
     config_to_json,
+    config_to_tree,
     differing_keys,
     load_toml,
     parse_setting,
@@ -68,6 +70,7 @@ __all__ = [
     "check_model",
     "config_from_json",
     "config_to_json",
+    "config_to_tree",
     "differing_keys",
     "fields_of",
     "load_toml",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 # Far above what is of use: beyond them stand typing errors, which would end in overflows or in no memory.
@@ -12,6 +12,9 @@ MOST = 1_000_000_000
 LARGEST_BATCH = 100_000_000
 WIDEST = 65_536
 DEEPEST = 64
+
+BY_FORMAT: dict[str, JsonValue] = {"decided_by": "format"}
+"""Marks a field that nobody sets: the format of a model folder decides it (`seqweave.config.formats`)."""
 
 
 class Group(BaseModel):

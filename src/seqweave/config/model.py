@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from seqweave.config.group import DEEPEST, WIDEST, Group
+from seqweave.config.group import BY_FORMAT, DEEPEST, WIDEST, Group
 
 Cell = Literal["rnn", "gru", "lstm", "irnn"]
 Layers = Literal["recurrent", "transformer"]
@@ -78,6 +78,11 @@ class ModelConfig(Group):
     input_feeding: bool = Field(False, description="feed the attentional state to the next step (position after)")
     copy: bool = Field(  # type: ignore[assignment]
         False, description="outputs may also be copied from the source: pointer-generator (See et al. 2017)"
+    )
+    copy_gate: Literal["state", "readout"] = Field(
+        "state",
+        description="what p_gen of a model that copies reads beside context and input",
+        json_schema_extra=BY_FORMAT,
     )
     context: Literal["first", "every_step"] = Field(
         "first", description="without attention: where the context vector goes"

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from seqweave.config.checks import contradictions, model_contradictions, unread
+from seqweave.config.formats import FORMAT, translated_settings
 from seqweave.config.model import ModelConfig
 from seqweave.config.presets import PRESETS, PresetName
 from seqweave.config.schema import Config, fields_of, settings_of
@@ -132,9 +133,14 @@ def differing_keys(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
 
 
 def config_from_json(text: str, where: str) -> Config:
-    """Read a config written by `config_to_json`; `where` names the file in errors."""
+    """Read a config written by `config_to_json`, of any format; `where` names the file in errors.
+
+    Raises:
+        ConfigError: when it is no JSON, its format is unknown, or a value is wrong.
+    """
     try:
-        return Config.model_validate(json.loads(text))
+        tree = json.loads(text)
+        return Config.model_validate(translated_settings(tree, where) if isinstance(tree, dict) else tree)
     except json.JSONDecodeError as error:
         raise ConfigError(f"{where} is not valid JSON: {error}") from None
     except ValidationError as error:
@@ -142,8 +148,13 @@ def config_from_json(text: str, where: str) -> Config:
 
 
 def config_to_json(config: Config) -> str:
-    """The whole config as indented JSON with a final newline."""
-    return json.dumps(config.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    """The whole config with the format's number as indented JSON with a final newline."""
+    return json.dumps(config_to_tree(config), indent=2, ensure_ascii=False) + "\n"
+
+
+def config_to_tree(config: Config) -> dict[str, Any]:
+    """The whole config with the format's number, as JSON has it."""
+    return {"format": FORMAT, **config.model_dump(mode="json")}
 
 
 def _unknown_key(key: str, known: list[str]) -> str:

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqweave.errors import ConfigError
-from seqweave.inspection.recorder import read_of, recording_copy, to_array
+from seqweave.inspection.recorder import recording_copy, to_array
 from seqweave.inspection.trace import Array, Attribution, Trace, attention_of
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.predictor import Model
@@ -81,9 +81,9 @@ def attribute(
     if method == "occlusion":
         return _occlusion(twin, places, taken)
     with torch.no_grad():
-        read = read_of(twin, places)
-        embedded = twin.source_embedding(read)[0].clone()  # (S, M)
-        fixed = twin.places(read.flip(1) if twin.reverse_source else read)
+        read = twin.output.read(places)
+        embedded = twin.source_input(read)[0].clone()  # (S, M)
+        fixed = twin.source_input.places(read.flip(1) if twin.reverse_source else read)
     if method == "gradient_x_input":
         return to_array((_gradients(twin, embedded, places, taken, fixed) * embedded).sum(-1))  # (T, S, M) -> (T, S)
     total = torch.zeros(len(ids), *embedded.shape, dtype=embedded.dtype, device=device)  # (T, S, M)
@@ -151,7 +151,7 @@ def _gradients(twin: Seq2Seq, embedded: Tensor, source: Tensor, ids: Tensor, fix
 
 def _with_source(twin: Seq2Seq, vectors: Tensor, fixed: Tensor | None) -> Seq2Seq:
     network = recording_copy(twin)
-    network.source_embedding = _Given(vectors, network.reverse_source, fixed)
+    network.source_input = _Given(vectors, network.reverse_source, fixed)
     return network
 
 
@@ -159,7 +159,7 @@ def _with_source(twin: Seq2Seq, vectors: Tensor, fixed: Tensor | None) -> Seq2Se
 def _occlusion(twin: Seq2Seq, source: Tensor, ids: Tensor) -> Array:
     size = source.shape[1]
     changed = source.repeat(size, 1)  # (S, S)
-    changed.diagonal().add_(UNK - read_of(twin, source)[0])
+    changed.diagonal().add_(UNK - twin.output.read(source)[0])
     whole = _log_probs(twin, source, ids)  # (1, T)
     parts = [_log_probs(twin, rows, ids.expand(len(rows), -1)) for rows in changed.split(64)]
     return to_array((whole - torch.cat(parts)).T)  # (S, T) -> (T, S)

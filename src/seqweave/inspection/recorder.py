@@ -22,7 +22,7 @@ from seqweave.inspection.trace import Array, Attention, Encoder, Layer
 from seqweave.model.input.one_hot import OneHotInput
 from seqweave.model.recurrent.encoder import RecurrentEncoder, RecurrentLayer
 from seqweave.model.seq2seq import Seq2Seq
-from seqweave.model.state import DecoderState, Encoded
+from seqweave.model.state import Decoded, DecoderState, Encoded
 from seqweave.model.transformer.encoder_decoder import TransformerDecoder, TransformerEncoder
 from seqweave.model.transformer.layers import DecoderLayer, Looks
 from seqweave.text.vocabulary import BOS
@@ -64,7 +64,7 @@ def record_encoder(network: Seq2Seq, source: Tensor) -> tuple[Encoded, Encoder]:
     layers = _kept_forward(encoder)
     lengths = torch.tensor([source.shape[1]], device=source.device)
     encoded = twin.encode(source, lengths)
-    source = read_of(twin, source)
+    source = twin.output.read(source)
     traced: list[Layer] = []
     attention: list[Attention] = []
     directions = 1
@@ -80,11 +80,11 @@ def record_encoder(network: Seq2Seq, source: Tensor) -> tuple[Encoded, Encoder]:
             hidden = layers[layer][1][0][0]  # (S, M)
             traced.append(Layer(to_array(hidden.flip(0) if turned else hidden), None, {}))
         read = source.flip(1) if turned else source
-        looks = encoder.attention(twin.source_embedding(read), lengths, twin.places(read))
+        looks = encoder.attention(twin.source_input(read), lengths, twin.source_input.places(read))
         attention = _by_head(Looks(*(part.flip(3, 4) for part in looks)) if turned else looks)
     return encoded, Encoder(
         directions=directions,
-        embedding_norms=to_array(twin.source_embedding(source)[0].norm(dim=-1)),
+        embedding_norms=to_array(twin.source_input(source)[0].norm(dim=-1)),
         layers=traced,
         attention=attention,
         outputs=to_array(encoded.outputs[0]),
@@ -106,41 +106,36 @@ def record_steps(network: Seq2Seq, encoded: Encoded, ids: Sequence[int], changes
     if isinstance(scorer, nn.Module):
         scorer.register_forward_hook(lambda module, given, result: scores.append(result[0, 0]))  # (G, Q, S) -> (S,)
     fed = torch.tensor([BOS, *ids[:-1]], device=encoded.outputs.device)  # (T,)
-    embedded = twin.target_embedding(fed[None] if twin.copier is None else twin.copier.fed(fed[None]))  # (1, T, M)
+    embedded = twin.target_input(twin.output.fed(fed[None]))  # (1, T, M)
     state = changes.start(twin, encoded)
-    readouts, weights = [], []
+    steps: list[Decoded] = []
     for step, item in enumerate(embedded[0].split(1)):
         overwritten.step = step
-        readout, state, row = decoder.step(item, state, True)  # as in `Seq2Seq.step`, but for the generator
-        readouts.append(readout[0])
-        weights += [] if row is None else [row[0]]
-    readout = torch.stack(readouts)  # (T, size)
+        decoded, state = decoder.step(item, state, True)  # as in `Seq2Seq.step`, but for the output
+        steps.append(decoded)
+    weights = [one.weights[0] for one in steps if one.weights is not None]
     attention = _matrices(weights, scores)
     self_attention: list[Attention] = []
     if isinstance(decoder, TransformerDecoder):
         overwritten.step = None
         own, cross = decoder.attention(embedded, twin.start(encoded))
         attention, self_attention = _by_head(cross), _by_head(own)
-    logits = twin._logits(readout)  # (T, V): all at once is much quicker than one by one
-    log_odds = None
-    if twin.copier is not None:
-        looks = readout[None], torch.stack(weights)[None], embedded, state.memory
-        logits, log_odds = twin.copier(logits[None], *looks)[0], twin.copier.log_odds(*looks)[0, :, 0]
+    whole = Decoded(
+        torch.stack([one.readout for one in steps], 1),  # (1, T, size)
+        torch.stack([one.hidden for one in steps], 1),  # (1, T, H)
+        torch.stack(weights)[None] if weights else None,  # (1, T, S)
+    )
+    p_gen = twin.output.p_gen(whole, embedded, state.memory)  # (1, T)
     return Recording(
-        logits=logits,
+        logits=twin.output(whole, embedded, state.memory)[0],  # all at once is much quicker than one by one
         embedding_norms=to_array(embedded[0].norm(dim=-1)),
         layers=[_decoder_layer(layer, calls) for layer, calls in layers.items()],
         attention=attention,
         self_attention=self_attention,
         context=_contexts(weights, state),
-        readout=to_array(readout),
-        p_gen=None if log_odds is None else to_array(log_odds.sigmoid()),
+        readout=to_array(whole.readout[0]),
+        p_gen=None if p_gen is None else to_array(p_gen[0]),
     )
-
-
-def read_of(network: Seq2Seq, source: Tensor) -> Tensor:
-    """The ids that the encoder reads, where a model that copies has codes. Shape: (B, S) -> (B, S)."""
-    return source if network.copier is None else network.copier.read(source)
 
 
 def to_array(values: Tensor) -> Array:

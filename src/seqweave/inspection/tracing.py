@@ -18,7 +18,7 @@ from seqweave.data.copying import Coded
 from seqweave.errors import DataError
 from seqweave.inspection.beam_tree import found_of, grow_beam
 from seqweave.inspection.changes import NO_CHANGES, Changes, WhatIf, changes_of
-from seqweave.inspection.recorder import Recording, read_of, record_encoder, record_steps, to_array
+from seqweave.inspection.recorder import Recording, record_encoder, record_steps, to_array
 from seqweave.inspection.trace import Beam, Bridge, Forced, Output, Sentence, Steps, Token, Trace
 from seqweave.model.seq2seq import parameter_count
 from seqweave.model.state import DecoderState, Encoded
@@ -69,7 +69,7 @@ def _traced(
 ) -> Trace:
     network, search, extra = model.single.eval(), model.config.search, coded.extra[0]
     codes = torch.tensor(coded.codes, device=model.device)  # (1, S)
-    source = _sentence(model.source_tokenizer, text, read_of(network, codes)[0].tolist())
+    source = _sentence(model.source_tokenizer, text, network.output.read(codes)[0].tolist())
     encoded, encoder = record_encoder(network, codes)
     rules = model.rules()
     limit = _limit(codes.shape[1], search, rules)

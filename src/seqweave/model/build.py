@@ -9,13 +9,15 @@ from seqweave.model.attention.base import Scorer
 from seqweave.model.attention.scorers import ScorerSettings, build_scorer
 from seqweave.model.attention.windows import build_window
 from seqweave.model.cells import cell_named
+from seqweave.model.decoder import Decoder
 from seqweave.model.input.embeddings import Embedding, FeaturedEmbedding, OneHot, pays
 from seqweave.model.layers import SequenceDropout
-from seqweave.model.output.entmax import entmax_library
-from seqweave.model.output.generator import Generator
-from seqweave.model.output.pointer_generator import Copier
+from seqweave.model.output.base import Output
+from seqweave.model.output.entmax import EntmaxOutput, entmax_library
+from seqweave.model.output.pointer_generator import GateInput, PointerGenerator
+from seqweave.model.output.softmax import SoftmaxOutput
 from seqweave.model.recurrent.bridges import CopyBridge, DenseBridge, ZeroBridge
-from seqweave.model.recurrent.decoders import AfterDecoder, BeforeDecoder, BetweenDecoder, ContextDecoder, Decoder
+from seqweave.model.recurrent.decoders import AfterDecoder, BeforeDecoder, BetweenDecoder, ContextDecoder
 from seqweave.model.recurrent.encoder import RecurrentEncoder, RecurrentLayer, RecurrentStack
 from seqweave.model.recurrent.readouts import MaxoutReadout, PlainReadout, TanhReadout
 from seqweave.model.seq2seq import Seq2Seq
@@ -38,22 +40,17 @@ def build_model(config: ModelConfig, source_size: int, target_size: int, feature
     """
     check_model(config)
     check_libraries(config)
-    source_embedding = _source_embedding(config, source_size, features)
-    target_embedding = _embedding(config, target_size, _decoder_takes_items(config))
-    encoder = _encoder(config, source_embedding.size)
-    size = _readout_size(config)
-    generator_dropout = _dropout(config) if config.decoder == "recurrent" else SequenceDropout(0.0)
+    source_input = _source_input(config, source_size, features)
+    target_input = _input(config, target_size, _decoder_takes_items(config))
+    encoder = _encoder(config, source_input.size)
     return Seq2Seq(
-        source_embedding=source_embedding,
-        target_embedding=target_embedding,
+        source_input=source_input,
         encoder=encoder,
         bridge=_bridge(config, encoder.output_size),
-        decoder=_decoder(config, target_embedding.size, encoder.output_size, size),
-        generator=Generator(size, target_size, tied=config.tie_embeddings),
-        dropout=generator_dropout,
+        decoder=_decoder(config, target_input.size, encoder.output_size, _readout_size(config)),
+        target_input=target_input,
+        output=_output(config, target_input, encoder.output_size, (source_size, target_size)),
         reverse_source=config.reverse_source,
-        sparse=config.output == "entmax15",
-        copier=_copier(config, encoder.output_size, size, target_embedding.size, (source_size, target_size)),
     )
 
 
@@ -63,17 +60,26 @@ def check_libraries(config: ModelConfig) -> None:
         entmax_library()
 
 
-def _copier(
-    config: ModelConfig, encoder_size: int, size: int, embedded: int, vocabularies: tuple[int, int]
-) -> Copier | None:
-    return Copier(encoder_size, size, embedded, *vocabularies) if config.copy else None
+def _output(
+    config: ModelConfig, target_input: Embedding | OneHot, encoder_size: int, vocabularies: tuple[int, int]
+) -> Output:
+    """The output of a config; `vocabularies` are the entries of source and target."""
+    size = _readout_size(config)
+    dropout = _dropout(config) if config.decoder == "recurrent" else SequenceDropout(0.0)
+    tied = target_input if config.tie_embeddings and isinstance(target_input, Embedding) else None
+    if config.copy:
+        state_size = config.decoder_hidden_size if config.copy_gate == "state" else size
+        gate = GateInput(config.copy_gate, encoder_size, state_size, target_input.size)
+        return PointerGenerator(size, *vocabularies, dropout, gate, tied)
+    kind = EntmaxOutput if config.output == "entmax15" else SoftmaxOutput
+    return kind(size, vocabularies[1], dropout, tied)
 
 
 def _dropout(config: ModelConfig) -> SequenceDropout:
     return SequenceDropout(config.dropout, config.variational)
 
 
-def _embedding(config: ModelConfig, vocabulary_size: int, takes_items: bool) -> Embedding | OneHot:
+def _input(config: ModelConfig, vocabulary_size: int, takes_items: bool) -> Embedding | OneHot:
     dropout = SequenceDropout(config.embedding_dropout, config.variational)
     if config.input == "one_hot":
         return OneHot(vocabulary_size, dropout, config.word_dropout)
@@ -91,11 +97,11 @@ def _decoder_takes_items(config: ModelConfig) -> bool:
     return config.attention != "none" or config.context == "first"
 
 
-def _source_embedding(config: ModelConfig, size: int, features: int) -> Embedding | OneHot | FeaturedEmbedding:
+def _source_input(config: ModelConfig, size: int, features: int) -> Embedding | OneHot | FeaturedEmbedding:
     takes_items = _encoder_takes_items(config)
     if not features:
-        return _embedding(config, size, takes_items)
-    text = _embedding(config, size - features, takes_items=False)
+        return _input(config, size, takes_items)
+    text = _input(config, size - features, takes_items=False)
     by_table = takes_items and config.input == "embedding" and pays(size, config.embedding_size)
     dropout = SequenceDropout(config.embedding_dropout, config.variational)
     width = config.feature_size or config.embedding_size

@@ -3,11 +3,15 @@
 `DecoderState` is all that free-running decoding carries from step to step. Search never looks
 inside: it selects, expands, reorders and keeps rows. The encoder's memory is held once a
 sentence, and `width` rows next to each other share it, so a beam of K costs no copies.
+
+For whoever runs a step without these classes (an exported graph, another engine) a state gives itself as named
+tensors (`DecoderState.tensors`) and takes them back.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 
 from torch import Tensor
 
@@ -24,7 +28,8 @@ class Encoded:
         final: states at each sentence's own end, from the first layer to the last; an LSTM gives
             (hidden, cell) for each layer. Shape: each (B, E).
         mask: True at real positions. Shape: (B, S).
-        copies: where the positions stand in outputs of a model that copies (`Copier.columns`). Shape: (B, 2, S).
+        copies: where the positions stand in outputs of a model that copies (`PointerGenerator.columns`).
+            Shape: (B, 2, S).
     """
 
     outputs: Tensor
@@ -61,6 +66,16 @@ class Memory:
         layers = tuple(part.index_select(0, groups) for part in self.layers)
         return Memory(values, keys, mask, context, layers, _rows(self.copies, groups))
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What is there, by name: `values`, ..., `layers.0`, ..."""
+        return _named(self)
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Memory:
+        """Of what `tensors` gave."""
+        single = {name: part for name, part in tensors.items() if "." not in name}
+        return cls(layers=_numbered(tensors, "layers"), **single)
+
 
 @dataclass(frozen=True)
 class DecoderState:
@@ -72,8 +87,7 @@ class DecoderState:
         memory: what the rows look up, for each of R / width sentences.
         feed: the attentional state of the last step, with input feeding. Shape: (R, H').
         width: rows that share one sentence's memory, next to each other.
-        cache: keys and values of earlier positions, for each layer of a Transformer; none before the
-            first step.
+        cache: keys and values of earlier positions, for each layer of a Transformer.
         past: what attention remembers, by name; empty where it remembers nothing. Shape: each (R, ...).
     """
 
@@ -83,6 +97,39 @@ class DecoderState:
     width: int = 1
     cache: tuple[KeyValues, ...] = ()
     past: AttentionState = field(default_factory=dict)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it by name: `recurrent.0`, ..., `memory.values`, ..., `feed`, `cache.0`, ..., `past.coverage`, ...
+
+        What the decoder has no use for is left out; the names are the same at every step. All hold one row a row of
+        the state but the memory, which holds one a sentence. Shape: as those of the attributes; `cache.N`
+        (R, 2, heads, positions so far, D).
+        """
+        found = {f"recurrent.{index}": part for index, part in enumerate(self.recurrent)}
+        found |= {f"memory.{name}": part for name, part in self.memory.tensors().items()}
+        if self.feed is not None:
+            found["feed"] = self.feed
+        found |= {f"cache.{index}": part.filled_part() for index, part in enumerate(self.cache)}
+        return found | {f"past.{name}": part for name, part in self.past.items()}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], width: int = 1) -> DecoderState:
+        """The state of what `tensors` gave, of which `width` rows share a sentence's memory.
+
+        Raises:
+            ValueError: when a name is none of a state's.
+        """
+        strange = [name for name in tensors if name.partition(".")[0] not in cls.__dataclass_fields__]
+        if strange:
+            raise ValueError(f"{strange[0]!r} is no tensor of a decoder's state")
+        return cls(
+            _numbered(tensors, "recurrent"),
+            Memory.from_tensors(_below(tensors, "memory")),
+            tensors.get("feed"),
+            width,
+            tuple(KeyValues.of(part) for part in _numbered(tensors, "cache")),
+            _below(tensors, "past"),
+        )
 
     @property
     def rows(self) -> int:
@@ -124,6 +171,22 @@ class DecoderState:
 
 
 @dataclass(frozen=True)
+class Decoded:
+    """What a decoder gives at a position, for the output: of a whole target (B, T, ...), or of rows (R, ...).
+
+    Attributes:
+        readout: what the output maps to logits. Shape: (..., size).
+        hidden: the decoder's state at the position: the last layer's new hidden state, and a Transformer's last
+            output. Shape: (..., H).
+        weights: of attention, where there is any and it was asked for. Shape: (..., S).
+    """
+
+    readout: Tensor
+    hidden: Tensor
+    weights: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class DecoderOutput:
     """Teacher forcing: `logits` (B, T, V), `attention` (B, T, S) when asked for."""
 
@@ -147,3 +210,27 @@ def _rows(part: Tensor | None, rows: Tensor) -> Tensor | None:
 def _groups(part: Tensor, sentences: Tensor, width: int) -> Tensor:
     grouped: Tensor = part.unflatten(0, (-1, width))  # (G, width, X)
     return grouped.index_select(0, sentences).flatten(0, 1)
+
+
+def _named(parts: Memory) -> dict[str, Tensor]:
+    """The tensors of a record, those of a tuple with numbers; what is None is left out."""
+    return dict(_pairs({field.name: getattr(parts, field.name) for field in fields(parts)}))
+
+
+def _pairs(parts: Mapping[str, Tensor | tuple[Tensor, ...] | None]) -> Iterator[tuple[str, Tensor]]:
+    for name, part in parts.items():
+        if isinstance(part, tuple):
+            yield from ((f"{name}.{index}", one) for index, one in enumerate(part))
+        elif part is not None:
+            yield name, part
+
+
+def _below(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
+    """Those whose name begins with `group.`, by the rest of it."""
+    return {name.removeprefix(f"{group}."): part for name, part in tensors.items() if name.startswith(f"{group}.")}
+
+
+def _numbered(tensors: Mapping[str, Tensor], group: str) -> tuple[Tensor, ...]:
+    """`group.0`, `group.1`, ..."""
+    below = _below(tensors, group)
+    return tuple(below[str(index)] for index in range(len(below)))

@@ -223,7 +223,7 @@ def _sources(model: Model, texts: Sequence[str]) -> tuple[list[str], Sources]:
     padding = max(0, min(_PADDING, room))
     penalties = (search.length_penalty, search.coverage_penalty)
     networks = model.network.networks if isinstance(model.network, Ensemble) else (model.network,)
-    sparse = any(network.sparse for network in networks)
+    sparse = any(network.output.sparse for network in networks)
     return [text for text, _ in kept], Sources(ids, limits, *penalties, search.stop, model.device, padding, sparse)
 
 

@@ -20,6 +20,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from seqweave.config.formats import tensor_name
 from seqweave.errors import LimitError, ModelFolderError
 from seqweave.files import sync_folder, write_atomic
 from seqweave.training.state import TrainState
@@ -107,12 +108,17 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         return Checkpoint(
             TrainState.from_json(data["state.json"].decode()),
-            safetensors.torch.load(data["model.safetensors"]),
-            safetensors.torch.load(data["optimizer.safetensors"]),
-            safetensors.torch.load(data["average.safetensors"]) if "average.safetensors" in data else {},
+            _named(data["model.safetensors"]),
+            _named(data["optimizer.safetensors"]),
+            _named(data["average.safetensors"]) if "average.safetensors" in data else {},
         )
     except (KeyError, TypeError, ValueError, SafetensorError) as error:
         raise _damaged(path, str(error)) from None
+
+
+def _named(data: bytes) -> dict[str, Tensor]:
+    """Tensors by their names of today, whatever the format of the folder."""
+    return {tensor_name(name): tensor for name, tensor in safetensors.torch.load(data).items()}
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

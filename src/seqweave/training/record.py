@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from seqweave import folder as files
-from seqweave.config import Config, config_from_json, config_to_json
+from seqweave.config import Config, config_from_json, config_to_json, config_to_tree
 from seqweave.data.facts.hashes import SourceHashes
 from seqweave.errors import ModelFolderError
 from seqweave.evaluation.metrics import Metrics
@@ -45,7 +45,7 @@ class Record:
         """Write run.json."""
         content = {
             "status": status,
-            "requested": requested.model_dump(mode="json"),
+            "requested": config_to_tree(requested),
             "facts": dict(facts),
             "versions": {"torch": torch.__version__, "python": platform.python_version()},
             "threads": torch.get_num_threads(),

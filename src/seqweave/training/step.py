@@ -18,7 +18,7 @@ from seqweave.data.dataset import Batch, PairDataset, collate
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import Listener, TrainEvent
-from seqweave.training.losses import coverage_loss, summed_entmax15_loss, summed_loss
+from seqweave.training.losses import coverage_loss
 from seqweave.training.optimizer import Optimizer
 from seqweave.training.sampling import scheduled_inputs
 from seqweave.training.state import batch_seed
@@ -121,7 +121,8 @@ class Stepper:
             with self._precision():  # a second one: torch may reuse weights converted without gradients
                 encoded = self.model.encode(batch.source, batch.source_lengths)
                 output = self.model.decode(target_in, encoded, return_attention=self.coverage)
-            loss = self._loss(output.logits, batch.target_out) / target_tokens
+            smoothing = self.training.label_smoothing
+            loss = self.model.output.loss(output.logits, batch.target_out, smoothing) / target_tokens
             totals[0] += loss.detach()
             if self.coverage and output.attention is not None:
                 again = coverage_loss(output.attention, batch.target_out) / target_tokens
@@ -133,13 +134,6 @@ class Stepper:
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16")
-
-    def _loss(self, logits: Tensor, target_out: Tensor) -> Tensor:
-        """That of the network's probabilities, summed over real target positions; as `summed_loss`."""
-        if self.model.sparse:
-            return summed_entmax15_loss(logits, target_out)
-        entries = None if self.model.copier is None else self.model.copier.target_size
-        return summed_loss(logits, target_out, self.training.label_smoothing, entries)
 
     def _count(self, batches: list[Indices]) -> tuple[int, int]:
         """Target positions with `<eos>`, and source and target positions, of all batches of all processes."""

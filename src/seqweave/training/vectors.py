@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from seqweave.config import Config
 from seqweave.data.dataset import PairDataset
 from seqweave.data.lines import check_file
 from seqweave.data.vectors import Vectors, read_vectors
-from seqweave.model.input.embeddings import Embedding, FeaturedEmbedding
+from seqweave.model.input.embeddings import text_table
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import SPECIALS, UNK
@@ -84,21 +83,13 @@ def set_vectors(model: Seq2Seq, vectors: Mapping[str, Vectors], freeze: bool) ->
     """Put vectors into the embeddings, as they are; returns the rows that must stay so."""
     frozen = []
     for side, found in vectors.items():
-        weight = _weight(model.source_embedding if side == "source" else model.target_embedding)
+        weight = text_table(model.source_input if side == "source" else model.target_input)
         rows, values = torch.from_numpy(found.ids).to(weight.device), torch.from_numpy(found.values).to(weight)
         placed = FrozenRows(weight, rows, values)
         placed.restore()
         if freeze:
             frozen.append(placed)
     return frozen
-
-
-def _weight(embedding: object) -> nn.Parameter:
-    """The table of a text's items."""
-    if isinstance(embedding, FeaturedEmbedding):
-        embedding = embedding.text
-    assert isinstance(embedding, Embedding)
-    return embedding.weight
 
 
 def _counts(dataset: PairDataset, side: str, size: int) -> NDArray[np.int64]:

@@ -44,7 +44,7 @@ def test_vectors_of_features_are_mapped_to_the_width_of_items() -> None:
 
 @pytest.mark.parametrize("name", ["lstm-features", "gru-features_as_wide", "lstm-features_one_hot"])
 def test_the_embedding_equals_its_twin(name: str) -> None:
-    embedding = small_model(CASES[name]).source_embedding
+    embedding = small_model(CASES[name]).source_input
     assert isinstance(embedding, FeaturedEmbedding)
     assert (embedding.project is None) == (name == "gru-features_as_wide")
     ids = torch.arange(SOURCE_SIZE).view(1, -1)
@@ -76,13 +76,13 @@ def test_a_table_counts_the_rows_of_features() -> None:
     config = ModelConfig(embedding_size=2 * SOURCE_SIZE, dropout=0.0)
     wide = build_model(config, SOURCE_SIZE, 9, FEATURES).eval()
     ids, lengths = torch.tensor([[10, 8, 4, 5], [9, 7, 6, 0]]), torch.tensor([4, 3])
-    assert isinstance(wide.source_embedding.items(ids), OneHotInput)
+    assert isinstance(wide.source_input.items(ids), OneHotInput)
     by_table = wide.encode(ids, lengths).outputs
-    assert isinstance(wide.source_embedding, FeaturedEmbedding)
-    wide.source_embedding.by_table = False
+    assert isinstance(wide.source_input, FeaturedEmbedding)
+    wide.source_input.by_table = False
     assert_close(by_table, wide.encode(ids, lengths).outputs)
     narrow = build_model(config, SOURCE_SIZE + 1, 9, FEATURES)
-    assert isinstance(narrow.source_embedding.items(ids), torch.Tensor)
+    assert isinstance(narrow.source_input.items(ids), torch.Tensor)
 
 
 def test_word_dropout_leaves_features_alone() -> None:
@@ -142,6 +142,6 @@ def test_a_feature_changes_the_output() -> None:
 
 def test_models_without_features_have_the_same_parameters_as_ever() -> None:
     names = [name for name, _ in small_model(CASES["lstm-general-after"]).named_parameters()]
-    assert names[:2] == ["source_embedding.weight", "target_embedding.weight"]
+    assert names[:2] == ["source_input.weight", "target_input.weight"]
     featured = dict(small_model(CASES["lstm-features"]).named_parameters())
-    assert featured["source_embedding.weight"].shape == (FEATURES, 4)
+    assert featured["source_input.weight"].shape == (FEATURES, 4)

@@ -41,7 +41,7 @@ def model_of(name: str, **settings: Any) -> Seq2Seq:
 
 
 def by_table(model: Seq2Seq, wanted: bool) -> Seq2Seq:
-    for part in (model.source_embedding, model.target_embedding):
+    for part in (model.source_input, model.target_input):
         assert isinstance(part, Embedding)
         part.by_table = wanted
     return model
@@ -50,7 +50,7 @@ def by_table(model: Seq2Seq, wanted: bool) -> Seq2Seq:
 def run(model: Seq2Seq) -> tuple[Tensor, list[Tensor]]:
     torch.manual_seed(1)
     source, target = torch.randint(4, 11, (5, 7)), torch.randint(4, 13, (5, 6))
-    if model.copier is not None:
+    if model.output.attends:
         source = source * 11 + source  # codes: each item stands for the one with its id
     model.zero_grad()
     logits = model(source, LENGTHS, target)
@@ -63,7 +63,7 @@ def run(model: Seq2Seq) -> tuple[Tensor, list[Tensor]]:
 @architectures
 def test_same_outputs_and_gradients_as_embeddings(name: str) -> None:
     model = model_of(name)
-    for part in (model.source_embedding, model.target_embedding):
+    for part in (model.source_input, model.target_input):
         assert isinstance(part, Embedding)
         assert part.by_table
     logits, grads = run(model)
@@ -81,8 +81,8 @@ def test_word_dropout_replaces_the_same_items() -> None:
 def test_dropout_of_embeddings_needs_the_embeddings() -> None:
     model = model_of("after", embedding_dropout=0.5)
     ids = torch.tensor([[4, 5]])
-    assert isinstance(model.train().source_embedding.items(ids), Tensor)
-    assert isinstance(model.eval().source_embedding.items(ids), OneHotInput)
+    assert isinstance(model.train().source_input.items(ids), Tensor)
+    assert isinstance(model.eval().source_input.items(ids), OneHotInput)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_dropout_of_embeddings_needs_the_embeddings() -> None:
 )
 def test_where_they_do_not_pay_or_fit_there_are_none(settings: dict[str, Any]) -> None:
     model = build_model(build_config({"model.dropout": 0.0, **settings}).model, 11, 13)
-    assert isinstance(model.source_embedding.items(torch.tensor([[4, 5]])), Tensor)
+    assert isinstance(model.source_input.items(torch.tensor([[4, 5]])), Tensor)
 
 
 def test_linear_is_the_linear_map_of_the_embeddings() -> None:

@@ -16,8 +16,9 @@ from processors import need_bf16
 from seqweave.config import ModelConfig
 from seqweave.model.attention.scorers import ScorerSettings, build_scorer
 from seqweave.model.cells import CELLS as ALL_CELLS
+from seqweave.model.decoder import looped
 from seqweave.model.layers import SequenceDropout
-from seqweave.model.recurrent.decoders import AfterDecoder, BeforeDecoder, looped
+from seqweave.model.recurrent.decoders import AfterDecoder, BeforeDecoder
 from seqweave.model.recurrent.fused import loop_applies
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState, Encoded
@@ -70,26 +71,27 @@ def inputs_of(model: Seq2Seq, dtype: torch.dtype) -> dict[str, Tensor]:
 def state_of(model: Seq2Seq, inputs: dict[str, Tensor]) -> DecoderState:
     mask = torch.arange(7) < torch.tensor([7, 3, 0, 1])[:, None]
     recurrent = tuple(part for name, part in inputs.items() if name.startswith("state"))
-    memory = model.decoder.memory(Encoded(inputs["outputs"], recurrent, mask))
-    return DecoderState(recurrent, memory, inputs.get("feed"))
+    state = model.decoder.start(Encoded(inputs["outputs"], recurrent, mask), recurrent)
+    return replace(state, feed=inputs.get("feed"))
 
 
 def results(model: Seq2Seq, inputs: dict[str, Tensor], fast: bool, bf16: bool = False) -> dict[str, Tensor]:
-    """Readouts, attention, and the gradients of a function of both, of every input and every weight."""
+    """Readouts, attention, states, and the gradients of a function of all, of every input and every weight."""
     for leaf in (*inputs.values(), *model.parameters()):
         leaf.grad = None
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         state = state_of(model, inputs)
         assert loop_applies(stepping(model).stack, stepping(model).scorer, inputs["embedded"], state)
         run = model.decoder if fast else lambda *arguments: looped(model.decoder, *arguments)
-        readout, weights = run(inputs["embedded"], state)
-    assert weights is not None
-    readout, weights = readout.to(inputs["embedded"].dtype), weights.to(inputs["embedded"].dtype)
+        decoded = run(inputs["embedded"], state)
+    assert decoded.weights is not None
+    dtype = inputs["embedded"].dtype
+    readout, weights, hidden = (part.to(dtype) for part in (decoded.readout, decoded.weights, decoded.hidden))
     generator = torch.Generator().manual_seed(5)
-    for values in (readout, weights):
+    for values in (readout, weights, hidden):
         direction = torch.randn(values.shape, generator=generator, dtype=torch.float64).to(values.dtype)
         (values * direction).sum().backward(retain_graph=True)
-    found = {"readout": readout.detach(), "weights": weights.detach()}
+    found = {"readout": readout.detach(), "weights": weights.detach(), "hidden": hidden.detach()}
     for name, leaf in (*inputs.items(), *stepping(model).named_parameters()):
         assert leaf.grad is not None, name
         found[f"gradient of {name}"] = leaf.grad
@@ -117,10 +119,11 @@ def test_scorers_without_a_form_are_looped(attention: str, place: str) -> None:
     state = replace(state_of(model, inputs), past=model.start(model.encode(*small_batch()[:2])).past)
     applies = loop_applies(stepping(model).stack, stepping(model).scorer, inputs["embedded"], state)
     assert applies == (attention in FORMED)
-    expected, weights = looped(model.decoder, inputs["embedded"], state)
-    readout, others = model.decoder(inputs["embedded"], state)
-    torch.testing.assert_close(readout, expected)
-    torch.testing.assert_close(others, weights)
+    expected = looped(model.decoder, inputs["embedded"], state)
+    found = model.decoder(inputs["embedded"], state)
+    torch.testing.assert_close(found.readout, expected.readout)
+    torch.testing.assert_close(found.hidden, expected.hidden)
+    torch.testing.assert_close(found.weights, expected.weights)
 
 
 def test_these_scorers_have_a_form() -> None:
@@ -159,7 +162,8 @@ def test_gradients_against_finite_differences(cell: str, attention: str, place: 
 
     def features(*leaves: Tensor) -> Any:
         given = dict(zip(names, leaves, strict=False))
-        return model.decoder(given["embedded"], state_of(model, given))
+        decoded = model.decoder(given["embedded"], state_of(model, given))
+        return decoded.readout, decoded.weights, decoded.hidden
 
     assert gradcheck(features, (*inputs.values(), *weights), fast_mode=True)
 
@@ -176,7 +180,7 @@ def test_dropout_between_layers_is_that_of_the_factors(
     stepping(model).stack.train()
     torch.manual_seed(3)
     with torch.no_grad():
-        fast, _ = model.decoder(inputs["embedded"], state_of(model, inputs))
+        fast = model.decoder(inputs["embedded"], state_of(model, inputs)).readout
     torch.manual_seed(3)
     factors = stepping(model).stack.dropout.factors(4, 6, 6, like=inputs["embedded"])
     assert factors is not None
@@ -184,17 +188,17 @@ def test_dropout_between_layers_is_that_of_the_factors(
     positions = iter(factors.expand(4, 6, 6).unbind(1))
     monkeypatch.setattr(SequenceDropout, "forward", lambda _, values: values * next(positions)[:, None])
     with torch.no_grad():
-        slow, _ = looped(model.decoder, inputs["embedded"], state_of(model, inputs))
+        slow = looped(model.decoder, inputs["embedded"], state_of(model, inputs)).readout
     torch.testing.assert_close(fast, slow)
     stepping(model).stack.eval()
-    plain, _ = model.decoder(inputs["embedded"], state_of(model, inputs))
+    plain = model.decoder(inputs["embedded"], state_of(model, inputs)).readout
     assert not torch.allclose(fast, plain)
 
 
 def test_backward_twice_gives_the_gradient_twice() -> None:
     model = small_model(case("lstm", "additive", "before", 2))
     inputs = inputs_of(model, torch.float32)
-    readout, _ = model.decoder(inputs["embedded"], state_of(model, inputs))
+    readout = model.decoder(inputs["embedded"], state_of(model, inputs)).readout
     readout.sum().backward(retain_graph=True)
     once = inputs["outputs"].grad
     assert once is not None

@@ -13,8 +13,7 @@ from architectures import CASES, SMALL, small_batch, small_model
 from naive_entmax import naive_entmax15
 from seqweave.config import ModelConfig
 from seqweave.model.inference import prepared
-from seqweave.model.output.entmax import entmax15_losses, log_entmax15
-from seqweave.training.losses import summed_entmax15_loss
+from seqweave.model.output.entmax import entmax15_losses, log_entmax15, summed_entmax15_loss
 
 pytest.importorskip("entmax", reason='entmax is not installed: pip install "seqweave[entmax]"')
 

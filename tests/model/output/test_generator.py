@@ -1,4 +1,4 @@
-"""Readouts, the generator, and weights shared with the target embedding."""
+"""Readouts, the output's linear map, and weights shared with the target embedding."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from architectures import CASES, SMALL, TARGET_SIZE, small_batch, small_model
 from seqweave.config import ModelConfig
 from seqweave.model.build import build_model
 from seqweave.model.input.embeddings import Embedding
-from seqweave.model.output.generator import Generator
+from seqweave.model.layers import SequenceDropout
+from seqweave.model.output.softmax import SoftmaxOutput
 from seqweave.model.recurrent.readouts import MaxoutReadout, PlainReadout, TanhReadout
+from seqweave.model.state import Decoded, DecoderState, Memory
 
 
 def test_maxout_by_hand() -> None:
@@ -39,25 +41,26 @@ def test_plain_readout_is_the_features_where_the_width_fits() -> None:
     assert PlainReadout(4, 5)(features).shape == (2, 3, 5)
 
 
-def test_generator_shapes() -> None:
-    generator = Generator(4, 7)
-    assert generator(torch.randn(2, 3, 4)).shape == (2, 3, 7)
-    assert generator(torch.randn(5, 4)).shape == (5, 7)
+def test_shapes() -> None:
+    output, memory = SoftmaxOutput(4, 7, SequenceDropout(0.0)), Memory()
+    whole, rows = Decoded(torch.randn(2, 3, 4), torch.randn(2, 3, 5)), Decoded(torch.randn(5, 4), torch.randn(5, 5))
+    assert output(whole, torch.randn(2, 3, 6), memory).shape == (2, 3, 7)
+    assert output.step(rows, torch.randn(5, 6), DecoderState((), memory)).shape == (5, 7)
 
 
 @pytest.mark.parametrize("name", ["lstm-tied", "gru-tied_before", "lstm-tied_first"])
 def test_tied_weights_are_one_storage(name: str) -> None:
     model = small_model(CASES[name])
-    assert model.generator.weight is None
-    assert isinstance(model.target_embedding, Embedding)
-    shared = model.target_embedding.weight
-    assert [key for key, _ in model.named_parameters() if key.endswith("embedding.weight")] == [
-        "source_embedding.weight",
-        "target_embedding.weight",
+    assert model.output.weight is None
+    assert isinstance(model.target_input, Embedding)
+    shared = model.target_input.weight
+    assert [key for key, _ in model.named_parameters() if key.endswith("input.weight")] == [
+        "source_input.weight",
+        "target_input.weight",
     ]
     source, lengths, target_in = small_batch()
     with torch.no_grad():
-        shared[8] += 1.0  # id 8 is not fed below, so only the generator's use of it shows
+        shared[8] += 1.0  # id 8 is not fed below, so only the output's use of it shows
     target_in = target_in.masked_fill(target_in == 8, 4)
     after = model(source, lengths, target_in)
     with torch.no_grad():
@@ -69,14 +72,14 @@ def test_tied_weights_are_one_storage(name: str) -> None:
 
 def test_untied_weights_are_two() -> None:
     model = small_model(CASES["lstm-general-after"])
-    assert isinstance(model.target_embedding, Embedding)
-    assert model.generator.weight is not None
-    assert model.generator.weight.data_ptr() != model.target_embedding.weight.data_ptr()
+    assert isinstance(model.target_input, Embedding)
+    assert model.output.weight is not None
+    assert model.output.weight.data_ptr() != model.target_input.weight.data_ptr()
 
 
 @pytest.mark.parametrize("settings", [{"readout_size": 4}, {"tie_embeddings": True}, {}])
 def test_readout_width(settings: dict[str, object]) -> None:
     model = build_model(ModelConfig(**{**SMALL, **settings}), 11, TARGET_SIZE)
     source, lengths, target_in = small_batch()
-    readout, _ = model.decoder(model.target_embedding(target_in), model.start(model.encode(source, lengths)))
+    readout = model.decoder(model.target_input(target_in), model.start(model.encode(source, lengths))).readout
     assert readout.shape == (4, 6, {"readout_size": 4, "tie_embeddings": 5}.get(next(iter(settings), ""), 6))

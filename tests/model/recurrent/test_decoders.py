@@ -10,8 +10,8 @@ import torch
 
 from architectures import CASES, PLACES, SMALL, small_batch, small_model
 from seqweave.config import ModelConfig
+from seqweave.model.decoder import looped
 from seqweave.model.recurrent import decoders
-from seqweave.model.recurrent.decoders import looped
 
 assert_close = partial(torch.testing.assert_close, atol=1e-5, rtol=1e-5)
 
@@ -21,13 +21,13 @@ def test_forward_equals_looped(config: ModelConfig) -> None:
     model = small_model(config)
     source, lengths, target_in = small_batch()
     state = model.start(model.encode(source, lengths))
-    embedded = model.target_embedding(target_in)
-    readout, weights = model.decoder(embedded, state)
-    expected, expected_weights = looped(model.decoder, embedded, state)
-    assert_close(readout, expected)
-    assert (weights is None) == (expected_weights is None) == (config.attention == "none")
-    if weights is not None:
-        assert_close(weights, expected_weights)
+    embedded = model.target_input(target_in)
+    found, expected = model.decoder(embedded, state), looped(model.decoder, embedded, state)
+    assert_close(found.readout, expected.readout)
+    assert_close(found.hidden, expected.hidden)
+    assert (found.weights is None) == (expected.weights is None) == (config.attention == "none")
+    if found.weights is not None:
+        assert_close(found.weights, expected.weights)
 
 
 LOOPED: dict[str, dict[str, Any]] = {

@@ -39,7 +39,7 @@ class Twin:
 @given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["append", "select", "keep"])), max_size=60))
 def test_every_state_stays_what_it_was(turns: list[tuple[int, str]]) -> None:
     """Any state, also an old one, may go on at any time: none of the others notices."""
-    states = [(KeyValues.first(pair(0)), Twin([pair(0)]))]
+    states = [(KeyValues.of(pair(0)[..., None, :]), Twin([pair(0)]))]
     for number, (index, turn) in enumerate(turns, 1):
         cache, twin = states[index % len(states)]
         if turn == "append":
@@ -55,7 +55,7 @@ def test_every_state_stays_what_it_was(turns: list[tuple[int, str]]) -> None:
 
 
 def test_the_usual_case_copies_only_when_the_room_is_used_up() -> None:
-    cache, buffers = KeyValues.first(pair(0)), []
+    cache, buffers = KeyValues.of(pair(0)[..., None, :]), []
     for number in range(1, 3 * ROOM):
         cache = cache.append(pair(number))
         buffers.append(cache.buffer.data_ptr())
@@ -64,7 +64,7 @@ def test_the_usual_case_copies_only_when_the_room_is_used_up() -> None:
 
 
 def test_rows_are_repeated_next_to_each_other() -> None:
-    cache = KeyValues.first(pair(0)).append(pair(1)).expand(2)
+    cache = KeyValues.of(pair(0)[..., None, :]).append(pair(1)).expand(2)
     Twin([pair(0).repeat_interleave(2, 0), pair(1).repeat_interleave(2, 0)]).check(cache)
 
 

@@ -85,9 +85,9 @@ def test_every_layer_and_head_can_be_seen(name: str) -> None:
     model = small_model(config).double()
     source, lengths, target_in = small_batch()
     assert isinstance(model.encoder, TransformerEncoder)
-    encoder = model.encoder.attention(model.source_embedding(source), lengths)
+    encoder = model.encoder.attention(model.source_input(source), lengths)
     state = model.start(model.encode(source, lengths))
-    own, cross = decoder_of(model).attention(model.target_embedding(target_in), state)
+    own, cross = decoder_of(model).attention(model.target_input(target_in), state)
     layers, heads = config.decoder_layers, config.heads
     assert (own.weights.shape, cross.weights.shape) == ((4, layers, heads, 6, 6), (4, layers, heads, 6, 7))
     assert encoder.weights.shape == (4, config.encoder_layers, heads, 7, 7)
@@ -235,7 +235,8 @@ def test_a_transformer_has_no_recurrent_state() -> None:
     encoded = model.encode(source, lengths)
     assert encoded.final == ()
     state = model.start(encoded)
-    assert (state.recurrent, state.feed, state.cache, state.rows) == ((), None, (), 4)
+    assert (state.recurrent, state.feed, state.rows) == ((), None, 4)
+    assert [part.length for part in state.cache] == [0]
 
 
 def test_dropout_is_where_the_paper_has_it() -> None:
@@ -332,7 +333,7 @@ def test_it_runs_in_bf16(name: str) -> None:
                 state = step.state.reorder(torch.arange(4))
                 logits.append(step.logits)
         found = output.logits.double(), torch.stack(logits, 1).double()
-        return (found[0].exp(), found[1].exp()) if model.sparse else found  # logarithms of 0 are infinite
+        return (found[0].exp(), found[1].exp()) if model.output.sparse else found  # logarithms of 0 are infinite
 
     expected, _ = results(torch.float64, False)
     scale = expected.abs().max()

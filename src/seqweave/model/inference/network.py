@@ -20,6 +20,7 @@ from seqweave.model.inference.linear import linear, packing_works
 from seqweave.model.inference.lookup import shown
 from seqweave.model.inference.state import FastState
 from seqweave.model.input.embeddings import Embedding, OneHot
+from seqweave.model.output.softmax import SoftmaxOutput
 from seqweave.model.recurrent.bridges import CopyBridge
 from seqweave.model.recurrent.decoders import BetweenDecoder
 from seqweave.model.recurrent.encoder import RecurrentEncoder, RecurrentLayer
@@ -49,15 +50,12 @@ class FastSeq2Seq:
         self._network = network
         self._decoder = decoder
         self._encoder = (
-            None if network.reverse_source else fast_encoder(network.encoder, network.source_embedding, int8=int8)
+            None if network.reverse_source else fast_encoder(network.encoder, network.source_input, int8=int8)
         )
-        generator, embedding = network.generator, network.target_embedding
-        weight = generator.weight if generator.weight is not None else getattr(embedding, "weight", None)
-        assert isinstance(weight, Tensor)
-        bias = generator.bias.detach()
+        weight, bias = network.output.table().detach(), network.output.bias.detach()
         if decoder.shift:
-            bias = bias + decoder.shift * weight.detach().sum(1)
-        self._generator = linear(weight.detach() * decoder.scale, bias, decoder.span, int8=int8)
+            bias = bias + decoder.shift * weight.sum(1)
+        self._output = linear(weight * decoder.scale, bias, decoder.span, int8=int8)
 
     def encode(self, source: Tensor, source_lengths: Tensor) -> Encoded:
         """Read the sources. Shape: source (B, S) ids, source_lengths (B,)."""
@@ -80,7 +78,7 @@ class FastSeq2Seq:
         """One item for each row. Shape: ids (R,) -> logits (R, V), attention (R, S)."""
         readout, after, weights = self._decoder.step(ids, state)
         attention = None if weights is None or not return_attention else shown(weights, state.memory)
-        return FastOutput(self._generator(readout), after, attention)
+        return FastOutput(self._output(readout), after, attention)
 
 
 @overload
@@ -106,7 +104,7 @@ def prepared(network: Seq2Seq | Ensemble, *, int8: bool = False) -> Seq2Seq | Fa
     if isinstance(network, Ensemble):
         members = [prepared(member, int8=int8) for member in network.networks]
         return network if members == list(network.networks) else Averaged(members)
-    embedding = network.target_embedding
+    embedding = network.target_input
     if not isinstance(embedding, Embedding | OneHot) or not _is_plain(network) or not packing_works():
         return network
     int8 = int8 and _has_bounded_states(network) and _is_finite(network)
@@ -138,7 +136,7 @@ def _is_plain(network: Seq2Seq) -> bool:
     """Whether the prepared steps know what this network does."""
     if any(part.dtype != torch.float32 or part.device.type != "cpu" for part in network.parameters()):
         return False
-    if network.sparse or network.copier is not None:
+    if not isinstance(network.output, SoftmaxOutput):
         return False
     decoder = network.decoder
     stacks = (

@@ -24,6 +24,10 @@ class Embedder(Protocol):
         """The same for who takes `OneHotInput` as well. Shape: (B, T) -> (B, T, M)."""
         ...
 
+    def places(self, ids: Tensor) -> Tensor | None:
+        """The items' positions, for who counts them; None: as they stand. Shape: (B, T) -> (B, T)."""
+        ...
+
 
 class Embedding(nn.Module):
     """Ids (B, T) to vectors (B, T, M), learned; the generator may share `weight` (V, M).
@@ -62,6 +66,10 @@ class Embedding(nn.Module):
             return self.forward(ids)
         return OneHotInput.of(dropped_words(ids, self.word_dropout if self.training else 0.0), self.weight)
 
+    def places(self, ids: Tensor) -> Tensor | None:
+        """As they stand."""
+        return None
+
 
 class OneHot(nn.Module):
     """Ids (B, T) to one-hot vectors (B, T, V): no learned embedding."""
@@ -85,6 +93,10 @@ class OneHot(nn.Module):
     def items(self, ids: Tensor) -> Tensor:
         """The vectors. Shape: (B, T) -> (B, T, V)."""
         return self.forward(ids)
+
+    def places(self, ids: Tensor) -> Tensor | None:
+        """As they stand."""
+        return None
 
 
 class FeaturedEmbedding(nn.Module):
@@ -149,6 +161,14 @@ class FeaturedEmbedding(nn.Module):
         """
         item = (ids < self.first).long()  # (B, S)
         return item.cumsum(1) * item
+
+
+def text_table(embedder: object) -> nn.Parameter:
+    """The table that pretrained vectors of a text's items go into. Shape: (V, M)."""
+    if isinstance(embedder, FeaturedEmbedding):
+        embedder = embedder.text
+    assert isinstance(embedder, Embedding)
+    return embedder.weight
 
 
 def pays(vocabulary_size: int, size: int) -> bool:

@@ -39,6 +39,11 @@ class OneHotInput:
         return functional.linear(weight, self.vectors)  # (G, V)
 
 
+def vectors_of(inputs: Tensor | OneHotInput) -> Tensor:
+    """The embeddings themselves. Shape: (B, T, M) or items (B, T, V) -> (B, T, M)."""
+    return inputs.embedded() if isinstance(inputs, OneHotInput) else inputs
+
+
 def rows_of(inputs: Tensor | OneHotInput) -> Tensor:
     """What stands at each position. Shape: (B, T, M) or items (B, T, V) -> the same."""
     return inputs.one_hot if isinstance(inputs, OneHotInput) else inputs

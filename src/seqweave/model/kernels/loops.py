@@ -81,18 +81,19 @@ class LoopInputs:
     layers: tuple[LayerParts, ...]
 
 
-def run_loop(plan: Plan, inputs: LoopInputs) -> tuple[Tensor, Tensor, Tensor]:
+def run_loop(plan: Plan, inputs: LoopInputs) -> LoopOutputs:
     """Run it.
 
-    Shape: -> last hidden states (T, B, H) or with feeding readouts (T, B, size), contexts (T, B, E), weights (T, B, S).
+    Shape: -> last hidden states (T, B, H) or with feeding readouts (T, B, size), contexts (T, B, E), weights (T, B, S),
+    and with feeding the last hidden states (T, B, H), else None.
 
-    Contexts have the type of the weights, the rest that of the states.
+    Contexts, and the hidden states beside readouts, have the type of the weights, the rest that of the states.
     """
     flat: list[Tensor | None] = [inputs.given, inputs.mask, inputs.keys, inputs.direction]
     flat += [inputs.values, inputs.context, inputs.feed, inputs.first]
     for layer in inputs.layers:
         flat += [layer.joined, layer.joined_bias, layer.above, layer.above_bias, layer.dropout, *layer.state]
-    outputs: tuple[Tensor, Tensor, Tensor] = _Loop.apply(plan, *flat)  # type: ignore[no-untyped-call]
+    outputs: LoopOutputs = _Loop.apply(plan, *flat)  # type: ignore[no-untyped-call]
     return outputs
 
 
@@ -104,13 +105,15 @@ def _unflat(plan: Plan, flat: tuple[Any, ...]) -> LoopInputs:
     return LoopInputs(given, mask, keys, direction, values, context, feed, first, parts)
 
 
+# Hidden states or readouts, contexts, weights, hidden states beside readouts: see `run_loop`.
+LoopOutputs = tuple[Tensor, Tensor, Tensor, Tensor | None]
 # Of the first layer's sums (T, B, G), of what is fed first (B, size) or None, of each layer's first state.
 _LoopGrads = tuple[Tensor, Tensor | None, list[tuple[Tensor, ...]]]
 
 
 class _Loop(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, plan: Plan, *flat: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(ctx: Any, plan: Plan, *flat: Any) -> LoopOutputs:
         ctx.set_materialize_grads(False)
         steps = ctx.steps = _Steps(plan, _unflat(plan, flat))
         with torch.autocast(flat[0].device.type, enabled=False):
@@ -125,11 +128,14 @@ class _Loop(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class _OutputGrads:
-    """Gradients of outputs (T, B, H or size), contexts (T, B, E), weights (T, B, S); None: not used elsewhere."""
+    """Gradients of outputs (T, B, H or size), contexts (T, B, E), weights (T, B, S), hidden states (T, B, H) beside
+    readouts; None: not used elsewhere.
+    """
 
     outputs: Tensor
     contexts: Tensor | None
     weights: Tensor | None
+    hidden: Tensor | None
 
 
 class _Steps:
@@ -150,18 +156,21 @@ class _Steps:
         self.context = Product(inputs.context, None, steps, rows, dtype)
         self.feed = None if inputs.feed is None else Product(inputs.feed, None, steps, rows, dtype)
 
-    def forward(self) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self) -> LoopOutputs:
         run = self._feeding if self.plan.feeding else self._before
         self.outputs = run()  # (T, B, H) or (T, B, size)
         # Aliases: the tensors returned get this call as their history, and would keep each other alive.
-        return self.outputs.detach(), self.context.inputs.detach(), self.lookup.weights.detach()
+        hidden = self.stack.joined[-1].inputs[1:].detach() if self.plan.feeding else None
+        return self.outputs.detach(), self.context.inputs.detach(), self.lookup.weights.detach(), hidden
 
-    def backward(self, grad: Tensor | None, contexts: Tensor | None, weights: Tensor | None) -> list[Tensor | None]:
+    def backward(
+        self, grad: Tensor | None, contexts: Tensor | None, weights: Tensor | None, hidden: Tensor | None
+    ) -> list[Tensor | None]:
         """From the gradients of what `forward` gave, where it was used, to those of its inputs."""
         for part in (self.stack, self.lookup, self.context, self.feed):
             if part is not None:
                 part.start_backward()
-        self.grads = _OutputGrads(torch.zeros_like(self.outputs) if grad is None else grad, contexts, weights)
+        self.grads = _OutputGrads(torch.zeros_like(self.outputs) if grad is None else grad, contexts, weights, hidden)
         run = self._feeding_backward if self.plan.feeding else self._before_backward
         given, first, states = run()
         values, keys, direction = self.lookup.memory_grads()
@@ -234,10 +243,15 @@ class _Steps:
             inner = torch.addcmul(arrived, arrived * output, output, value=-1)  # (B, size)
             query = self._context_backward(step, inner)  # (B, A)
             if self._additive:
-                gates = self.stack.backward(step, output.new_zeros(1), inner, query)
+                gates = self.stack.backward(step, self._beside(step, output.new_zeros(1)), inner, query)
             else:
-                gates = self.stack.backward(step, query, inner)
+                gates = self.stack.backward(step, self._beside(step, query), inner)
             sums[step] = gates
             fed = self.feed.backward(step, gates)
         extra = self.stack.sums[-1].new_zeros(sums.shape[1], self.stack.sums[-1].shape[1] - self.gates)
         return sums, fed, self.stack.state_grads(extra)
+
+    def _beside(self, step: int, grad: Tensor) -> Tensor:
+        """With the gradient of the hidden state that was given beside the readout. Shape: (B, H) or (1,)."""
+        hidden = self.grads.hidden
+        return grad if hidden is None else grad + hidden[step].to(grad.dtype)

@@ -23,10 +23,45 @@ import torch
 from torch import Tensor
 
 from seqweave.errors import ConfigError
+from seqweave.model.input.one_hot import OneHotInput
+from seqweave.model.output.base import Output
+from seqweave.model.state import Decoded, DecoderState, Memory
 from seqweave.text.vocabulary import BOS, PAD
 
 _SORTED = 128  # logits that are sorted first; where more have a probability, the library goes on
 _NEVER = -1e9  # far below every logit, but finite: 0 times it is 0
+
+
+class EntmaxOutput(Output):
+    """Logits in training mode; in evaluation mode the logarithms of the probabilities, -inf where one is 0."""
+
+    sparse = True
+
+    def forward(self, decoded: Decoded, embedded: Tensor | OneHotInput, memory: Memory) -> Tensor:
+        """Shape: as `Output.forward`."""
+        return self._normalized(super().forward(decoded, embedded, memory))
+
+    def step(self, decoded: Decoded, embedded: Tensor, state: DecoderState) -> Tensor:
+        """Shape: as `Output.step`."""
+        return self._normalized(super().step(decoded, embedded, state))
+
+    def loss(self, logits: Tensor, target_out: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """As `summed_entmax15_loss`; smoothing has no part in it, and `seqweave.config.checks` refuses it."""
+        return summed_entmax15_loss(logits, target_out)
+
+    def _normalized(self, logits: Tensor) -> Tensor:
+        return logits if self.training else log_entmax15(logits)
+
+
+def summed_entmax15_loss(logits: Tensor, target_out: Tensor) -> Tensor:
+    """The loss of entmax-1.5, summed over real positions.
+
+    Not a log-likelihood: it is finite, also where the target's probability is 0.
+
+    Shape: logits (B, T, V), target_out (B, T) -> ().
+    """
+    flat, wanted = logits.flatten(0, 1), target_out.flatten()  # (B * T, V), (B * T,)
+    return entmax15_losses(flat, wanted).masked_fill(wanted == PAD, 0).sum()
 
 
 def entmax_library() -> Any:

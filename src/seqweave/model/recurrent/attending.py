@@ -19,18 +19,13 @@ class Attending(nn.Module):
         self.scorer = scorer
         self.window = window
 
-    def memory(self, encoded: Encoded) -> Memory:
-        """Keys are projected once a sentence."""
-        return Memory(values=encoded.outputs, keys=self.scorer.keys(encoded.outputs), mask=encoded.mask)
-
-    def initial_feed(self, like: Tensor) -> Tensor | None:
-        """Nothing is fed."""
-        return None
-
-    def first_past(self, encoded: Encoded) -> AttentionState:
-        """What scorer and window remember before the first step."""
-        dtype = _exact(encoded.outputs.dtype)
-        return joined({name: part.initial_state(encoded.mask, dtype) for name, part in self._parts().items()})
+    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> DecoderState:
+        """Keys are projected once a sentence; attention has seen nothing yet."""
+        outputs, mask = encoded.outputs, encoded.mask
+        memory = Memory(values=outputs, keys=self.scorer.keys(outputs), mask=mask, copies=encoded.copies)
+        dtype = _exact(outputs.dtype)
+        past = joined({name: part.initial_state(mask, dtype) for name, part in self._parts().items()})
+        return DecoderState(recurrent, memory, past=past)
 
     def look_up(self, query: Tensor, memory: Memory, past: AttentionState) -> tuple[Tensor, Tensor]:
         """Shape: query (G, Q, H), past (G, Q, ...) -> context (G, Q, E), weights (G, Q, S)."""

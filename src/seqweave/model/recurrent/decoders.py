@@ -1,93 +1,30 @@
 """Recurrent decoders: where the context comes from, and where it enters.
 
-Each decoder has the same three methods:
-
-- `memory(encoded)`: what is looked up at every step, computed once a sentence;
-- `step(embedded, state)`: one position, for free running;
-- `forward(embedded, state)`: a whole teacher-forced sequence. Where attention has no path back into
-  the first recurrence (no attention, `after` without input feeding, `between`), the sequence goes
-  through fused kernels; else it steps, in one function with a derivative written by hand
-  (`seqweave.model.kernels.loops`). `looped` repeats `step`: it is the readable twin that tests the
-  fast forms, and runs what they leave out (residual connections or layer normalisation in a decoder
-  that steps).
-
-What they return is the readout: the vector (width `size`) that the generator maps to logits.
+`forward` takes a whole teacher-forced sequence. Where attention has no path back into the first recurrence (no
+attention, `after` without input feeding, `between`), the sequence goes through fused kernels; else it steps, in one
+function with a derivative written by hand (`seqweave.model.kernels.loops`). `looped` repeats `step`: it is the readable
+twin that tests the fast forms, and runs what they leave out (residual connections or layer normalisation in a decoder
+that steps).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from seqweave.model.attention.base import NOTHING, AttentionState, Scorer, Window
+from seqweave.model.attention.base import Scorer, Window
+from seqweave.model.decoder import Step, looped
 from seqweave.model.input.one_hot import OneHotInput
 from seqweave.model.recurrent.attending import Attending
 from seqweave.model.recurrent.encoder import RecurrentStack
 from seqweave.model.recurrent.fused import before_features, feeding_features, loop_applies
 from seqweave.model.recurrent.readouts import MaxoutReadout, TanhReadout
-from seqweave.model.state import DecoderState, Encoded, Memory
-
-Features = tuple[Tensor, Tensor | None]  # readout (B, T, size), weights (B, T, S) or None
-StepFeatures = tuple[Tensor, DecoderState, Tensor | None]  # readout (R, size), state, weights (R, S) or None
+from seqweave.model.state import Decoded, DecoderState, Encoded, Memory
 
 
-class Decoder(Protocol):
-    """The role of a decoder; without `return_attention` it may leave the weights out.
-
-    All but `ContextDecoder` with `every_step` and the Transformer's also take a whole sequence as `OneHotInput`
-    (`build_model` knows that).
-    """
-
-    def memory(self, encoded: Encoded) -> Memory:
-        """What the steps look up."""
-        ...
-
-    def initial_feed(self, like: Tensor) -> Tensor | None:
-        """What input feeding feeds to the first step: zeros (B, size), or None."""
-        ...
-
-    def first_past(self, encoded: Encoded) -> AttentionState:
-        """What attention remembers before the first step."""
-        ...
-
-    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
-        """Shape: embedded (R, M) -> readout (R, size), weights (R, S) or None."""
-        ...
-
-    def __call__(self, embedded: Tensor | OneHotInput, state: DecoderState, return_attention: bool = True) -> Features:
-        """Shape: embedded (B, T, M) -> readout (B, T, size), weights (B, T, S) or None."""
-        ...
-
-
-def looped(decoder: Decoder, embedded: Tensor | OneHotInput, state: DecoderState) -> Features:
-    """Teacher forcing by repeating `step`. Shape: (B, T, M) -> (B, T, size), (B, T, S) or None."""
-    if isinstance(embedded, OneHotInput):
-        embedded = embedded.embedded()
-    readouts: list[Tensor] = []
-    rows: list[Tensor] = []
-    for item in embedded.unbind(1):
-        readout, state, weights = decoder.step(item, state)
-        readouts.append(readout)
-        rows += [] if weights is None else [weights]
-    return torch.stack(readouts, 1), torch.stack(rows, 1) if rows else None
-
-
-class _Fed(nn.Module):
-    """What most decoders share: no input feeding."""
-
-    def initial_feed(self, like: Tensor) -> Tensor | None:
-        """Nothing is fed."""
-        return None
-
-    def first_past(self, encoded: Encoded) -> AttentionState:
-        """Nothing is remembered."""
-        return NOTHING
-
-
-class ContextDecoder(_Fed):
+class ContextDecoder(nn.Module):
     """No attention: the context vector is the last encoder layer's final hidden state.
 
     It only starts the decoder (`every_step=False`: Sutskever et al. 2014), or also enters every
@@ -101,31 +38,33 @@ class ContextDecoder(_Fed):
         self.every_step = every_step
         self.final_index = final_index  # where in Encoded.final the last layer's hidden state lies
 
-    def memory(self, encoded: Encoded) -> Memory:
-        """The context vector, where it is used at every step."""
-        return Memory(context=encoded.final[self.final_index]) if self.every_step else Memory()
+    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> DecoderState:
+        """With the context vector, where it is used at every step."""
+        context = encoded.final[self.final_index] if self.every_step else None
+        return DecoderState(recurrent, Memory(context=context, copies=encoded.copies))
 
-    def forward(self, embedded: Tensor | OneHotInput, state: DecoderState, return_attention: bool = True) -> Features:
+    def forward(self, embedded: Tensor | OneHotInput, state: DecoderState, return_attention: bool = True) -> Decoded:
         """Fused: the context is known before the first step."""
         context = state.memory.context
         if context is None:
             outputs, _ = self.stack(embedded, state.recurrent)
-            return self.readout(outputs), None
+            return Decoded(self.readout(outputs), outputs)
         assert isinstance(embedded, Tensor)
         repeated = context[:, None].expand(-1, embedded.shape[1], -1).to(embedded.dtype)  # (B, T, E)
         outputs, _ = self.stack(torch.cat([embedded, repeated], -1), state.recurrent)  # (B, T, H)
-        return self.readout(torch.cat([outputs, embedded.to(outputs.dtype), repeated.to(outputs.dtype)], -1)), None
+        features = torch.cat([outputs, embedded.to(outputs.dtype), repeated.to(outputs.dtype)], -1)  # (B, T, H + M + E)
+        return Decoded(self.readout(features), outputs)
 
-    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
-        """One position."""
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Step:
+        """One position: (1) update the state, (2) read out."""
         context = state.memory.context
         if context is None:
             output, recurrent = self.stack.step(embedded, state.recurrent)
-            return self.readout(output), replace(state, recurrent=recurrent), None
+            return Decoded(self.readout(output), output), replace(state, recurrent=recurrent)
         repeated = context.repeat_interleave(state.width, 0)  # (R, E)
         output, recurrent = self.stack.step(torch.cat([embedded, repeated], -1), state.recurrent)  # (R, H)
         readout = self.readout(torch.cat([output, embedded, repeated], -1))  # (R, size)
-        return readout, replace(state, recurrent=recurrent), None
+        return Decoded(readout, output), replace(state, recurrent=recurrent)
 
 
 class BeforeDecoder(Attending):
@@ -144,19 +83,20 @@ class BeforeDecoder(Attending):
         self.readout = readout
         self.query_index = query_index  # where in the state the last layer's hidden state lies
 
-    def forward(self, embedded: Tensor | OneHotInput, state: DecoderState, return_attention: bool = True) -> Features:
+    def forward(self, embedded: Tensor | OneHotInput, state: DecoderState, return_attention: bool = True) -> Decoded:
         """The context depends on the previous state, so the sequence must step: in one function where it can."""
         if not loop_applies(self.stack, self.scorer, embedded, state, self.window):
             return looped(self, embedded, state)
         output, context, weights = before_features(self.stack, self.scorer, embedded, state)
-        return self.readout.of(output, embedded, context), weights
+        return Decoded(self.readout.of(output, embedded, context), output, weights)
 
-    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
-        """One position."""
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Step:
+        """One position: (1) attend with the old state, (2) update it with input and context, (3) read out."""
         context, weights, past = self.look_up_rows(state.recurrent[self.query_index], state)  # (R, E), (R, S)
         context = context.to(embedded.dtype)
         output, recurrent = self.stack.step(torch.cat([embedded, context], -1), state.recurrent)  # (R, H)
-        return self.readout.of(output, embedded, context), replace(state, recurrent=recurrent, past=past), weights
+        readout = self.readout.of(output, embedded, context)  # (R, size)
+        return Decoded(readout, output, weights), replace(state, recurrent=recurrent, past=past)
 
 
 class AfterDecoder(Attending):
@@ -180,31 +120,34 @@ class AfterDecoder(Attending):
         self.size = size
         self.input_feeding = input_feeding
 
-    def initial_feed(self, like: Tensor) -> Tensor | None:
-        """Zeros, with input feeding. Shape: like (B, ...) -> (B, size)."""
-        return like.new_zeros(like.shape[0], self.size) if self.input_feeding else None
+    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> DecoderState:
+        """With input feeding, zeros are fed to the first step."""
+        state = super().start(encoded, recurrent)
+        outputs = encoded.outputs
+        return replace(state, feed=outputs.new_zeros(outputs.shape[0], self.size)) if self.input_feeding else state
 
-    def forward(self, embedded: Tensor | OneHotInput, state: DecoderState, return_attention: bool = True) -> Features:
+    def forward(self, embedded: Tensor | OneHotInput, state: DecoderState, return_attention: bool = True) -> Decoded:
         """Fused, unless the attentional state is fed back: then in one function where it can."""
         if self.input_feeding:
             if not isinstance(self.readout, TanhReadout) or not loop_applies(
                 self.stack, self.scorer, embedded, state, self.window
             ):
                 return looped(self, embedded, state)
-            return feeding_features(self.stack, self.scorer, self.readout.linear.weight, embedded, state)
+            readout = self.readout.linear.weight
+            return Decoded(*feeding_features(self.stack, self.scorer, readout, embedded, state))
         outputs, _ = self.stack(embedded, state.recurrent)  # (B, T, H)
         context, weights = self.look_up_all(outputs, state)  # (B, T, E), (B, T, S)
-        return self.readout(torch.cat([context, outputs.to(context.dtype)], -1)), weights
+        return Decoded(self.readout(torch.cat([context, outputs.to(context.dtype)], -1)), outputs, weights)
 
-    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
-        """One position."""
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Step:
+        """One position: (1) update the state with the input and what is fed, (2) attend with it, (3) read out."""
         if state.feed is not None:
             embedded = torch.cat([embedded, state.feed.to(embedded.dtype)], -1)  # (R, M + size)
         output, recurrent = self.stack.step(embedded, state.recurrent)  # (R, H)
         context, weights, past = self.look_up_rows(output, state)  # (R, E), (R, S)
         readout = self.readout(torch.cat([context, output.to(context.dtype)], -1))  # (R, size)
         feed = readout if self.input_feeding else None
-        return readout, replace(state, recurrent=recurrent, feed=feed, past=past), weights
+        return Decoded(readout, output, weights), replace(state, recurrent=recurrent, feed=feed, past=past)
 
 
 class BetweenDecoder(Attending):
@@ -228,24 +171,24 @@ class BetweenDecoder(Attending):
         self.above = above
         self.readout = readout
 
-    def forward(self, embedded: Tensor | OneHotInput, state: DecoderState, return_attention: bool = True) -> Features:
+    def forward(self, embedded: Tensor | OneHotInput, state: DecoderState, return_attention: bool = True) -> Decoded:
         """Fused: bottom layer, attention, layers above."""
         lower, upper = self._split(state)
         queries, _ = self.bottom(embedded, lower)  # (B, T, H)
         context, weights = self.look_up_all(queries, state)  # (B, T, E), (B, T, S)
         given = torch.cat([self.above.dropout(queries), context.to(queries.dtype)], -1)  # (B, T, H + E)
         outputs, _ = self.above(given, upper)  # (B, T, H)
-        return self.readout(torch.cat([context, outputs.to(context.dtype)], -1)), weights
+        return Decoded(self.readout(torch.cat([context, outputs.to(context.dtype)], -1)), outputs, weights)
 
-    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
-        """One position."""
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Step:
+        """One position: (1) update the bottom layer, (2) attend with it, (3) update the layers above, (4) read out."""
         lower, upper = self._split(state)
         query, lower = self.bottom.step(embedded, lower)  # (R, H)
         context, weights, past = self.look_up_rows(query, state)  # (R, E), (R, S)
         given = torch.cat([self.above.dropout(query[:, None])[:, 0], context.to(query.dtype)], -1)  # (R, H + E)
         output, upper = self.above.step(given, upper)  # (R, H)
         readout = self.readout(torch.cat([context, output.to(context.dtype)], -1))  # (R, size)
-        return readout, replace(state, recurrent=lower + upper, past=past), weights
+        return Decoded(readout, output, weights), replace(state, recurrent=lower + upper, past=past)
 
     def _split(self, state: DecoderState) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         parts = self.bottom.state_parts

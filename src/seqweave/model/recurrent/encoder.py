@@ -189,8 +189,8 @@ class RecurrentEncoder(nn.Module):
         self.output_size = directions * forwards[-1].hidden_size
         self.norms = nn.ModuleList(nn.LayerNorm(self.output_size) for _ in forwards) if layer_norm else None
 
-    def forward(self, embedded: Tensor | OneHotInput, lengths: Tensor) -> Encoded:
-        """Encode; `OneHotInput` only without residual connections.
+    def forward(self, embedded: Tensor | OneHotInput, lengths: Tensor, places: Tensor | None = None) -> Encoded:
+        """Encode; `OneHotInput` only without residual connections. Who reads in order needs no `places`.
 
         Shape: embedded (B, S, M) or items (B, S, V), lengths (B,) ->
         outputs (B, S, E), final each (B, E), mask (B, S).

@@ -55,17 +55,17 @@ def before_features(
     given = _first_sums(bottom, word, embedded)  # (T, B, G)
     form = _present(scorer.form())
     plan = Plan(_loop(bottom), len(stack.layers), _scale(form, state), feeding=False)
-    hidden, contexts, weights = run_loop(plan, _inputs(stack, form, given, context, state))
+    hidden, contexts, weights, _ = run_loop(plan, _inputs(stack, form, given, context, state))
     return hidden.to(contexts.dtype).transpose(0, 1), contexts.transpose(0, 1), weights.transpose(0, 1)
 
 
 def feeding_features(
     stack: RecurrentStack, scorer: Scorer, readout: Tensor, embedded: Tensor | OneHotInput, state: DecoderState
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """The new state queries, the readout is fed to the next step.
 
     Shape: weight of a `TanhReadout` (size, E + H), embedded (B, T, M) or items (B, T, V) ->
-    readouts (B, T, size), weights (B, T, S).
+    readouts (B, T, size), hidden states (B, T, H), weights (B, T, S).
     """
     values, feed = _present(state.memory.values), _present(state.feed)
     bottom = stack.stack_layers()[0]
@@ -75,8 +75,8 @@ def feeding_features(
     form = _present(scorer.form())
     plan = Plan(_loop(bottom), len(stack.layers), _scale(form, state), feeding=True)
     inputs = _inputs(stack, form, given, context, state, hidden, fed, feed)
-    readouts, _, weights = run_loop(plan, inputs)
-    return readouts.transpose(0, 1), weights.transpose(0, 1)
+    readouts, _, weights, hidden = run_loop(plan, inputs)
+    return readouts.transpose(0, 1), _present(hidden).transpose(0, 1), weights.transpose(0, 1)
 
 
 def _inputs(

@@ -31,9 +31,14 @@ class KeyValues:
     filled: list[int] = field(compare=False)
 
     @classmethod
-    def first(cls, pair: Tensor) -> KeyValues:
-        """Of one position. Shape: pair (R, 2, N, D)."""
-        return cls(pair[..., None, :], 1, [1])
+    def of(cls, pairs: Tensor) -> KeyValues:
+        """Of some positions, or none yet. Shape: pairs (R, 2, N, positions, D)."""
+        length = pairs.shape[-2]
+        return cls(pairs, length, [length])
+
+    def filled_part(self) -> Tensor:
+        """What `of` takes back. Shape: (R, 2, N, length, D)."""
+        return self.buffer[..., : self.length, :]
 
     def append(self, pair: Tensor) -> KeyValues:
         """One position more. Shape: pair (R, 2, N, D)."""

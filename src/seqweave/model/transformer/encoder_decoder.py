@@ -18,10 +18,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from seqweave.model.attention.base import NOTHING, AttentionState
+from seqweave.model.decoder import Step
 from seqweave.model.layers import SequenceDropout, mask_of
-from seqweave.model.recurrent.decoders import Features, StepFeatures
-from seqweave.model.state import DecoderState, Encoded, Memory
+from seqweave.model.state import Decoded, DecoderState, Encoded, Memory
+from seqweave.model.transformer.cache import KeyValues
 from seqweave.model.transformer.layers import DecoderLayer, EncoderLayer, Given, Looks, attendable
 from seqweave.model.transformer.positions import Positions
 
@@ -117,39 +117,37 @@ class TransformerDecoder(nn.Module):
         self.norm = norm
         self.dropout = dropout
 
-    def memory(self, encoded: Encoded) -> Memory:
-        """Keys and values of each layer, projected once a sentence."""
+    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> DecoderState:
+        """Keys and values of the source for each layer, projected once a sentence; none of the target yet."""
         layers = tuple(layer.cross.memory(encoded.outputs, encoded.mask) for layer in self._layers())
-        return Memory(mask=encoded.mask, layers=layers)
+        memory = Memory(mask=encoded.mask, layers=layers, copies=encoded.copies)
+        return DecoderState(recurrent, memory, cache=tuple(_nothing_like(part) for part in layers))
 
-    def first_past(self, encoded: Encoded) -> AttentionState:
-        """Nothing is remembered but keys and values."""
-        return NOTHING
-
-    def initial_feed(self, like: Tensor) -> Tensor | None:
-        """Nothing is fed."""
-        return None
-
-    def forward(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Features:
+    def forward(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Decoded:
         """A whole target, from the first position. Shape: embedded (B, T, M) -> (B, T, M), (B, T, S) or None."""
         values, given = self._run(embedded, state)
         weights = self._weights(given[-1].cross, state.memory) if return_attention else None
-        return self.norm(values), weights
+        readout = self.norm(values)  # (B, T, M)
+        return Decoded(readout, readout, weights)
 
-    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> StepFeatures:
-        """One position. Shape: embedded (R, M) -> readout (R, M), weights (R, S) or None."""
-        first = state.cache[0].length if state.cache else 0
+    def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Step:
+        """One position: each layer attends to the target so far and to the source, and updates what it was given; the
+        last one's is read out.
+
+        Shape: embedded (R, M) -> readout (R, M), weights (R, S) or None.
+        """
+        first = state.cache[0].length
         values = self._placed(embedded[:, None], first)[:, 0]  # (R, M)
         rotation = self.positions.rotation(first, 1, embedded)
         seen = attendable(_mask(state.memory))  # (G, 1, 1, S)
         cache = []
-        for index, (layer, memory) in enumerate(zip(self._layers(), state.memory.layers, strict=True)):
-            past = state.cache[index] if state.cache else None
-            values, past, asked = layer.step(values, past, memory, seen, rotation)
-            cache.append(past)
+        for layer, memory, past in zip(self._layers(), state.memory.layers, state.cache, strict=True):
+            values, grown, asked = layer.step(values, past, memory, seen, rotation)
+            cache.append(grown)
         # The rows of a sentence queried together: (G, R / G, S).
         weights = self._weights(asked, state.memory).flatten(0, 1) if return_attention else None  # (R, S)
-        return self.norm(values), replace(state, cache=tuple(cache)), weights
+        readout = self.norm(values)  # (R, M)
+        return Decoded(readout, readout, weights), replace(state, cache=tuple(cache))
 
     def attention(self, embedded: Tensor, state: DecoderState) -> tuple[Looks, Looks]:
         """Where each target position looks, in each layer and head: at the target, and at the source.
@@ -176,7 +174,7 @@ class TransformerDecoder(nn.Module):
 
     def _run(self, embedded: Tensor, state: DecoderState) -> tuple[Tensor, list[Given]]:
         """Through all layers; gives what their attentions were given as well."""
-        assert not state.cache
+        assert not any(part.length for part in state.cache)
         values = self._placed(embedded, 0)
         rotation = self.positions.rotation(0, embedded.shape[1], embedded)
         seen = attendable(_mask(state.memory))  # (B, 1, 1, S)
@@ -190,6 +188,11 @@ class TransformerDecoder(nn.Module):
         """Of the last layer, averaged over the heads. Shape: asked (G, Q, M) -> (G, Q, S)."""
         looks = self._layers()[-1].cross.looks(asked, memory.layers[-1], _mask(memory))  # (G, N, Q, S)
         return looks.weights.mean(1)
+
+
+def _nothing_like(pairs: Tensor) -> KeyValues:
+    """Keys and values of no position. Shape: as those of the source (B, 2, N, S, D)."""
+    return KeyValues.of(pairs.new_empty(*pairs.shape[:3], 0, pairs.shape[4]))
 
 
 def _mask(memory: Memory) -> Tensor:

@@ -87,11 +87,11 @@ class SelfAttention(nn.Module):
         seen = functional.scaled_dot_product_attention(query, keys, values, mask, is_causal=mask is None)
         return self._joined(seen)
 
-    def step(self, given: Tensor, past: KeyValues | None, rotation: Rotation | None) -> tuple[Tensor, KeyValues]:
+    def step(self, given: Tensor, past: KeyValues, rotation: Rotation | None) -> tuple[Tensor, KeyValues]:
         """One position more, which sees itself and the past. Shape: given (R, M) -> (R, M)."""
         query, key, value = self._heads(given[:, None], rotation)  # each (R, N, 1, D)
         pair = torch.stack([key[:, :, 0], value[:, :, 0]], 1)  # (R, 2, N, D)
-        past = KeyValues.first(pair) if past is None else past.append(pair)
+        past = past.append(pair)
         seen = functional.scaled_dot_product_attention(query, past.keys(), past.values())  # (R, N, 1, D)
         return self._joined(seen)[:, 0], past
 
@@ -239,7 +239,7 @@ class DecoderLayer(nn.Module):
         return values, Given(given, asked)
 
     def step(
-        self, values: Tensor, past: KeyValues | None, memory: Tensor, mask: Tensor, rotation: Rotation | None
+        self, values: Tensor, past: KeyValues, memory: Tensor, mask: Tensor, rotation: Rotation | None
     ) -> tuple[Tensor, KeyValues, Tensor]:
         """One position; the rows of a sentence query its memory together.
 

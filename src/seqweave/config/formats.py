@@ -1,0 +1,57 @@
+"""Formats of model folders: the number of today's, and what older folders mean in its terms.
+
+`config.json` carries the number as `format`, and so does what `run.json` holds of the settings; without one it is
+format 0. An older folder keeps what it was trained with: its settings and the names of its tensors are translated
+when they are read, and nothing else asks for the number.
+
+- Format 0: `p_gen` of a model that copies reads the readout (`copy_gate`), and tensors are named after the parts of
+  then (`FORMER_NAMES`).
+- Format 1: `p_gen` reads the decoder's state, as See et al. (2017), eq. 8, have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from seqweave.errors import ConfigError
+
+FORMAT = 1
+
+FORMER_NAMES = {
+    "source_embedding": "source_input",
+    "target_embedding": "target_input",
+    "generator": "output",
+    "copier": "output",
+}
+"""What parts of the network were called in format 0, and what they are called now."""
+
+
+def translated_settings(tree: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Settings as they are written in a folder, in today's terms and without the number.
+
+    Args:
+        tree: the groups of settings, with `format` or without it.
+        where: names the file in errors.
+
+    Raises:
+        ConfigError: when the number is none, or that of a later seqweave.
+    """
+    groups = dict(tree)
+    number = groups.pop("format", 0)
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= FORMAT:
+        raise ConfigError(
+            f"{where} must be of a format from 0 to {FORMAT}, but it is of format {number!r}: "
+            "use the seqweave that wrote it, or a later one"
+        )
+    model = groups.get("model", {})
+    if number < 1 and isinstance(model, Mapping):
+        groups["model"] = {**model, "copy_gate": "readout"}
+    return groups
+
+
+def tensor_name(name: str) -> str:
+    """Today's name of a tensor in a file of weights, or of an optimizer's (`exp_avg/NAME`), of any format."""
+    kind, slash, parameter = name.rpartition("/")
+    part, dot, rest = parameter.partition(".")
+    return f"{kind}{slash}{FORMER_NAMES.get(part, part)}{dot}{rest}"
