@@ -13,6 +13,7 @@ import torch
 from seqweave import folder as folders
 from seqweave.config import Config, TextConfig, build_config, config_to_json
 from seqweave.errors import ConfigError, DataError, ModelFolderError
+from seqweave.inspection.tracing import trace
 from seqweave.model.build import build_model
 from seqweave.model.inference.int8 import int8_works
 from seqweave.predictor import Model, load
@@ -172,9 +173,9 @@ def test_what_is_no_list_of_pairs(model: Model, pairs: Any, message: str) -> Non
 
 def test_trace_refuses_what_is_no_text(model: Model) -> None:
     with pytest.raises(ConfigError, match="source must be a text, but it is None: give one text"):
-        model.trace(None)  # type: ignore[arg-type]
+        trace(model, None)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="beam_size must be a whole number, but it is 'many'"):
-        model.trace("abc", beam_size="many")  # type: ignore[arg-type]
+        trace(model, "abc", beam_size="many")  # type: ignore[arg-type]
 
 
 def test_a_long_source_is_cut_and_counted(model: Model, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,6 +9,7 @@ split are (distinct-1 and distinct-2), with the references beside them.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,16 +18,16 @@ from splits import hash_order, read_split
 import seqweave
 from seqweave.evaluation.rouge import distinct_ngrams
 from seqweave.predictor import Model
-from seqweave.search.sampling import Sampling
+from seqweave.search.options import SearchOptions
 
 
-def ways_of(model: Model, sources: list[str], sampling: Sampling) -> dict[str, list[str]]:
+def ways_of(model: Model, sources: list[str], options: SearchOptions) -> dict[str, list[str]]:
     """The outputs of each way to decode."""
-    drawn = f"sampling, temperature {sampling.temperature:g}, top-p {sampling.top_p:g}"
+    drawn = f"sampling, temperature {options.temperature:g}, top-p {options.top_p:g}"
     found = {
         "greedy": model.predict(sources, beam_size=1),
         f"beam {model.config.search.beam_size}": model.predict(sources),
-        drawn: model.predict(sources, sampling=sampling),
+        drawn: model.predict(sources, options=options),
     }
     return {way: [hypothesis.text for hypothesis in hypotheses] for way, hypotheses in found.items()}
 
@@ -52,8 +53,10 @@ def main() -> None:
     model = seqweave.load(arguments.folder / "model", device="cpu")
     rows = read_split(arguments.folder / "data" / f"{arguments.split}.tsv")
     sources = hash_order(source for source, _ in rows)
-    sampling = Sampling(arguments.temperature, top_p=arguments.top_p, seed=arguments.seed)
-    ways = ways_of(model, sources, sampling)
+    drawn = replace(
+        model.options, sample=True, temperature=arguments.temperature, top_p=arguments.top_p, seed=arguments.seed
+    )
+    ways = ways_of(model, sources, drawn)
     shown = {way: outputs for way, outputs in ways.items() if not way.startswith("beam")}
     chosen = zip(sources[: arguments.count], *shown.values(), strict=False)
     first = {source: target for source, target in reversed(rows)}

@@ -17,6 +17,7 @@ import tracemalloc
 
 import torch
 
+import seqweave
 from seqweave.config import build_config
 from seqweave.inspection.trace_json import trace_to_json
 from seqweave.model.build import build_model
@@ -65,7 +66,7 @@ def main() -> None:
         seconds = []
         for _ in range(given.repeats + 1):
             started = time.perf_counter()
-            trace = model.trace(source, reference, beam_size=given.beam_size)
+            trace = seqweave.trace(model, source, reference, given.beam_size)
             seconds.append(time.perf_counter() - started)
         plain = []
         for _ in range(given.repeats):

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from seqweave.evaluation.metrics import Metrics
     from seqweave.inspection.trace import Trace
     from seqweave.inspection.trace_page import save_trace, show_trace
+    from seqweave.inspection.tracing import trace
     from seqweave.predictor import Model, load
-    from seqweave.search.constraints import Constraints
     from seqweave.search.hypothesis import Hypothesis
-    from seqweave.search.sampling import Sampling
+    from seqweave.search.options import SearchOptions
     from seqweave.training.run import TrainResult, train
 
 __version__ = "0.1.0"
@@ -31,14 +31,13 @@ __version__ = "0.1.0"
 __all__ = [
     "Config",
     "ConfigError",
-    "Constraints",
     "DataError",
     "Hypothesis",
     "LimitError",
     "Metrics",
     "Model",
     "ModelFolderError",
-    "Sampling",
+    "SearchOptions",
     "SeqweaveError",
     "Trace",
     "TrainResult",
@@ -46,26 +45,27 @@ __all__ = [
     "load",
     "save_trace",
     "show_trace",
+    "trace",
     "train",
 ]
 
 _HOMES = {
     "Config": "config",
     "ConfigError": "errors",
-    "Constraints": "search.constraints",
     "DataError": "errors",
     "Hypothesis": "search.hypothesis",
     "LimitError": "errors",
     "Metrics": "evaluation.metrics",
     "Model": "predictor",
     "ModelFolderError": "errors",
-    "Sampling": "search.sampling",
+    "SearchOptions": "search.options",
     "SeqweaveError": "errors",
     "Trace": "inspection.trace",
     "TrainResult": "training.run",
     "load": "predictor",
     "save_trace": "inspection.trace_page",
     "show_trace": "inspection.trace_page",
+    "trace": "inspection.tracing",
     "train": "training.run",
 }
 
@@ -75,6 +75,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'seqweave' has no attribute {name!r}")
     try:
+        if name in ("Model", "load"):
+            import_module("seqweave.inspection.tracing")  # it puts `trace` on `Model`
         value = getattr(import_module(f"seqweave.{_HOMES[name]}"), name)
     except ModuleNotFoundError as error:
         sentence = missing_library(error, f"seqweave.{name}")

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,27 +20,23 @@ from seqweave.device import choose_device
 from seqweave.errors import ConfigError, DataError, ModelFolderError
 from seqweave.folder import CONFIG, FEATURES, WEIGHTS, check_manifest, load_weights, read_config, read_tokenizers
 from seqweave.model.build import build_model
-from seqweave.model.ensemble import Averaged, Ensemble
+from seqweave.model.ensemble import Ensemble
 from seqweave.model.inference import FastSeq2Seq, precision_of, prepared
 from seqweave.model.seq2seq import Seq2Seq
-from seqweave.search.arguments import kind_of, list_of_pairs, list_of_texts, rows_of_features, whole
-from seqweave.search.batches import Batches, Wanted, inference
-from seqweave.search.beam import check_sizes
-from seqweave.search.constraints import Constraints, Rules
-from seqweave.search.contract import Found
+from seqweave.search.arguments import list_of_pairs, list_of_texts, rows_of_features
+from seqweave.search.batches import Batches, inference
+from seqweave.search.contract import Found, StepFilter
 from seqweave.search.ensembles import check_vocabularies, combined_config
+from seqweave.search.filters import filters_of
 from seqweave.search.hypothesis import Hypothesis, Shown, hypothesis_of, nothing
-from seqweave.search.sampling import Sampling
-from seqweave.search.unknown import replaces_unknown
+from seqweave.search.options import SearchOptions
+from seqweave.search.unknown import check_replaces_unknown
 from seqweave.text.features import FeaturedTokenizer
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import UNK
 
-if TYPE_CHECKING:
-    from seqweave.inspection.trace import Trace
-
 _LOGGER = logging.getLogger("seqweave")
-_Searched = Seq2Seq | FastSeq2Seq | Ensemble | Averaged
+Searched = Seq2Seq | FastSeq2Seq | Ensemble
 
 
 class Model:
@@ -66,7 +62,7 @@ class Model:
     ):
         self.device = torch.device(device)
         self.network: Seq2Seq | Ensemble = network.to(self.device)
-        self._prepared: tuple[object, _Searched] | None = None
+        self._prepared: tuple[object, Searched] | None = None
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.config = config
@@ -92,35 +88,37 @@ class Model:
         """What the matrix products of a search are computed in here: fp32 or int8."""
         return precision_of(self.searched())
 
+    @property
+    def options(self) -> SearchOptions:
+        """How this model decodes where a call says nothing; change them with `dataclasses.replace`."""
+        return SearchOptions.of(self.config.search)
+
     def predict(
         self,
         texts: Iterable[str],
         *,
         features: Iterable[str | Sequence[str]] | None = None,
+        options: SearchOptions | None = None,
         beam_size: int | None = None,
-        sampling: Sampling | None = None,
-        constraints: Constraints | None = None,
+        filters: Sequence[StepFilter] | None = None,
         replace_unknown: bool | None = None,
         return_attention: bool = False,
     ) -> list[Hypothesis]:
-        """The best output of each text, in order; an empty text gives an empty output.
+        """The best output of each text, in order, or a draw; an empty text gives an empty output.
 
         Args:
             texts: sources; an iterator is read to its end first.
             features: of each text, for a model with `data.feature_columns`: the cell of the one column as text
                 (`V;PST`), or a list with a cell for each column. Without them, each of `texts` holds its cells
                 itself, after tabs. Features the model does not know are left out, with a warning that counts them.
-            beam_size: hypotheses kept a sentence, at most 1000; 1 is greedy; None takes `config.search.beam_size`.
-            sampling: draw the output instead of searching the best one; leave beam_size out then. Without either,
-                `config.search.sample` decides.
-            constraints: what outputs may be; None takes those of `config.search`. An empty text gives an empty
-                output all the same.
-            replace_unknown: put the source item with most attention in the place of each `<unk>`; None takes
-                `config.search.replace_unknown`.
+            options: how to decode; None takes `self.options`. What follows goes before them.
+            beam_size: hypotheses kept a sentence, at most 1000; 1 is greedy. Leave it out to draw outputs.
+            filters: functions that see each step before an item is chosen (`seqweave.search.filters`).
+            replace_unknown: put the source item with most attention in the place of each `<unk>`.
             return_attention: also give attention weights.
 
         Raises:
-            ConfigError: when beam_size is out of its range, texts is no list of texts, features do not fit
+            ConfigError: when an option is out of its range, texts is no list of texts, features do not fit
                 the texts or the model, the target vocabulary lacks what a constraint names, or replace_unknown
                 has no attention to follow.
             DataError: when a text lacks its columns of features.
@@ -128,11 +126,11 @@ class Model:
         """
         results = self.predict_n_best(
             texts,
-            features=features,
             n_best=1,
+            features=features,
+            options=options,
             beam_size=beam_size,
-            sampling=sampling,
-            constraints=constraints,
+            filters=filters,
             replace_unknown=replace_unknown,
             return_attention=return_attention,
         )
@@ -144,41 +142,52 @@ class Model:
         *,
         n_best: int,
         features: Iterable[str | Sequence[str]] | None = None,
+        options: SearchOptions | None = None,
         beam_size: int | None = None,
-        sampling: Sampling | None = None,
-        constraints: Constraints | None = None,
+        filters: Sequence[StepFilter] | None = None,
         replace_unknown: bool | None = None,
         return_attention: bool = False,
     ) -> list[list[Hypothesis]]:
         """The `n_best` outputs of each text, best first; fewer where there are no more.
 
-        With `sampling`, `n_best` draws of each text as they come: the first is that of `predict`, and two may
+        Where outputs are drawn, `n_best` draws of each text as they come: the first is that of `predict`, and two may
         be the same.
 
         Raises:
             ConfigError: as `predict`, and when n_best is not between 1 and beam_size.
             SeqweaveError: when the network gives NaN.
         """
-        texts = self._with_features(list_of_texts(texts), features)
-        if sampling is not None and beam_size is not None:
+        texts = self.with_features(list_of_texts(texts), features)
+        if options is not None and options.sample and beam_size is not None:
             raise ConfigError(f"beam_size must be left out with sampling, but it is {beam_size}: choose one of the two")
-        search = self.config.search
-        if search.sample and beam_size is None and sampling is None:
-            sampling = Sampling.of(search)
-        size = search.beam_size if beam_size is None else whole("beam_size", beam_size)
-        if sampling is not None:
-            size = 1
-        check_sizes(whole("n_best", n_best), size if sampling is None else max(1, n_best))
-        rules = self.rules(constraints)
-        replacing = replaces_unknown(self.config, replace_unknown)
-        wanted = Wanted(size, n_best, sampling, rules, return_attention or replacing)
+        options = self.options if options is None else options
+        return self._predict(
+            texts,
+            replace(
+                options,
+                n_best=n_best,
+                beam_size=options.beam_size if beam_size is None else beam_size,
+                sample=options.sample and beam_size is None,
+                filters=options.filters if filters is None else filters,
+                replace_unknown=options.replace_unknown if replace_unknown is None else replace_unknown,
+                return_attention=options.return_attention or return_attention,
+            ),
+        )
+
+    def _predict(self, texts: list[str], options: SearchOptions) -> list[list[Hypothesis]]:
+        """The outputs of texts which hold their features."""
+        shown, replacing = options.return_attention, options.replace_unknown
+        if replacing:
+            check_replaces_unknown(self.config)
+            options = replace(options, return_attention=True)
+        batches = self._batches(options)
         coded = self._encode_sources(texts)
         with inference(self.network):
-            found = self._batches().find(self.searched(), coded.codes, wanted)
+            found = batches.find(self.searched(options.precision), coded.codes)
         results = []
         for text, ids, extra, each in zip(texts, coded.codes, coded.extra, found, strict=True):
-            shown = Shown(self._source_tokens(text, ids), extra, text if replacing else None, return_attention)
-            results.append([self._hypothesis(one, shown) for one in each] if ids else [nothing(return_attention)])
+            about = Shown(self._source_tokens(text, ids), extra, text if replacing else None, shown)
+            results.append([self._hypothesis(one, about) for one in each] if ids else [nothing(shown)])
         return results
 
     def score(
@@ -198,7 +207,7 @@ class Model:
             SeqweaveError: when the network gives NaN.
         """
         pairs = list_of_pairs(pairs)
-        texts = self._with_features([source for source, _ in pairs], features)
+        texts = self.with_features([source for source, _ in pairs], features)
         coded = self._encode_sources(texts)
         sources, targets = coded.codes, self.encode_targets([target for _, target in pairs], coded)
         for number, ids in enumerate(sources, 1):
@@ -206,62 +215,32 @@ class Model:
                 raise DataError(
                     f"pair {number} of {len(pairs)} must have a source, but it is empty: leave the pair out"
                 )
+        batches = self._batches(replace(self.options, return_attention=return_attention))
         with inference(self.network):
-            found = self._batches().force(self.network, sources, targets, return_attention)
+            found = batches.force(self.network, sources, targets)
         return [
             self._hypothesis(one, Shown(self._source_tokens(text, ids), extra, None, return_attention))
             for text, ids, extra, one in zip(texts, sources, coded.extra, found, strict=True)
         ]
 
-    def trace(
-        self,
-        source: str,
-        target: str | None = None,
-        beam_size: int = 5,
-        *,
-        features: str | Sequence[str] | None = None,
-    ) -> Trace:
-        """Everything the model does with one source, to look at; see `seqweave.inspection.trace`.
+    if TYPE_CHECKING:
 
-        Args:
-            source: a text.
-            target: a reference, for the teacher-forced twin.
-            beam_size: hypotheses kept; 1 is greedy.
-            features: of the source, as `predict` takes them of each; they are items before those of the text.
+        def trace(
+            self,
+            source: str,
+            target: str | None = None,
+            beam_size: int = 5,
+            *,
+            features: str | Sequence[str] | None = None,
+        ) -> Any:
+            """`seqweave.trace` of this model; `seqweave.inspection.tracing` puts it here when it is imported."""
 
-        Raises:
-            ConfigError: when beam_size is out of its range, source is no text, or features do not fit the model.
-            DataError: when the source is empty, or lacks its columns of features.
-            SeqweaveError: when the network gives NaN.
-        """
-        for name, text in (("source", source), ("target", target)):
-            if not isinstance(text, str) and not (name == "target" and text is None):
-                raise ConfigError(f"{name} must be a text, but it is {kind_of(text)}: give one text")
-        beam_size = whole("beam_size", beam_size)
-        from seqweave.inspection.tracing import trace_model
-
-        [source] = self._with_features([source], None if features is None else [features])
-        return trace_model(self, source, target, beam_size=beam_size)
-
-    def rules(self, constraints: Constraints | None = None) -> Rules | None:
-        """What outputs may be, in ids: constraints (None: those of `config.search`), and one item of a label.
+    def with_features(self, texts: list[str], features: Iterable[str | Sequence[str]] | None) -> list[str]:
+        """The texts with their cells of features after them.
 
         Raises:
-            ConfigError: when the target vocabulary lacks what a constraint names, or a label is to have several items.
+            ConfigError: when features do not fit the texts or the model.
         """
-        constraints = Constraints.of(self.config.search) if constraints is None else constraints
-        rules = None if constraints == Constraints() else constraints.rules(self.target_tokenizer)
-        if self.target_tokenizer.units == "label":
-            if constraints.min_length > 1:
-                raise ConfigError(
-                    f"min_length must be at most 1 for a model that puts out labels, which are one item each, but it "
-                    f"is {constraints.min_length}: leave it out"
-                )
-            rules = replace(rules or Rules(), min_length=1, max_length=1)
-        return rules
-
-    def _with_features(self, texts: list[str], features: Iterable[str | Sequence[str]] | None) -> list[str]:
-        """The texts with their cells of features after them."""
         if features is None:
             return texts
         columns = self.config.data.feature_columns
@@ -308,20 +287,24 @@ class Model:
     def _hypothesis(self, found: Found, shown: Shown) -> Hypothesis:
         return hypothesis_of(found, shown, self.source_tokenizer, self.target_tokenizer)
 
-    def _batches(self) -> Batches:
-        return Batches(self.config.search, self.device, self.target_tokenizer.size)
+    def _batches(self, options: SearchOptions) -> Batches:
+        filters = filters_of(options, self.target_tokenizer)
+        return Batches(options, filters, self.device, self.target_tokenizer.size)
 
-    def searched(self) -> _Searched:
-        """The network with weights prepared for search, made again when weights or `search.precision` are others."""
-        wanted = self.config.search.precision
+    def searched(self, precision: str | None = None) -> Searched:
+        """The network with weights prepared for search, made again when weights or precision are others.
+
+        Args:
+            precision: fp32 or int8; None takes `config.search.precision`.
+        """
+        wanted = precision or self.config.search.precision
         marks = (wanted, [(part.data_ptr(), part._version) for part in self.network.parameters()])
         if self._prepared is None or self._prepared[0] != marks:
             self._prepared = marks, prepared(self.network, int8=wanted == "int8")
-            if self.precision != wanted and not self.quiet:
+            got = precision_of(self._prepared[1])
+            if got != wanted and not self.quiet:
                 _LOGGER.warning(
-                    "search.precision is %s, but the matrix products of this model run in %s here",
-                    wanted,
-                    self.precision,
+                    "search.precision is %s, but the matrix products of this model run in %s here", wanted, got
                 )
         return self._prepared[1]
 

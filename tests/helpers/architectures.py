@@ -1,19 +1,28 @@
-"""Every architecture that the invariants run over, small."""
+"""Every architecture that the invariants run over, small.
+
+`each()` runs a test over the quick ones, in which every two settings that go together do meet, and with `--slow` also
+over all of `CASES`, which have names: products of cells, scorers and places, and options one at a time.
+"""
 
 from __future__ import annotations
 
 import itertools
-from typing import Any, get_args
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import torch
 
-from seqweave.config import AttentionKind, Cell, ModelConfig
+from pairwise import pairwise
+from seqweave.config import AttentionKind, Cell, Config, ModelConfig, checks
+from seqweave.config.model import Norm, PositionKind
 from seqweave.model.build import build_model
 from seqweave.model.seq2seq import Seq2Seq
 
-CELLS: tuple[Cell, ...] = get_args(Cell)
-ATTENTIONS = tuple(kind for kind in get_args(AttentionKind) if kind != "none")
+CELLS = get_args(Cell)
+# Those with settings of their own, and none, have cases of their own.
+ATTENTIONS = tuple(kind for kind in get_args(AttentionKind) if kind != "none" and "location" not in kind)
 PLACES: dict[str, dict[str, Any]] = {
     "before": {"attention_position": "before"},
     "after": {"attention_position": "after"},
@@ -118,7 +127,7 @@ TRANSFORMER_READS: dict[str, dict[str, Any]] = {
 
 def _transformer_cases() -> dict[str, dict[str, Any]]:
     cases: dict[str, dict[str, Any]] = {}
-    for norm, positions in itertools.product(("pre", "post"), ("sinusoidal", "learned", "rotary")):
+    for norm, positions in itertools.product(get_args(Norm), get_args(PositionKind)):
         for name, sides in TRANSFORMER_SIDES.items():
             cases[f"{name}-{norm}-{positions}"] = {**sides, "norm": norm, "positions": positions}
     for name, settings in TRANSFORMER_OPTIONS.items():
@@ -144,6 +153,135 @@ def _cases() -> dict[str, ModelConfig]:
 
 
 CASES = _cases()
+# Fast paths take plain networks, of which the quick cases have few: these of `CASES` are quick as well.
+PLAIN = {
+    *(
+        "{cell}-{attention}-{place}".format(**names)
+        for names in pairwise({"cell": CELLS, "attention": ATTENTIONS, "place": [*PLACES]})
+    ),
+    *(
+        "{side}-{norm}-{positions}".format(**names)
+        for names in pairwise(
+            {"side": [*TRANSFORMER_SIDES], "norm": get_args(Norm), "positions": get_args(PositionKind)}
+        )
+    ),
+}
+
+# The settings that a quick case chooses: all that have a few values, and some numbers. The first of each go together.
+NUMBERS: dict[str, tuple[Any, ...]] = {
+    "layers": ((2, 2), (1, 1), (2, 3)),  # of encoder and decoder
+    "embedding_size": (8, 24),  # the second so wide that layers take `OneHotInput`
+    "feature_size": (None, 4),
+    "readout_size": (None, 4),
+    "attention_size": (None, 5),
+}
+WIDTHS: dict[str, Any] = {"encoder_hidden_size": 3, "dropout": 0.3}
+# Small, where the setting that they belong to is chosen.
+BELONGING: dict[str, dict[str, Any]] = {
+    "location": {"location_positions": 5},
+    "location_aware": {"location_filters": 2, "location_width": 3},
+    "local_m": {"window_size": 2},
+    "local_p": {"window_size": 2},
+    "transformer": {"heads": 2, "feed_forward_size": 7},
+}
+FIRST = {"attention": "additive"}  # which may be normalized and cover
+
+
+def _axes() -> dict[str, tuple[Any, ...]]:
+    axes: dict[str, tuple[Any, ...]] = {}
+    for name, field in ModelConfig.model_fields.items():
+        kind = field.annotation
+        values = (False, True) if kind is bool else get_args(kind) if get_origin(kind) is Literal else ()
+        first = FIRST.get(name, field.default)
+        if values:
+            axes[name] = (first, *(value for value in values if value != first))
+    return axes | NUMBERS
+
+
+AXES = _axes()
+
+
+def config_of(settings: dict[str, Any]) -> ModelConfig | None:
+    """The network of one value of each axis, or None where the config refuses it or something would do nothing."""
+    chosen = {name: value for name, value in settings.items() if name != "layers"}
+    encoder_layers, decoder_layers = settings["layers"]
+    chosen |= WIDTHS | {"encoder_layers": encoder_layers, "decoder_layers": decoder_layers}
+    for value in settings.values():
+        chosen |= BELONGING.get(value, {}) if isinstance(value, str) else {}
+    wide = settings["embedding_size"] == NUMBERS["embedding_size"][1]
+    if wide and "transformer" in (settings["encoder"], settings["decoder"]):  # no `OneHotInput`
+        return None
+    if settings["residual"] and settings["layers"] == (1, 1):  # no two layers to connect
+        return None
+    config = ModelConfig(**chosen, decoder_hidden_size=7)
+    if any(checks.model_contradictions(config)):  # perhaps that the widths of encoder and decoder are not one
+        config = config.model_copy(update={"decoder_hidden_size": checks.encoder_width(config)})
+        if any(checks.model_contradictions(config)):
+            return None
+    return None if any(checks.unread(Config(model=config))) else config
+
+
+def idle(settings: dict[str, Any]) -> set[str]:
+    """The settings that nothing reads in a network, left at what they are in a `ModelConfig`."""
+    sides = (settings["encoder"], settings["decoder"])
+    names: set[str] = set()
+    if "recurrent" not in sides:
+        names |= {*checks.RECURRENT}
+    if "transformer" not in sides:
+        names |= {*checks.TRANSFORMER}
+    if settings["encoder"] == "transformer":
+        names |= {*checks.RECURRENT_ENCODER}
+    if settings["input"] == "one_hot":
+        names |= {"embedding_size"}
+    if settings["decoder"] == "transformer":
+        return names.union(*(group for group, _ in checks.RECURRENT_DECODER))
+    if settings["attention"] == "none":
+        return names | {"attention_position", "attention_size", "input_feeding", "copy", *checks.OF_ATTENTION}
+    return names | {"context"}
+
+
+def _all(_: ModelConfig) -> bool:
+    return True
+
+
+def may_be_prepared(config: ModelConfig) -> bool:
+    """Whether `prepared` has steps for such networks; not where a residual connection reads the items themselves."""
+    others = "location" in config.attention or config.coverage or config.attention_window != "global" or config.copy
+    return config.decoder == "recurrent" and config.output == "softmax" and not others
+
+
+@cache
+def quick_cases(keep: Callable[[ModelConfig], bool] = _all) -> dict[str, ModelConfig]:
+    """Few architectures in which every two values of settings meet, wherever a config that is kept has both."""
+    cases: dict[str, ModelConfig] = {}
+    for settings in quick_settings(keep):
+        config = config_of(settings)
+        assert config is not None
+        sides = "-".join((config.encoder, config.decoder)) if "transformer" in (config.encoder, config.decoder) else ""
+        cases[f"quick{len(cases) + 1:02}-{sides or config.cell}-{config.attention}"] = config
+    return cases
+
+
+@cache
+def quick_settings(keep: Callable[[ModelConfig], bool] = _all) -> list[dict[str, Any]]:
+    """The values of the axes in `quick_cases`."""
+
+    def valid(settings: dict[str, Any]) -> bool:
+        config = config_of(settings)
+        return config is not None and keep(config)
+
+    return pairwise(AXES, valid, idle, moves=1)
+
+
+def each(keep: Callable[[ModelConfig], bool] = _all) -> pytest.MarkDecorator:
+    """Run a test over all quick cases that are kept, as `config`; with --slow also over those of `CASES`."""
+    cases = [pytest.param(config, id=name) for name, config in quick_cases(keep).items()]
+    for name, config in CASES.items():
+        if keep(config):
+            cases.append(pytest.param(config, id=name, marks=() if name in PLAIN else pytest.mark.slow))
+    return pytest.mark.parametrize("config", cases)
+
+
 SOURCE_SIZE, TARGET_SIZE = 11, 9
 FEATURES = 3  # the last ids of the source, in the cases that have a feature_size
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seqweave.errors import LimitError
 from seqweave.search.contract import Found, Searchable
-from seqweave.search.lengths import length_normalised
+from seqweave.search.penalties import length_normalised
 from seqweave.text.vocabulary import BOS, EOS, PAD
 
 _MOST_PREFIXES = 20_000

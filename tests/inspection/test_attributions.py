@@ -48,13 +48,13 @@ def test_occlusion_is_the_loss_of_log_probability(name: str) -> None:
 def test_integrated_gradients_sum_to_the_difference(name: str) -> None:
     """Sundararajan et al. 2017, axiom of completeness, between all zeros and the source."""
     network = small_model(CASES[name]).double()
-    values = attribute(network, SOURCE, IDS, "integrated_gradients", way_points=256)
+    # Layer normalisation is so steep near zero that the mean converges slowly there.
+    way_points, error = (256, 0.05) if "transformer" in name else (64, 2e-3)
+    values = attribute(network, SOURCE, IDS, "integrated_gradients", way_points=way_points)
     blank = small_model(CASES[name]).double()
     assert isinstance(blank.source_input, Embedding)
     with torch.no_grad():
         blank.source_input.weight.zero_()
-    # Layer normalisation is so steep near zero that the mean converges slowly there.
-    error = 0.05 if "transformer" in name else 2e-3
     assert values.sum(1) == pytest.approx(log_probs(network, SOURCE) - log_probs(blank, SOURCE), abs=error)
 
 

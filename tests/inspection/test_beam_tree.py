@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,10 +16,9 @@ from seqweave.inspection.beam_tree import found_of, grow_beam, path_of
 from seqweave.inspection.trace import REASONS, Beam
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.beam import beam_search
-from seqweave.search.constraints import Rules
+from seqweave.search.filters import Filters, constraints
+from seqweave.search.options import SearchOptions, Stop
 from seqweave.text.vocabulary import EOS
-
-Stop = Literal["enough", "proven"]
 
 
 def ending_model(name: str, seed: int, eos: float = 1.5) -> Seq2Seq:
@@ -33,7 +31,7 @@ def ending_model(name: str, seed: int, eos: float = 1.5) -> Seq2Seq:
 @torch.inference_mode()
 def grown(model: Seq2Seq, source: torch.Tensor, limit: int, size: int, alpha: float, stop: Stop) -> Beam:
     encoded = model.encode(source, torch.tensor([source.shape[1]]))
-    return grow_beam(model, encoded, limit, beam_size=size, length_penalty=alpha, stop=stop)
+    return grow_beam(model, encoded, limit, SearchOptions(beam_size=size, length_penalty=alpha, stop=stop))
 
 
 @given(
@@ -58,10 +56,7 @@ def test_equals_beam_search(
         source,
         torch.tensor([length]),
         torch.tensor([limit]),
-        beam_size=size,
-        length_penalty=alpha,
-        stop=stop,
-        n_best=1,
+        SearchOptions(beam_size=size, length_penalty=alpha, stop=stop),
     )[0][0]
     found = found_of(beam)
     assert found.ids == expected.ids
@@ -74,24 +69,22 @@ def test_equals_beam_search(
 @pytest.mark.parametrize(
     "rules",
     [
-        Rules(min_length=3),
-        Rules(no_repeat_ngram=1),
-        Rules(forbidden=(4, 5)),
-        Rules(prefix=(6, 7)),
-        Rules(1, 0, (6,), (), 1),
+        constraints(min_length=3),
+        constraints(no_repeat_ngram=1),
+        constraints(forbidden=(4, 5)),
+        constraints(prefix=(6, 7)),
+        constraints(1, 0, (6,), (), 1),
     ],
 )
-def test_rules_hold_in_the_tree_as_in_beam_search(rules: Rules, size: int) -> None:
+def test_rules_hold_in_the_tree_as_in_beam_search(rules: Filters, size: int) -> None:
     for seed in range(4):
         model = ending_model("gru-additive-before", seed)
         source, length = torch.tensor([[4, 5, 6, 7]]), torch.tensor([4])
         with torch.inference_mode():
-            beam = grow_beam(
-                model, model.encode(source, length), 6, beam_size=size, length_penalty=1.0, stop="enough", rules=rules
-            )
-        expected = beam_search(
-            model, source, length, torch.tensor([6]), beam_size=size, length_penalty=1.0, rules=rules
-        )[0][0]
+            encoded = model.encode(source, length)
+            beam = grow_beam(model, encoded, 6, SearchOptions(beam_size=size), filters=rules.steps)
+        options = SearchOptions(beam_size=size)
+        expected = beam_search(model, source, length, torch.tensor([6]), options, rules.steps)[0][0]
         found = found_of(beam)
         assert found.ids == expected.ids
         assert found.score == pytest.approx(expected.score, abs=1e-5)
@@ -157,7 +150,7 @@ def test_the_reference_is_lost_where_the_beam_leaves_it() -> None:
     encoded = model.encode(source, torch.tensor([3]))
 
     def left(reference: list[int]) -> int | None:
-        beam = grow_beam(model, encoded, 8, beam_size=2, length_penalty=1.0, stop="proven", reference=reference)
+        beam = grow_beam(model, encoded, 8, SearchOptions(beam_size=2, stop="proven"), reference=reference)
         return beam.reference_left
 
     best = found_of(grown(model, source, 8, 2, 1.0, "proven")).ids

@@ -13,7 +13,7 @@ from seqweave.config import ModelConfig
 from seqweave.errors import ConfigError, DataError
 from seqweave.inspection.changes import WhatIf
 from seqweave.inspection.trace import Trace
-from seqweave.inspection.tracing import trace_model
+from seqweave.inspection.tracing import trace
 from seqweave.predictor import Model
 from seqweave.text.vocabulary import BOS, EOS, PAD
 from tiny_model import tiny_model
@@ -40,7 +40,7 @@ def model_of(config: ModelConfig) -> Model:
 
 
 def run(config: ModelConfig, what_if: WhatIf | None = None, beam_size: int = 3, target: str | None = None) -> Trace:
-    return trace_model(model_of(config), SOURCE, target, beam_size=beam_size, what_if=what_if)
+    return trace(model_of(config), SOURCE, target, beam_size=beam_size, what_if=what_if)
 
 
 def ids_of(trace: Trace) -> list[int]:

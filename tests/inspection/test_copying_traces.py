@@ -15,7 +15,7 @@ from seqweave.inspection.attributions import METHODS, attribute, with_attributio
 from seqweave.inspection.changes import WhatIf
 from seqweave.inspection.trace import Trace
 from seqweave.inspection.trace_json import trace_from_json, trace_to_json
-from seqweave.inspection.tracing import trace_model
+from seqweave.inspection.tracing import trace as traced
 from seqweave.predictor import Model
 from seqweave.text.vocabulary import BOS, EOS, UNK
 from tiny_model import copying_model, tiny_model
@@ -40,7 +40,7 @@ def model_of(name: str) -> Model:
 
 @cache
 def trace_of(name: str) -> Trace:
-    return model_of(name).trace(SOURCE, TARGET, beam_size=3)
+    return traced(model_of(name), SOURCE, TARGET, beam_size=3)
 
 
 @names
@@ -126,22 +126,22 @@ def test_a_trace_written_before_there_was_p_gen() -> None:
 
 def test_items_of_the_source_can_be_forced() -> None:
     model = model_of("lstm-copies")
-    trace = trace_model(model, SOURCE, what_if=WhatIf(forced={0: "z"}))
+    trace = traced(model, SOURCE, what_if=WhatIf(forced={0: "z"}))
     first = trace.steps.tokens[0]
     assert (first.text, first.id) == ("z", model.target_tokenizer.size + 2)
     assert trace.output.text[0] == "z"
-    again = trace_model(model, SOURCE, what_if=WhatIf(forced={0: first.id}))
+    again = traced(model, SOURCE, what_if=WhatIf(forced={0: first.id}))
     assert again.output == trace.output
     with pytest.raises(DataError, match="one of the target's vocabulary or the source, but step 0 has 'q'"):
-        trace_model(model, SOURCE, what_if=WhatIf(forced={0: "q"}))
+        traced(model, SOURCE, what_if=WhatIf(forced={0: "q"}))
     with pytest.raises(DataError, match=f"from 0 to {first.id}"):
-        trace_model(model, SOURCE, what_if=WhatIf(forced={0: first.id + 1}))
+        traced(model, SOURCE, what_if=WhatIf(forced={0: first.id + 1}))
 
 
 def test_attention_that_is_overwritten_is_where_it_copies_from() -> None:
     model = model_of("lstm-copies")
     row = [0.0, 0.0, 1.0, 0.0, 0.0]
-    changed = trace_model(model, SOURCE, TARGET, what_if=WhatIf(attention={0: row}))
+    changed = traced(model, SOURCE, TARGET, what_if=WhatIf(attention={0: row}))
     assert changed.forced is not None
     steps = changed.forced.steps
     assert steps.p_gen is not None
@@ -151,7 +151,7 @@ def test_attention_that_is_overwritten_is_where_it_copies_from() -> None:
 
 def test_another_start() -> None:
     model = model_of("gru-copies_before")
-    other = trace_model(model, SOURCE, what_if=WhatIf(start_source="qzq"))
+    other = traced(model, SOURCE, what_if=WhatIf(start_source="qzq"))
     assert not np.allclose(other.bridge.states[0], trace_of("gru-copies_before").bridge.states[0])
 
 

@@ -69,7 +69,7 @@ def test_a_healthy_run_has_nothing(healthy: Path) -> None:
 
 
 def to_unknown(weights: Parameters) -> None:
-    weights["generator.bias"][UNK] += 50.0
+    weights["output.bias"][UNK] += 50.0
 
 
 def to_blind(weights: Parameters) -> None:

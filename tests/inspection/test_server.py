@@ -16,7 +16,7 @@ from seqweave.inspection.question import Question, read_question
 from seqweave.inspection.server import ADDRESS, MOST_BYTES, PageServer
 from seqweave.inspection.trace import Trace
 from seqweave.inspection.trace_json import trace_from_json, trace_to_json
-from seqweave.inspection.tracing import trace_model
+from seqweave.inspection.tracing import trace
 from tiny_model import tiny_model
 
 JSON = {"Content-Type": "application/json"}
@@ -29,9 +29,7 @@ def server() -> Iterator[PageServer]:
     def answer(question: Question) -> str:
         if question.source == "broken":
             raise RuntimeError("out of luck")
-        return trace_to_json(
-            trace_model(model, question.source, question.target, beam_size=2, what_if=question.what_if)
-        )
+        return trace_to_json(trace(model, question.source, question.target, beam_size=2, what_if=question.what_if))
 
     with PageServer("<p>é</p>", answer) as found:
         thread = threading.Thread(target=found.serve_forever, args=(0.01,))

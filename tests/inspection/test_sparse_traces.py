@@ -15,7 +15,7 @@ from seqweave.errors import DataError
 from seqweave.inspection.attributions import with_attributions
 from seqweave.inspection.changes import WhatIf
 from seqweave.inspection.trace_json import trace_from_json, trace_to_json
-from seqweave.inspection.tracing import trace_model
+from seqweave.inspection.tracing import trace as traced
 from seqweave.predictor import Model
 from seqweave.search.steps import IMPOSSIBLE
 from seqweave.text.vocabulary import EOS
@@ -61,7 +61,7 @@ def test_a_trace_with_an_impossible_target(name: str) -> None:
 def test_an_item_forced_against_probability_zero(name: str) -> None:
     model = tiny_model(CASES[name])
     target = impossible(model)
-    trace = trace_model(model, SOURCE, what_if=WhatIf(forced={0: target[0], 1: target[1]}))
+    trace = traced(model, SOURCE, what_if=WhatIf(forced={0: target[0], 1: target[1]}))
     assert [token.text for token in trace.steps.tokens[:2]] == list(target)
     assert trace.steps.log_probs[1] == IMPOSSIBLE
     assert trace.steps.log_probs.sum() == pytest.approx(trace.output.log_prob, rel=1e-5)
@@ -73,6 +73,6 @@ def test_a_step_that_cannot_be_reached_is_a_sentence() -> None:
         model.single.output.bias[EOS] += 50
     sentence = "a run must reach step 3, where an item is forced, but at step 0 the model gives everything but <eos>"
     with pytest.raises(DataError, match=sentence):
-        trace_model(model, SOURCE, what_if=WhatIf(forced={3: "a"}))
-    trace = trace_model(model, SOURCE, what_if=WhatIf(forced={0: "a", 1: "b", 2: "c", 3: "a"}))
+        traced(model, SOURCE, what_if=WhatIf(forced={3: "a"}))
+    trace = traced(model, SOURCE, what_if=WhatIf(forced={0: "a", 1: "b", 2: "c", 3: "a"}))
     assert trace.output.text.startswith("abca")

@@ -20,15 +20,16 @@ from seqweave.inspection import trace_page
 from seqweave.inspection.trace import REASONS, Steps, Trace
 from seqweave.inspection.trace_json import _Arrays, _unpacked, trace_from_json, trace_to_json
 from seqweave.inspection.trace_page import page_html, save_trace, show_trace
+from seqweave.inspection.tracing import trace as traced
 from tiny_model import tiny_model
 
 NAMES = ("rnn-none-every_step", "lstm-additive-before", "gru-dot-after", "gru-layers", "transformer-layers")
 PAGE = '<!doctype html><script>"id=trace"</script><script type="application/json" id="trace">null</script><p>'
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=NAMES, scope="module")
 def trace(request: pytest.FixtureRequest) -> Trace:
-    return tiny_model(CASES[request.param]).trace("abcag", "gfb", beam_size=3)
+    return traced(tiny_model(CASES[request.param]), "abcag", "gfb", beam_size=3)
 
 
 @pytest.fixture

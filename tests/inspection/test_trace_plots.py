@@ -18,12 +18,13 @@ from seqweave.inspection.trace_plots import (
     plot_states,
     principal_axes,
 )
+from seqweave.inspection.tracing import trace as traced
 from tiny_model import tiny_model
 
 
 @pytest.fixture(scope="module")
 def trace() -> Trace:
-    return tiny_model(CASES["lstm-general-after"]).trace("abcag", "gf")
+    return traced(tiny_model(CASES["lstm-general-after"]), "abcag", "gf")
 
 
 def test_attention(trace: Trace) -> None:

@@ -18,6 +18,7 @@ from seqweave.model.inference import prepared
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.beam import beam_search
 from seqweave.search.greedy import greedy_search
+from seqweave.search.options import SearchOptions
 from seqweave.training.losses import coverage_loss
 
 KINDS = get_args(AttentionKind)
@@ -106,8 +107,8 @@ def test_it_learns_and_decodes_or_is_refused(kind: str, position: str) -> None:
                 parameter.sub_(1e-3 * parameter.grad / max(1.0, float(parameter.grad.norm())))
             assert losses(model, config) < before
         source, lengths, _ = small_batch(config=config)
-        greedy = greedy_search(prepared(model), source, lengths, LIMITS, length_penalty=1.0)
-        beam = beam_search(prepared(model), source, lengths, LIMITS, beam_size=1, length_penalty=1.0)
+        greedy = greedy_search(prepared(model), source, lengths, LIMITS, SearchOptions())
+        beam = beam_search(prepared(model), source, lengths, LIMITS, SearchOptions(beam_size=1))
         assert [one.ids for one in greedy] == [one.ids for [one] in beam]
 
 

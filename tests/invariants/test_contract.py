@@ -7,24 +7,30 @@ from functools import partial
 import pytest
 import torch
 
-from architectures import CASES, CELLS, SOURCE_SIZE, coded, small_batch, small_model
+from architectures import CASES, CELLS, SOURCE_SIZE, coded, each, small_batch, small_model
 from seqweave.config import ModelConfig
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState
 from seqweave.proofs.deviations import comparable
 
-architectures = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
+architectures = each()
 assert_close = partial(torch.testing.assert_close, atol=1e-5, rtol=1e-5)
 
 
 def stepped(model: Seq2Seq, state: DecoderState, target_in: torch.Tensor) -> torch.Tensor:
     """Logits by repeated step, as `shown`. Shape: (R, T) -> (R, T, V)."""
-    logits = []
+    return looked_up(model, state, target_in)[0]
+
+
+def looked_up(model: Seq2Seq, state: DecoderState, target_in: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The same with where attention looked. Shape: (R, T) -> (R, T, V), (R, T, S) or None."""
+    logits, rows = [], []
     for ids in target_in.unbind(1):
-        output = model.step(ids, state)
+        output = model.step(ids, state, return_attention=True)
         state = output.state
         logits.append(output.logits)
-    return shown(model, torch.stack(logits, 1))
+        rows += [] if output.attention is None else [output.attention]
+    return shown(model, torch.stack(logits, 1)), torch.stack(rows, 1) if rows else None
 
 
 def shown(model: Seq2Seq, logits: torch.Tensor) -> torch.Tensor:
@@ -38,9 +44,11 @@ def test_decode_equals_repeated_step(config: ModelConfig) -> None:
     source, lengths, target_in = small_batch(config=config)
     encoded = model.encode(source, lengths)
     output = model.decode(target_in, encoded, return_attention=True)
-    assert_close(stepped(model, model.start(encoded), target_in), shown(model, output.logits))
-    assert (output.attention is None) == (config.attention == "none")
+    logits, attention = looked_up(model, model.start(encoded), target_in)
+    assert_close(logits, shown(model, output.logits))
+    assert (output.attention is None) == (attention is None) == (config.attention == "none")
     if output.attention is not None:
+        assert_close(attention, output.attention)
         if config.attention_window == "local_p":  # the Gaussian takes some away
             assert (output.attention.sum(-1) <= 1 + 1e-5).all()
             assert (output.attention.sum(-1) > 0).all()
@@ -51,7 +59,7 @@ def test_decode_equals_repeated_step(config: ModelConfig) -> None:
 
 @architectures
 def test_alone_equals_padded_equals_permuted(config: ModelConfig) -> None:
-    model = small_model(config)
+    model = small_model(config).double()  # in fp32 rounding alone, of large weights, may be more than the bound
     source, lengths, target_in = small_batch(config=config)
     batched = shown(model, model(source, lengths, target_in))
     order = torch.tensor([2, 0, 3, 1])
@@ -113,6 +121,9 @@ def test_every_parameter_learns(config: ModelConfig) -> None:
     source, lengths, target_in = small_batch(config=config)
     logits = model(source, lengths, target_in)
     logits[logits.isfinite()].square().sum().backward()  # copying has columns that are impossible
-    # A zero bridge needs no final state; everything else must get a gradient.
+    # A zero bridge needs no final state; everything else must get a gradient, but for the norm of outputs that no
+    # attention reads.
+    unread = config.layer_norm and config.decoder == "recurrent" and config.attention == "none"
+    last = f"encoder.norms.{config.encoder_layers - 1}." if unread and config.encoder == "recurrent" else "none"
     missing = [name for name, part in model.named_parameters() if part.grad is None or not part.grad.isfinite().all()]
-    assert missing == []
+    assert [name for name in missing if not name.startswith(last)] == []

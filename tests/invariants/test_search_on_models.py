@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 import torch
 
-from architectures import CASES, small_batch, small_model
+from architectures import CASES, each, small_batch, small_model
 from exhaustive import exhaustive_search
 from seqweave.config import ModelConfig
 from seqweave.data.dataset import make_batch
@@ -16,9 +16,16 @@ from seqweave.proofs.deviations import furthest, gap
 from seqweave.search.beam import beam_search
 from seqweave.search.contract import Found
 from seqweave.search.greedy import greedy_search
+from seqweave.search.options import SearchOptions
 from seqweave.search.score import force_score
 
-architectures = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
+
+def has_no_ties(config: ModelConfig) -> bool:
+    """Whether outputs differ in score: a first state of zeros may see all positions alike, and copy any of them."""
+    return not (config.copy and config.bridge == "zero" and config.attention_position == "before")
+
+
+architectures = each(has_no_ties)
 LIMITS = torch.tensor([8, 5, 8, 3])
 TOLERANCE = 1e-4
 
@@ -27,9 +34,14 @@ TOLERANCE = 1e-4
 def model_of(config: ModelConfig) -> Seq2Seq:
     """A model whose hypotheses end at different lengths, some before their limit."""
     model = small_model(config)
-    with torch.no_grad():
-        model.output.bias[3] += 2.5  # <eos>
-    return model
+    source, lengths, _ = small_batch(config=config)
+    for _ in range(8):
+        with torch.no_grad():
+            model.output.bias[3] += 2.5  # <eos>
+        found = beam_search(model, source, lengths, LIMITS, SearchOptions(beam_size=3, n_best=3, length_penalty=1.0))
+        if any(one.finished for group in found for one in group):
+            return model
+    raise AssertionError("nothing ends before its limit")
 
 
 def searched(config: ModelConfig, rows: slice = slice(None), beam_size: int = 3) -> list[list[Found]]:
@@ -40,10 +52,7 @@ def searched(config: ModelConfig, rows: slice = slice(None), beam_size: int = 3)
         source[:, : int(lengths.max())],
         lengths,
         LIMITS[rows],
-        beam_size=beam_size,
-        n_best=beam_size,
-        length_penalty=1.0,
-        return_attention=True,
+        SearchOptions(beam_size=beam_size, n_best=beam_size, return_attention=True),
     )
 
 
@@ -69,7 +78,7 @@ def test_searched_score_is_forced_score(config: ModelConfig) -> None:
     assert pairs
     sources = [source[row, : lengths[row]].tolist() for row, _ in pairs]
     batch = make_batch(sources, [found.ids for _, found in pairs])
-    forced = force_score(model_of(config), batch, return_attention=True)
+    forced = force_score(model_of(config), batch, SearchOptions(return_attention=True))
     for (_, found), other in zip(pairs, forced, strict=True):
         assert_same(found, other, config)
 
@@ -77,7 +86,7 @@ def test_searched_score_is_forced_score(config: ModelConfig) -> None:
 @architectures
 def test_beam_of_one_is_greedy(config: ModelConfig) -> None:
     source, lengths, _ = small_batch(config=config)
-    greedy = greedy_search(model_of(config), source, lengths, LIMITS, length_penalty=1.0, return_attention=True)
+    greedy = greedy_search(model_of(config), source, lengths, LIMITS, SearchOptions(return_attention=True))
     for [found], other in zip(searched(config, beam_size=1), greedy, strict=True):
         assert_same(found, other, config)
 
@@ -120,9 +129,8 @@ def test_a_beam_as_wide_as_the_language_finds_the_best(name: str) -> None:
         length = lengths[row : row + 1]
         # Six items besides <pad>, <bos> and <eos>: 36 prefixes of two items, 43 outputs of at most three positions.
         every = exhaustive_search(model, one, length, 3, length_penalty=1.0)
-        [found] = beam_search(
-            model, one, length, torch.tensor([3]), beam_size=64, n_best=5, length_penalty=1.0, stop="proven"
-        )
+        options = SearchOptions(beam_size=64, n_best=5, stop="proven")
+        [found] = beam_search(model, one, length, torch.tensor([3]), options)
         assert len(found) == 5
         for got, best in zip(found, every, strict=False):
             assert_same(got, best, CASES[name])

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 import torch
 
 from architectures import CASES, coded, small_batch, small_model
 from seqweave.data.dataset import make_batch
-from seqweave.model.ensemble import Averaged, Ensemble, mean_logits
+from seqweave.model.ensemble import Ensemble, mean_logits
 from seqweave.model.inference import prepared
-from seqweave.proofs.verify import Sources, prove
+from seqweave.proofs.sources import Sources
+from seqweave.proofs.verify import prove
 from seqweave.search.beam import beam_search
 from seqweave.search.greedy import greedy_search
-from seqweave.search.sampling import Sampling, sample_search
+from seqweave.search.options import SearchOptions
+from seqweave.search.sampling import sample_search
 from seqweave.search.score import force_score
 
 MIXES = {
@@ -89,19 +90,19 @@ def test_a_model_with_itself_is_the_model(name: str) -> None:
     batch = make_batch([row[:n].tolist() for row, n in zip(source, lengths.tolist(), strict=True)], [[5, 6]] * 4)
     for one, other in zip(force_score(model, batch), force_score(twice, batch), strict=True):
         assert one.token_log_probs == pytest.approx(other.token_log_probs, abs=1e-6)
-    options: dict[str, Any] = {"beam_size": 3, "n_best": 3}
+    options = SearchOptions(beam_size=3, n_best=3)
     for alone, both in (
         (
-            beam_search(model, source, lengths, LIMITS, length_penalty=1.0, **options),
-            beam_search(twice, source, lengths, LIMITS, length_penalty=1.0, **options),
+            beam_search(model, source, lengths, LIMITS, options),
+            beam_search(twice, source, lengths, LIMITS, options),
         ),
         (
-            [[one] for one in greedy_search(model, source, lengths, LIMITS, length_penalty=1.0)],
-            [[one] for one in greedy_search(twice, source, lengths, LIMITS, length_penalty=1.0)],
+            [[one] for one in greedy_search(model, source, lengths, LIMITS, options)],
+            [[one] for one in greedy_search(twice, source, lengths, LIMITS, options)],
         ),
         (
-            [[one] for one in sample_search(model, source, lengths, LIMITS, length_penalty=1.0, sampling=Sampling())],
-            [[one] for one in sample_search(twice, source, lengths, LIMITS, length_penalty=1.0, sampling=Sampling())],
+            [[one] for one in sample_search(model, source, lengths, LIMITS, options)],
+            [[one] for one in sample_search(twice, source, lengths, LIMITS, options)],
         ),
     ):
         for ones, others in zip(alone, both, strict=True):
@@ -112,7 +113,8 @@ def test_a_model_with_itself_is_the_model(name: str) -> None:
 def test_members_are_prepared_each_for_itself() -> None:
     ensemble = ensemble_of(MIXES["with a Transformer"])
     fast = prepared(ensemble)
-    assert isinstance(fast, Averaged)
+    assert isinstance(fast, Ensemble)
+    assert fast is not ensemble
     assert fast.networks[0] is not ensemble.networks[0]
     assert fast.networks[1] is ensemble.networks[1]
     transformers = ensemble_of(("transformer-pre-sinusoidal", "transformer-layers"))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from architectures import CASES, small_batch, small_model
+from architectures import CASES, each, may_be_prepared, small_batch, small_model
 from seqweave.config import ModelConfig, build_config
 from seqweave.errors import SeqweaveError
 from seqweave.model.inference import FastSeq2Seq, precision_of, prepared
@@ -80,7 +80,7 @@ def test_rows_of_zeros_give_the_bias() -> None:
         assert torch.equal(product(torch.zeros(rows, 4)), bias.repeat(rows, 1))
 
 
-@pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
+@each(may_be_prepared)
 @torch.inference_mode()
 def test_logits_move_by_hundredths(config: ModelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every product in 8 bits, for architectures with a prepared form."""
@@ -106,7 +106,7 @@ def test_logits_move_by_hundredths(config: ModelConfig, monkeypatch: pytest.Monk
     assert moved, "nothing was rounded"
 
 
-@pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
+@each(may_be_prepared)
 @torch.inference_mode()
 def test_a_sentence_does_not_depend_on_how_many_stand_beside_it(
     config: ModelConfig, monkeypatch: pytest.MonkeyPatch

@@ -35,8 +35,6 @@ ALLOWED: dict[str, frozenset[str]] = {
     part: frozenset().union(*LEVELS[:level]) for level, parts in enumerate(LEVELS) for part in parts
 }
 ALLOWED["engine"] = frozenset({"errors", "text", "folder"})
-# Methods of `Model` that only forward to a part above, imported when they are called.
-FORWARDED: dict[str, frozenset[str]] = {"predictor.py": frozenset({"inspection"})}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -71,7 +69,7 @@ def test_imports_point_one_way(path: Path) -> None:
     wrong = {
         name
         for name in imported(ast.parse(path.read_bytes()), package)
-        if part_of(name) != part and part_of(name) not in ALLOWED[part] | FORWARDED.get(here.as_posix(), frozenset())
+        if part_of(name) != part and part_of(name) not in ALLOWED[part]
     }
     assert not wrong, f"{here} belongs to {part}, which may not import {', '.join(sorted(wrong))}"
 
@@ -79,17 +77,6 @@ def test_imports_point_one_way(path: Path) -> None:
 def test_every_part_has_its_place_in_the_table() -> None:
     parts = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES}
     assert parts <= ALLOWED.keys()
-
-
-@pytest.mark.parametrize("name", FORWARDED)
-def test_what_is_forwarded_is_imported_late(name: str) -> None:
-    """Importing the module itself loads nothing from above."""
-    module = ".".join(("seqweave", *Path(name).with_suffix("").parts))
-    above = tuple(f"seqweave.{part}" for part in FORWARDED[name])
-    program = f"import sys, {module}; print(*(one for one in sys.modules if one.startswith({above!r})))"
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.split() == []
 
 
 @pytest.mark.parametrize(

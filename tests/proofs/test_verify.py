@@ -14,8 +14,10 @@ from architectures import CASES
 from seqweave.errors import ConfigError, DataError
 from seqweave.model.inference import prepared
 from seqweave.proofs.search_errors import count_search_errors
-from seqweave.proofs.verify import Proof, Sources, Verification, compared_outputs, prove, verify_search
+from seqweave.proofs.sources import Sources
+from seqweave.proofs.verify import Proof, Verification, compared_outputs, prove, verify_search
 from seqweave.search.greedy import greedy_search
+from seqweave.search.options import SearchOptions
 from tiny_model import tiny_model
 from toy_search import ToyEncoded, ToyModel, ToyOutput, ToyState, ToyStep
 
@@ -178,7 +180,7 @@ def test_a_greedy_search_of_its_own_is_caught(monkeypatch: pytest.MonkeyPatch) -
         other.table = -other.table
         return greedy_search(other, *arguments, **options)
 
-    monkeypatch.setattr("seqweave.proofs.verify.greedy_search", worst)
+    monkeypatch.setattr("seqweave.proofs.sources.greedy_search", worst)
     assert {GREEDY, FORCED} <= failed(prove(ToyModel(3), ToyModel(3), SOURCES, beam_size=3))
 
 
@@ -228,7 +230,7 @@ def test_infinite_deviations_fail_and_are_null() -> None:
 
 def test_search_errors_are_counted() -> None:
     """Against what the searches themselves and a full enumeration say."""
-    sources = Sources(IDS, [5] * len(IDS), length_penalty=0.0, stop="proven")
+    sources = Sources(IDS, [5] * len(IDS), SearchOptions(length_penalty=0.0, stop="proven"))
     beams = [1, 2, 3, 400]
     model = ToyModel(4, spread=1.5)
     found = count_search_errors(model, sources, beams, 1e-4)

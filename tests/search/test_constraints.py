@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -19,10 +20,11 @@ from seqweave.data.dataset import make_batch, pad_sources
 from seqweave.errors import ConfigError
 from seqweave.search import beam
 from seqweave.search.beam import Beam, beam_search
-from seqweave.search.constraints import Constraints, Rules
-from seqweave.search.contract import Found, Searchable
+from seqweave.search.contract import Found, Searchable, StepFilter
+from seqweave.search.filters import Filters, constraints, filtered, filters_of
 from seqweave.search.greedy import greedy_search
-from seqweave.search.sampling import Sampling, sample_search
+from seqweave.search.options import SearchOptions
+from seqweave.search.sampling import sample_search
 from seqweave.search.score import force_score
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
 from seqweave.text.vocabulary import BOS, EOS, PAD, UNK
@@ -30,6 +32,21 @@ from tiny_model import tiny_folder, tiny_model
 from toy_search import ToyModel
 
 SOURCES = [[4, 5, 6, 7], [8], [9, 4, 4], [5, 10, 6, 6, 7, 8, 4], [10, 10], [4, 9]]
+
+
+class Rules(NamedTuple):
+    """Constraints in ids, to be said in another way."""
+
+    min_length: int = 0
+    no_repeat_ngram: int = 0
+    forbidden: tuple[int, ...] = ()
+    prefix: tuple[int, ...] = ()
+
+    @property
+    def steps(self) -> tuple[StepFilter, ...]:
+        return constraints(*self).steps
+
+
 RULES = [
     Rules(),
     Rules(min_length=3),
@@ -55,15 +72,17 @@ def _allowed(ids: list[int], rules: Rules) -> bool:
     )
 
 
-def _search(kind: str, model: Searchable, sources: list[list[int]], limits: list[int], **options: Any) -> list[Found]:
+def _search(
+    kind: str, model: Searchable, sources: list[list[int]], limits: list[int], rules: Rules | None = None
+) -> list[Found]:
     source, lengths = pad_sources(sources)
-    options = {"length_penalty": 1.0, **options}
+    options, filters = SearchOptions(beam_size=4, temperature=1.5), () if rules is None else rules.steps
     ends = torch.tensor(limits)
     if kind == "greedy":
-        return greedy_search(model, source, lengths, ends, **options)
+        return greedy_search(model, source, lengths, ends, options, filters)
     if kind == "sampling":
-        return sample_search(model, source, lengths, ends, sampling=Sampling(1.5), **options)
-    return [one for one, *_ in beam_search(model, source, lengths, ends, beam_size=4, **options)]
+        return sample_search(model, source, lengths, ends, options, filters)
+    return [one for one, *_ in beam_search(model, source, lengths, ends, options, filters)]
 
 
 @pytest.mark.parametrize("rules", RULES)
@@ -80,11 +99,8 @@ def test_a_wide_beam_is_exhaustive_search_over_the_allowed_outputs(rules: Rules,
         source,
         lengths,
         torch.tensor([5]),
-        beam_size=700,
-        n_best=20,
-        length_penalty=1.0,
-        stop="proven",
-        rules=rules,
+        SearchOptions(beam_size=700, n_best=20, stop="proven"),
+        rules.steps,
     )
     finished = [one for one in found if one.finished]
     assert [one.ids for one in finished] == [one.ids for one in allowed[: len(finished)]]
@@ -135,7 +151,7 @@ def test_alone_batched_and_forced_are_the_same(kind: str, name: str) -> None:
         assert (one.ids, one.finished) == (alone.ids, alone.finished)
         np.testing.assert_allclose(one.token_log_probs, alone.token_log_probs, atol=1e-5)
         if one.finished:
-            (forced,) = force_score(model, make_batch([source], [one.ids]), length_penalty=1.0)
+            (forced,) = force_score(model, make_batch([source], [one.ids]))
             assert one.score == pytest.approx(forced.score, abs=1e-5)
             compared += 1
     assert compared > 0
@@ -169,7 +185,7 @@ def test_the_mask_by_hand() -> None:
     rules = Rules(min_length=5, no_repeat_ngram=3, forbidden=(7,), prefix=(4, 5))
     log_probs = torch.arange(-8.0, 0.0).repeat(4, 1)
     before = log_probs.clone()
-    rules.mask(log_probs, [[], [4], [4, 5, 6, 4, 5], [4, 5, 6]])
+    log_probs = filtered(log_probs, [[], [4], [4, 5, 6, 4, 5], [4, 5, 6]], rules.steps)
     kept = [torch.isfinite(row).nonzero()[:, 0].tolist() for row in log_probs]
     assert kept == [[4], [5], [0, 1, 2, 3, 4, 5], [0, 1, 2, 4, 5, 6]]
     possible = torch.isfinite(log_probs)
@@ -180,7 +196,7 @@ def test_the_mask_by_hand() -> None:
 @pytest.mark.parametrize("name", ["prefix", "forbidden"])
 def test_rules_refuse_what_is_no_item(name: str, item: int) -> None:
     with pytest.raises(ConfigError, match=f"{name} must be items of the output"):
-        Rules(forbidden=(item,)) if name == "forbidden" else Rules(prefix=(item,))
+        constraints(forbidden=(item,)) if name == "forbidden" else constraints(prefix=(item,))
 
 
 @pytest.fixture(scope="module")
@@ -189,11 +205,13 @@ def tokenizer() -> Tokenizer:
 
 
 def test_texts_become_ids(tokenizer: Tokenizer) -> None:
-    rules = Constraints(2, 3, ["dog", "<unk>"], "the cat").rules(tokenizer)  # type: ignore[arg-type]  # a list is taken
+    forbid: Any = ["dog", "<unk>"]  # a list is taken
+    options = SearchOptions(min_length=2, no_repeat_ngram=3, forbid=forbid, prefix="the cat")
+    rules = filters_of(options, tokenizer)
     dog, the, cat = tokenizer.encode("dog the cat")
-    assert rules == Rules(2, 3, (dog, UNK), (the, cat))
+    assert rules == constraints(2, 3, (dog, UNK), (the, cat))
     assert rules.least_positions == 3
-    assert Constraints().rules(tokenizer) == Rules()
+    assert filters_of(SearchOptions(), tokenizer) == constraints() == Filters()
 
 
 @pytest.mark.parametrize(
@@ -214,7 +232,7 @@ def test_texts_become_ids(tokenizer: Tokenizer) -> None:
 )
 def test_refusals(tokenizer: Tokenizer, wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        Constraints(**wrong).rules(tokenizer)
+        filters_of(SearchOptions(**wrong), tokenizer)
 
 
 TEXTS = ["abc", "", "gagagaga", "fed"]
@@ -224,9 +242,9 @@ TEXTS = ["abc", "", "gagagaga", "fed"]
 def test_predict_keeps_to_the_constraints(beam_size: int) -> None:
     model = tiny_model(ModelConfig())
     free = model.predict(TEXTS, beam_size=beam_size)
-    wanted = Constraints(min_length=2, no_repeat_ngram=2, forbid=("a", "<unk>"), prefix="cab")
-    found = model.predict(TEXTS, beam_size=beam_size, constraints=wanted)
-    assert model.predict(TEXTS, beam_size=beam_size, constraints=Constraints()) == free
+    wanted = SearchOptions(min_length=2, no_repeat_ngram=2, forbid=("a", "<unk>"), prefix="cab")
+    found = model.predict(TEXTS, beam_size=beam_size, options=wanted)
+    assert model.predict(TEXTS, beam_size=beam_size, options=SearchOptions()) == free
     assert found[1].text == ""
     for one in (found[0], *found[2:]):
         assert one.text.startswith("cab")
@@ -235,9 +253,9 @@ def test_predict_keeps_to_the_constraints(beam_size: int) -> None:
 
 def test_predict_makes_room_for_prefix_and_minimum_length() -> None:
     model = tiny_model(ModelConfig())
-    (long,) = model.predict(["a"], constraints=Constraints(prefix="abcdefg" * 6))
+    (long,) = model.predict(["a"], options=SearchOptions(prefix="abcdefg" * 6))
     assert long.text.startswith("abcdefg" * 6)
-    (long,) = model.predict(["a"], constraints=Constraints(min_length=40))
+    (long,) = model.predict(["a"], options=SearchOptions(min_length=40))
     assert len(long.tokens) >= 40
 
 
@@ -248,8 +266,8 @@ def test_options_of_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     texts.write_text("".join(f"{text}\n" for text in TEXTS), encoding="utf-8")
     words = ["--min-length", "4", "--no-repeat-ngram", "2", "--prefix", "ab", "--forbid", "c", "--forbid", "<unk>"]
     assert main(["predict", folder, str(texts), "--device", "cpu", *words]) == 0
-    wanted = Constraints(4, 2, ("c", "<unk>"), "ab")
-    expected = "".join(f"{one.text}\n" for one in model.predict(TEXTS, constraints=wanted))
+    wanted = replace(model.options, min_length=4, no_repeat_ngram=2, forbid=("c", "<unk>"), prefix="ab")
+    expected = "".join(f"{one.text}\n" for one in model.predict(TEXTS, options=wanted))
     assert capsys.readouterr().out == expected
     assert main(["predict", folder, str(texts), "--device", "cpu", "--prefix", "z"]) == 2
     assert "'z' is not in it" in capsys.readouterr().err

@@ -15,18 +15,19 @@ from exhaustive import exhaustive_search
 from seqweave.config import ModelConfig, build_config
 from seqweave.data.dataset import make_batch, pad_sources
 from seqweave.errors import ConfigError
-from seqweave.inspection.tracing import trace_model
+from seqweave.inspection.tracing import trace as traced
 from seqweave.model.ensemble import Ensemble
 from seqweave.model.inference import prepared
 from seqweave.proofs.exact import exact_search
 from seqweave.proofs.search_errors import count_search_errors
-from seqweave.proofs.verify import Sources, prove, verify_search
+from seqweave.proofs.sources import Sources
+from seqweave.proofs.verify import prove, verify_search
 from seqweave.search.beam import beam_search
 from seqweave.search.contract import Found, Searchable
-from seqweave.search.coverage import LEAST, Coverage, coverage_term
 from seqweave.search.greedy import greedy_search
-from seqweave.search.lengths import length_normalised
-from seqweave.search.sampling import Sampling, sample_search
+from seqweave.search.options import SearchOptions
+from seqweave.search.penalties import LEAST, Coverage, coverage_term, length_normalised
+from seqweave.search.sampling import sample_search
 from seqweave.search.score import force_score
 from seqweave.text.vocabulary import EOS
 from tiny_model import tiny_model
@@ -46,13 +47,17 @@ def test_it_follows_the_hypotheses() -> None:
     """Two sentences, the second of one item; two rows each after the first step; then the first sentence leaves."""
     coverage = Coverage(torch.tensor([2, 1]), 2, 1.0)
     first = coverage.add(torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
+    assert first is not None
     assert first.tolist() == [[pytest.approx(2 * math.log(0.5))], [0.0]]
     coverage.follow(torch.tensor([0, 0, 2, 2]), 2)
     second = coverage.add(torch.tensor([[0.5, 0.5], [0.1, 0.9], [1.0, 0.0], [1.0, 0.0]]))
+    assert second is not None
     assert second.tolist() == [[0.0, pytest.approx(math.log(0.6))], [0.0, 0.0]]
     coverage.follow(torch.tensor([1, 0, 3, 2]), 2)
     coverage.keep(torch.tensor([0]), 2)
-    assert coverage.add(torch.zeros(2, 2)).tolist() == [[pytest.approx(math.log(0.6)), 0.0]]
+    third = coverage.add(torch.zeros(2, 2))
+    assert third is not None
+    assert third.tolist() == [[pytest.approx(math.log(0.6)), 0.0]]
 
 
 def _model(name: str) -> Searchable:
@@ -67,10 +72,10 @@ def _model(name: str) -> Searchable:
 def _search(model: Searchable, sources: Sequence[list[int]], size: int, **options: Any) -> list[list[Found]]:
     source, lengths = pad_sources(sources)
     limits = torch.full((len(sources),), 8)
-    options = {"length_penalty": 1.0, "coverage_penalty": 0.7, **options}
+    options = {"coverage_penalty": 0.7, **options}
     if size == 0:
-        return [[one] for one in greedy_search(model, source, lengths, limits, **options)]
-    return beam_search(model, source, lengths, limits, beam_size=size, n_best=size, **options)
+        return [[one] for one in greedy_search(model, source, lengths, limits, SearchOptions(**options))]
+    return beam_search(model, source, lengths, limits, SearchOptions(beam_size=size, n_best=size, **options))
 
 
 @pytest.mark.parametrize("name", ["toy", *NETWORKS])
@@ -86,8 +91,8 @@ def test_searched_score_is_the_forced_score(name: str, size: int) -> None:
             assert one.attention is None
             if one.finished:
                 batch = make_batch([source], [one.ids])
-                (forced,) = force_score(model, batch, length_penalty=1.0, coverage_penalty=0.7)
-                (plain,) = force_score(model, batch, True, length_penalty=1.0)
+                (forced,) = force_score(model, batch, SearchOptions(coverage_penalty=0.7))
+                (plain,) = force_score(model, batch, SearchOptions(return_attention=True))
                 assert one.score == pytest.approx(forced.score, abs=1e-5)
                 assert plain.attention is not None
                 assert one.score == pytest.approx(plain.score + coverage_term(plain.attention, 0.7), abs=1e-5)
@@ -99,7 +104,7 @@ def test_searched_score_is_the_forced_score(name: str, size: int) -> None:
 def test_every_proof_holds_with_it(name: str) -> None:
     network = _model(name)
     assert isinstance(network, torch.nn.Module)
-    sources = Sources(SOURCES, [8] * 4, coverage_penalty=0.5, padding=3)
+    sources = Sources(SOURCES, [8] * 4, SearchOptions(coverage_penalty=0.5), padding=3)
     for proof in prove(network, prepared(network), sources, beam_size=3):  # type: ignore[call-overload]
         assert proof.compared > 0
         assert proof.passed, proof
@@ -113,15 +118,13 @@ def test_a_beam_as_wide_as_the_language_finds_the_best() -> None:
         source, lengths = pad_sources([[4, 5, 5]])
         everything = exhaustive_search(model, source, lengths, 3, length_penalty=1.0)
         scored = [
-            force_score(model, make_batch([[4, 5, 5]], [one.ids]), length_penalty=1.0, coverage_penalty=0.8)[0]
+            force_score(model, make_batch([[4, 5, 5]], [one.ids]), SearchOptions(coverage_penalty=0.8))[0]
             for one in everything
             if one.finished
         ]
         best = max(scored, key=lambda one: one.score)
-        (group,) = beam_search(
-            model, source, lengths, torch.tensor([3]), beam_size=64, length_penalty=1.0, coverage_penalty=0.8,
-            stop="proven",
-        )  # fmt: skip
+        options = SearchOptions(beam_size=64, coverage_penalty=0.8, stop="proven")
+        (group,) = beam_search(model, source, lengths, torch.tensor([3]), options)
         assert group[0].ids == best.ids
         assert group[0].score == pytest.approx(best.score, abs=1e-6)
         changed += best.ids != max((one for one in everything if one.finished), key=lambda one: one.score).ids
@@ -139,15 +142,17 @@ def test_exact_search_finds_the_best(name: str, penalty: float) -> None:
         source = torch.nn.functional.pad(source, (0, 2))
         everything = exhaustive_search(model, source, lengths, 4, length_penalty=1.0)
         targets = make_batch([ids] * len(everything), [one.ids for one in everything])
-        scored = force_score(model, targets, length_penalty=1.0, coverage_penalty=penalty)
+        scored = force_score(model, targets, SearchOptions(coverage_penalty=penalty))
         best = max(scored, key=lambda one: one.score)
-        found = exact_search(model, source, lengths, 4, length_penalty=1.0, coverage_penalty=penalty)
+        found = exact_search(model, source, lengths, 4, SearchOptions(coverage_penalty=penalty))
         assert found is not None
         assert found.ids == best.ids
         assert found.score == pytest.approx(best.score, abs=1e-5)
         changed += best.ids != everything[0].ids
     assert changed or penalty < 1  # it does something
-    errors = count_search_errors(model, Sources(SOURCES, [4] * 4, coverage_penalty=penalty), (1, 2, 300), 1e-4)
+    errors = count_search_errors(
+        model, Sources(SOURCES, [4] * 4, SearchOptions(coverage_penalty=penalty)), (1, 2, 300), 1e-4
+    )
     assert errors.exact == 4
     assert errors.beams[-1].missed == 0
 
@@ -156,10 +161,8 @@ def test_sampling_and_batches_have_it_in_their_scores() -> None:
     model = _model("gru-additive-before")
     source, lengths = pad_sources(SOURCES)
     limits = torch.full((4,), 8)
-    drawn = sample_search(
-        model, source, lengths, limits, sampling=Sampling(), length_penalty=1.0, coverage_penalty=0.7,
-        return_attention=True,
-    )  # fmt: skip
+    options = SearchOptions(coverage_penalty=0.7, return_attention=True)
+    drawn = sample_search(model, source, lengths, limits, options)
     for one, ids in zip(drawn, SOURCES, strict=True):
         assert one.attention is not None
         expected = length_normalised(one.log_prob, len(one.token_log_probs), 1.0)
@@ -178,7 +181,7 @@ def test_a_model_and_its_trace_agree() -> None:
     assert found.score == pytest.approx(bare + coverage_term(found.attention, 0.4), abs=1e-5)
     assert found.score < bare
     assert plain.score != found.score
-    trace = trace_model(model, "abcdef", found.text if found.finished else None, beam_size=3)
+    trace = traced(model, "abcdef", found.text if found.finished else None, beam_size=3)
     assert trace.output.text == found.text
     assert trace.output.score == pytest.approx(found.score, abs=1e-5)
     if trace.forced is not None:
@@ -204,5 +207,5 @@ def test_without_attention_it_is_refused() -> None:
 def test_an_ensemble_takes_the_attention_of_those_that_have_it() -> None:
     members = [small_model(CASES[name]) for name in ("gru-none-first", "gru-additive-before")]
     ensemble = Ensemble(members).eval()
-    for proof in prove(ensemble, ensemble, Sources(SOURCES, [8] * 4, coverage_penalty=0.5), beam_size=3):
+    for proof in prove(ensemble, ensemble, Sources(SOURCES, [8] * 4, SearchOptions(coverage_penalty=0.5)), beam_size=3):
         assert proof.passed, proof

@@ -15,8 +15,7 @@ from seqweave.errors import ConfigError
 from seqweave.evaluation.evaluate import predict_rows
 from seqweave.evaluation.tuning import tune_model
 from seqweave.predictor import Model, load
-from seqweave.search.constraints import Constraints
-from seqweave.search.sampling import Sampling
+from seqweave.search.options import SearchOptions
 from seqweave.training.run import train
 from tiny_model import tiny_folder, tiny_model
 from tiny_run import SETTINGS, write_pairs
@@ -38,30 +37,31 @@ def model_with(settings: dict[str, Any]) -> Model:
     return model
 
 
-def test_the_objects_of_settings() -> None:
-    assert Sampling.of(SearchConfig()) == Sampling()
-    assert Constraints.of(SearchConfig()) == Constraints()
-    search = build_config({**DRAWN, **BARRED}).search
-    assert Sampling.of(search) == Sampling(1.5, 6, 0.9, 8)
-    assert Constraints.of(search) == Constraints(4, 2, ("c", "<unk>"))
+DRAWING: dict[str, Any] = {"sample": True, "temperature": 1.5, "top_k": 6, "top_p": 0.9, "seed": 8}
+BARRING: dict[str, Any] = {"min_length": 4, "no_repeat_ngram": 2, "forbid": ("c", "<unk>")}
+
+
+def test_options_of_settings() -> None:
+    assert SearchOptions.of(SearchConfig()) == SearchOptions()
+    assert SearchOptions.of(build_config({**DRAWN, **BARRED}).search) == SearchOptions(**DRAWING, **BARRING)
 
 
 def test_settings_hold_where_nothing_is_said() -> None:
     plain, drawn, barred, both = (model_with(one) for one in ({}, DRAWN, BARRED, {**DRAWN, **BARRED}))
-    sampling, constraints = Sampling(1.5, 6, 0.9, 8), Constraints(4, 2, ("c", "<unk>"))
-    assert drawn.predict(TEXTS) == plain.predict(TEXTS, sampling=sampling) != plain.predict(TEXTS)
-    assert barred.predict(TEXTS) == plain.predict(TEXTS, constraints=constraints) != plain.predict(TEXTS)
-    assert barred.predict(TEXTS, beam_size=1) == plain.predict(TEXTS, beam_size=1, constraints=constraints)
-    expected = plain.predict_n_best(TEXTS, n_best=7, sampling=sampling, constraints=constraints)
+    sampling, constraints = replace(plain.options, **DRAWING), replace(plain.options, **BARRING)
+    assert drawn.predict(TEXTS) == plain.predict(TEXTS, options=sampling) != plain.predict(TEXTS)
+    assert barred.predict(TEXTS) == plain.predict(TEXTS, options=constraints) != plain.predict(TEXTS)
+    assert barred.predict(TEXTS, beam_size=1) == plain.predict(TEXTS, beam_size=1, options=constraints)
+    expected = plain.predict_n_best(TEXTS, n_best=7, options=replace(plain.options, **DRAWING, **BARRING))
     assert both.predict_n_best(TEXTS, n_best=7) == expected
     assert predict_rows(both, TEXTS) == [each[0].text for each in expected]  # what `evaluate` and `tune` do
 
 
 def test_what_is_said_goes_first() -> None:
     plain, model = model_with({}), model_with({**DRAWN, **BARRED})
-    free = Constraints()
-    assert model.predict(TEXTS, beam_size=3, constraints=free) == plain.predict(TEXTS, beam_size=3)
-    assert model.predict(TEXTS, sampling=Sampling(), constraints=free) == plain.predict(TEXTS, sampling=Sampling())
+    assert model.predict(TEXTS, beam_size=3, options=plain.options) == plain.predict(TEXTS, beam_size=3)
+    drawn = replace(plain.options, sample=True)
+    assert model.predict(TEXTS, options=drawn) == plain.predict(TEXTS, options=drawn)
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -70,19 +70,19 @@ def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 def test_options_of_predict_go_before_settings_one_by_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     model = model_with({**DRAWN, **BARRED})
-    sampling, constraints = Sampling(1.5, 6, 0.9, 8), Constraints(4, 2, ("c", "<unk>"))
     path = tmp_path / "texts.txt"
     path.write_text("".join(f"{text}\n" for text in TEXTS), encoding="utf-8")
     command = ["predict", str(tiny_folder(model, tmp_path / "model")), str(path), "--device", "cpu"]
     model = load(tmp_path / "model", "cpu")
+    own = model.options
     cases: list[tuple[list[str], dict[str, Any]]] = [
         ([], {}),
         (["--sample"], {}),
-        (["--seed", "3"], {"sampling": replace(sampling, seed=3)}),
-        (["--top-k", "0", "--temperature", "0"], {"sampling": Sampling(0.0, 0, 0.9, 8)}),
-        (["--min-length", "0"], {"constraints": replace(constraints, min_length=0)}),
-        (["--forbid", "a", "--prefix", "g"], {"constraints": replace(constraints, forbid=("a",), prefix="g")}),
-        (["--no-repeat-ngram", "0"], {"constraints": replace(constraints, no_repeat_ngram=0)}),
+        (["--seed", "3"], {"options": replace(own, seed=3)}),
+        (["--top-k", "0", "--temperature", "0"], {"options": replace(own, temperature=0.0, top_k=0)}),
+        (["--min-length", "0"], {"options": replace(own, min_length=0)}),
+        (["--forbid", "a", "--prefix", "g"], {"options": replace(own, forbid=("a",), prefix="g")}),
+        (["--no-repeat-ngram", "0"], {"options": replace(own, no_repeat_ngram=0)}),
         (["--beam-size", "3"], {"beam_size": 3}),
     ]
     for words, options in cases:

@@ -13,10 +13,11 @@ from seqweave.cli.main import each_ensemble_folder, main
 from seqweave.config import ModelConfig, TextConfig, build_config
 from seqweave.errors import ConfigError
 from seqweave.evaluation.evaluate import evaluate_model
+from seqweave.inspection.tracing import trace
 from seqweave.model.build import build_model
 from seqweave.model.output.pointer_generator import PointerGenerator
 from seqweave.predictor import load
-from seqweave.search.sampling import Sampling
+from seqweave.search.options import SearchOptions
 from tiny_model import tiny_folder, tiny_model
 
 SIZES: dict[str, Any] = {"embedding_size": 8, "encoder_hidden_size": 4, "decoder_hidden_size": 8, "dropout": 0.0}
@@ -61,8 +62,9 @@ def test_alone_equals_batched_and_sampling_is_seeded(folders: list[Path]) -> Non
     model = load(folders, "cpu")
     together = model.predict(TEXTS)
     assert [model.predict([text])[0].text for text in TEXTS] == [found.text for found in together]
-    draws = [found.text for found in model.predict(TEXTS, sampling=Sampling(seed=3))]
-    assert draws == [model.predict([text], sampling=Sampling(seed=3))[0].text for text in TEXTS]
+    drawn = SearchOptions(sample=True, seed=3)
+    draws = [found.text for found in model.predict(TEXTS, options=drawn)]
+    assert draws == [model.predict([text], options=drawn)[0].text for text in TEXTS]
 
 
 def test_evaluation_takes_the_whole_ensemble(folders: list[Path]) -> None:
@@ -118,7 +120,7 @@ def test_lengths_are_those_of_the_shortest_member(folders: list[Path], tmp_path:
 
 def test_an_ensemble_cannot_be_traced(folders: list[Path]) -> None:
     with pytest.raises(ConfigError, match="an ensemble of 3: load one of the folders alone"):
-        load(folders, "cpu").trace("abc")
+        trace(load(folders, "cpu"), "abc")
 
 
 def test_the_command_line_takes_all_folders(folders: list[Path], tmp_path: Path, capsys: Any) -> None:

@@ -1,23 +1,29 @@
-"""The two loops of greedy search, for a processor and for other devices, are each other's twin."""
+"""The bookkeeping of greedy search and sampling, for a processor and for other devices, is each other's twin."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 import torch
 
 from seqweave.data.dataset import pad_sources
-from seqweave.search.greedy import _on_device, _on_host
+from seqweave.search import greedy
+from seqweave.search.greedy import greedy_search
+from seqweave.search.options import SearchOptions
+from seqweave.search.sampling import sample_search
 from toy_search import ToyModel
 
 
+@pytest.mark.parametrize("search", [greedy_search, sample_search])
 @pytest.mark.parametrize("seed", range(20))
-def test_both_loops_find_the_same(seed: int) -> None:
+def test_both_find_the_same(seed: int, search: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model = ToyModel(seed, 12)
     source, lengths = pad_sources([[4, 5], [6], [7, 8, 9]])
-    one, other = (
-        loop(model, model.start(model.encode(source, lengths)), [9, 4, 7], 1.0, True, source.device)
-        for loop in (_on_host, _on_device)
-    )
+    options, limits = SearchOptions(return_attention=True), torch.tensor([9, 4, 7])
+    one = search(model, source, lengths, limits, options)
+    monkeypatch.setattr(greedy, "on_host", lambda device: False)
+    other = search(model, source, lengths, limits, options)
     for found, twin in zip(one, other, strict=True):
         assert found.ids == twin.ids
         assert found.finished == twin.finished

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from hypothesis import given
@@ -12,8 +10,8 @@ from hypothesis import strategies as st
 from seqweave.data.dataset import pad_sources
 from seqweave.search import beam
 from seqweave.search.beam import Beam, beam_search
-from seqweave.search.beam_parts import Stop
 from seqweave.search.contract import Found
+from seqweave.search.options import SearchOptions, Stop
 from toy_search import ToyModel
 
 SOURCES = [[4, 5, 6, 7], [8], [9, 4, 4], [5, 10, 6, 6, 7, 8, 4], [10, 10], [4, 9]]
@@ -46,12 +44,11 @@ def test_both_beams_are_the_same(
         model.table = model.table.round()
     source, lengths = pad_sources(SOURCES)
     limits = torch.tensor([7, 1, 4, 9, 2, 7])
-    options: dict[str, Any] = {"beam_size": size, "length_penalty": alpha, "n_best": size, "stop": stop}
-    options["coverage_penalty"] = beta
-    host = beam_search(model, source, lengths, limits, **options)
+    options = SearchOptions(beam_size=size, length_penalty=alpha, n_best=size, stop=stop, coverage_penalty=beta)
+    host = beam_search(model, source, lengths, limits, options)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(beam, "start_beam", Beam.start)
-        tensors = beam_search(model, source, lengths, limits, **options)
+        tensors = beam_search(model, source, lengths, limits, options)
     for ones, others in zip(host, tensors, strict=True):
         assert len(ones) == len(others)
         assert all(_same(one, other) for one, other in zip(ones, others, strict=True)), (ones, others)

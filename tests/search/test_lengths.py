@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from seqweave.search.lengths import length_normalised, max_lengths
+from seqweave.search.lengths import max_lengths
+from seqweave.search.penalties import length_normalised
 
 
 def test_length_penalty_by_hand() -> None:

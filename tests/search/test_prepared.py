@@ -6,13 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from architectures import CASES, small_batch, small_model
+from architectures import CASES, each, may_be_prepared, small_batch, small_model
 from seqweave.config import ModelConfig
-from seqweave.model.cells import cell_named
 from seqweave.model.inference import FastSeq2Seq, prepared
 from seqweave.model.inference import linear as linear_module
 
-architectures = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
 TOLERANCE = 1e-5
 
 
@@ -22,7 +20,7 @@ def close(one: Tensor | None, other: Tensor | None) -> None:
         torch.testing.assert_close(one, other, atol=TOLERANCE * (1 + float(other.abs().max())), rtol=0)
 
 
-@architectures
+@each(may_be_prepared)
 @pytest.mark.parametrize("tables", [True, False])
 @torch.inference_mode()
 def test_steps_are_those_of_the_network(config: ModelConfig, tables: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,13 +64,8 @@ def test_steps_are_those_of_the_network(config: ModelConfig, tables: bool, monke
 
 def test_most_architectures_are_prepared() -> None:
     for name, config in CASES.items():
-        network = small_model(config)
-        scorer = getattr(network.decoder, "scorer", None)
-        kinds = (scorer is not None and scorer.form() is None) or config.attention_window != "global"
-        others = config.copy or config.output == "entmax15"
-        kept_cell = cell_named(config.cell).prepared is None
-        may_be_kept = kept_cell or config.decoder == "transformer" or config.residual or kinds or others
-        assert may_be_kept or isinstance(prepared(network), FastSeq2Seq), name
+        if may_be_prepared(config) and not config.residual:
+            assert isinstance(prepared(small_model(config)), FastSeq2Seq), name
 
 
 def test_a_model_that_copies_is_kept() -> None:

@@ -12,6 +12,7 @@ from seqweave.data.dataset import make_batch, pad_sources
 from seqweave.errors import ConfigError, LimitError, SeqweaveError
 from seqweave.search.beam import beam_search
 from seqweave.search.greedy import greedy_search
+from seqweave.search.options import SearchOptions
 from seqweave.search.score import force_score
 from toy_search import ToyModel
 
@@ -31,15 +32,15 @@ LIMITS = torch.tensor([5, 5])
 )
 def test_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        beam_search(ToyModel(), SOURCE, LENGTHS, LIMITS, **{"length_penalty": 1.0, **options})
+        SearchOptions(**options)
 
 
 def test_a_maximum_length_below_one() -> None:
     limits = torch.tensor([5, 0])
     with pytest.raises(ConfigError, match="maximum length must be 1 or more, but it is 0"):
-        greedy_search(ToyModel(), SOURCE, LENGTHS, limits, length_penalty=1.0)
+        greedy_search(ToyModel(), SOURCE, LENGTHS, limits, SearchOptions())
     with pytest.raises(ConfigError, match="maximum length must be 1 or more, but it is 0"):
-        beam_search(ToyModel(), SOURCE, LENGTHS, limits, beam_size=2, length_penalty=1.0)
+        beam_search(ToyModel(), SOURCE, LENGTHS, limits, SearchOptions(beam_size=2))
 
 
 @pytest.mark.parametrize("value", [float("nan"), -float("nan"), float("inf")])
@@ -47,9 +48,9 @@ def test_numbers_that_are_none(value: float) -> None:
     model = ToyModel(0, 7)
     model.table[:, :, 4:, 5] = value  # not at the first step
     with pytest.raises(SeqweaveError, match="must be finite numbers"):
-        greedy_search(model, SOURCE, LENGTHS, torch.tensor([30, 30]), length_penalty=1.0)
+        greedy_search(model, SOURCE, LENGTHS, torch.tensor([30, 30]), SearchOptions())
     with pytest.raises(SeqweaveError, match="must be finite numbers"):
-        beam_search(model, SOURCE, LENGTHS, LIMITS, beam_size=3, length_penalty=1.0)
+        beam_search(model, SOURCE, LENGTHS, LIMITS, SearchOptions(beam_size=3))
     with pytest.raises(SeqweaveError, match="must be finite numbers"):
         force_score(model, make_batch([[4]], [[4, 5]]))
 
@@ -59,9 +60,9 @@ def test_nothing_to_choose() -> None:
     model.table[..., 1:] = -float("inf")
     model.table[..., 0] = 0.0  # only <pad>
     with pytest.raises(SeqweaveError, match="no possible item"):
-        greedy_search(model, SOURCE, LENGTHS, LIMITS, length_penalty=1.0)
+        greedy_search(model, SOURCE, LENGTHS, LIMITS, SearchOptions())
     with pytest.raises(SeqweaveError, match="no possible item"):
-        beam_search(model, SOURCE, LENGTHS, LIMITS, beam_size=2, length_penalty=1.0)
+        beam_search(model, SOURCE, LENGTHS, LIMITS, SearchOptions(beam_size=2))
 
 
 def test_too_much_for_exhaustive_search() -> None:

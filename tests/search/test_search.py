@@ -15,9 +15,9 @@ from architectures import CASES, small_model
 from exhaustive import exhaustive_search
 from seqweave.data.dataset import make_batch, pad_sources
 from seqweave.search.beam import beam_search
-from seqweave.search.beam_parts import Stop
 from seqweave.search.contract import Found, Searchable
 from seqweave.search.greedy import greedy_search
+from seqweave.search.options import SearchOptions, Stop
 from seqweave.search.score import force_score
 from seqweave.text.vocabulary import BOS, EOS, PAD
 from toy_search import ToyModel
@@ -44,11 +44,11 @@ def _model(name: str) -> Searchable:
 
 def _search(model: Searchable, sources: Sequence[list[int]], limits: Sequence[int], size: int, **options: Any) -> Any:
     source, lengths = pad_sources(sources)
-    options = {"length_penalty": 1.0, "return_attention": True, **options}
+    options = {"return_attention": True, **options}
     if size == 0:
-        return [[one] for one in greedy_search(model, source, lengths, torch.tensor(limits), **options)]
-    options = {"n_best": size, **options}
-    return beam_search(model, source, lengths, torch.tensor(limits), beam_size=size, **options)
+        return [[one] for one in greedy_search(model, source, lengths, torch.tensor(limits), SearchOptions(**options))]
+    options = {"beam_size": size, "n_best": size, **options}
+    return beam_search(model, source, lengths, torch.tensor(limits), SearchOptions(**options))
 
 
 def _check_same(one: Found, other: Found) -> None:
@@ -72,7 +72,7 @@ def test_searched_score_is_the_forced_score(name: str, size: int) -> None:
         for one in hypotheses:
             if not one.finished:
                 continue
-            (forced,) = force_score(model, make_batch([source], [one.ids]), True, length_penalty=1.0)
+            (forced,) = force_score(model, make_batch([source], [one.ids]), SearchOptions(return_attention=True))
             _check_same(one, forced)
             assert (one.attention is None) == (forced.attention is None) == (name == "gru-none-every_step")
             compared += 1
@@ -102,8 +102,8 @@ def test_padding_changes_nothing() -> None:
     source, lengths = pad_sources(SOURCES)
     wider = torch.nn.functional.pad(source, (0, 9))
     limits = torch.full((len(SOURCES),), 10)
-    plain = beam_search(model, source, lengths, limits, beam_size=3, length_penalty=1.0)
-    padded = beam_search(model, wider, lengths, limits, beam_size=3, length_penalty=1.0)
+    plain = beam_search(model, source, lengths, limits, SearchOptions(beam_size=3))
+    padded = beam_search(model, wider, lengths, limits, SearchOptions(beam_size=3))
     for (one,), (other,) in zip(plain, padded, strict=True):
         _check_same(one, other)
 
@@ -238,5 +238,5 @@ def test_finished_sentences_leave_the_batch(size: int) -> None:
 
 def test_an_empty_batch() -> None:
     source, lengths = torch.zeros((0, 3), dtype=torch.long), torch.zeros(0, dtype=torch.long)
-    assert greedy_search(ToyModel(), source, lengths, lengths, length_penalty=1.0) == []
-    assert beam_search(ToyModel(), source, lengths, lengths, beam_size=2, length_penalty=1.0) == []
+    assert greedy_search(ToyModel(), source, lengths, lengths, SearchOptions()) == []
+    assert beam_search(ToyModel(), source, lengths, lengths, SearchOptions(beam_size=2)) == []

@@ -24,14 +24,15 @@ from seqweave.evaluation.report import figures_table
 from seqweave.model.ensemble import Ensemble, mean_logits
 from seqweave.proofs.deviations import comparable
 from seqweave.proofs.exact import exact_search
-from seqweave.proofs.verify import Sources, prove, verify_search
+from seqweave.proofs.sources import Sources
+from seqweave.proofs.verify import prove, verify_search
 from seqweave.search import beam
 from seqweave.search.beam import Beam, beam_search
-from seqweave.search.beam_parts import Stop
-from seqweave.search.constraints import Rules
 from seqweave.search.contract import Found, Searchable
+from seqweave.search.filters import Filters, constraints
 from seqweave.search.greedy import greedy_search
-from seqweave.search.sampling import Sampling, sample_search
+from seqweave.search.options import SearchOptions, Stop
+from seqweave.search.sampling import sample_search
 from seqweave.search.score import force_score
 from seqweave.search.steps import IMPOSSIBLE
 from seqweave.text.vocabulary import EOS
@@ -46,14 +47,18 @@ def no_infinity(text: str) -> float:
     raise AssertionError(f"{text} is no JSON")
 
 
-def search(kind: str, model: Searchable, rules: Rules | None = None) -> list[Found]:
+NO_RULES = Filters()
+
+
+def search(kind: str, model: Searchable, rules: Filters = NO_RULES) -> list[Found]:
     source, lengths = pad_sources(SOURCES)
-    ends = torch.tensor(LIMITS).clamp(min=1 if rules is None else rules.least_positions)
+    ends = torch.tensor(LIMITS).clamp(min=rules.least_positions)
+    options = SearchOptions(beam_size=4, temperature=3.0)
     if kind == "greedy":
-        return greedy_search(model, source, lengths, ends, length_penalty=1.0, rules=rules)
+        return greedy_search(model, source, lengths, ends, options, rules.steps)
     if kind == "sampling":
-        return sample_search(model, source, lengths, ends, sampling=Sampling(3.0), length_penalty=1.0, rules=rules)
-    return [one for one, *_ in beam_search(model, source, lengths, ends, beam_size=4, length_penalty=1.0, rules=rules)]
+        return sample_search(model, source, lengths, ends, options, rules.steps)
+    return [one for one, *_ in beam_search(model, source, lengths, ends, options, rules.steps)]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -61,14 +66,13 @@ def test_a_beam_wider_than_what_is_possible_finds_all_of_it(seed: int) -> None:
     model = SparseToy(seed, spread=2.5)
     source, lengths = pad_sources([[4, 5]])
     every = exhaustive_search(model, source, lengths, 4, length_penalty=1.0)
-    (found,) = beam_search(
-        model, source, lengths, torch.tensor([4]), beam_size=200, n_best=200, length_penalty=1.0, stop="proven"
-    )
+    options = SearchOptions(beam_size=200, n_best=200, stop="proven")
+    (found,) = beam_search(model, source, lengths, torch.tensor([4]), options)
     finished = [one for one in found if one.finished]
     assert len(every) < 4**3 + 4**2 + 4 + 1, "something is impossible"
     assert sorted(one.ids for one in finished) == sorted(one.ids for one in every)
     assert [one.score for one in finished] == pytest.approx([one.score for one in every], abs=1e-6)
-    best = exact_search(model, source, lengths, 4, length_penalty=1.0)
+    best = exact_search(model, source, lengths, 4, options)
     assert (best is None) == (not every)
     if best is not None:
         assert best.score == pytest.approx(every[0].score, abs=1e-6)
@@ -85,11 +89,11 @@ def test_a_beam_wider_than_what_is_possible_finds_all_of_it(seed: int) -> None:
 def test_both_beams_are_the_same(seed: int, entries: int, size: int, spread: float, alpha: float, stop: Stop) -> None:
     model = SparseToy(seed, entries, spread=spread)
     source, lengths = pad_sources(SOURCES)
-    options: dict[str, Any] = {"beam_size": size, "length_penalty": alpha, "n_best": size, "stop": stop}
-    host = beam_search(model, source, lengths, torch.tensor(LIMITS), **options)
+    options = SearchOptions(beam_size=size, length_penalty=alpha, n_best=size, stop=stop)
+    host = beam_search(model, source, lengths, torch.tensor(LIMITS), options)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(beam, "start_beam", Beam.start)
-        tensors = beam_search(model, source, lengths, torch.tensor(LIMITS), **options)
+        tensors = beam_search(model, source, lengths, torch.tensor(LIMITS), options)
     assert host == tensors
     assert all(1 <= len(group) <= size for group in host)
     assert all(math.isfinite(one.score) for group in host for one in group)
@@ -108,7 +112,7 @@ def test_what_is_impossible_is_never_taken(kind: str, spread: float) -> None:
 def test_a_beam_of_one_is_greedy() -> None:
     model = SparseToy(5)
     source, lengths = pad_sources(SOURCES)
-    ones = beam_search(model, source, lengths, torch.tensor(LIMITS), beam_size=1, length_penalty=1.0)
+    ones = beam_search(model, source, lengths, torch.tensor(LIMITS), SearchOptions(beam_size=1))
     assert [one for (one,) in ones] == search("greedy", model)
 
 
@@ -117,7 +121,7 @@ def test_a_beam_of_one_is_greedy() -> None:
 def test_constraints_against_probability_zero(kind: str, spread: float) -> None:
     """A prefix, and an end that is all the rules leave, are taken all the same, and cost more than anything else."""
     model = SparseToy(3, spread=spread)
-    rules = Rules(min_length=3, no_repeat_ngram=1, forbidden=(5,), prefix=(6, 4))
+    rules = constraints(min_length=3, no_repeat_ngram=1, forbidden=(5,), prefix=(6, 4))
     forced = 0
     for one in search(kind, model, rules):
         assert one.ids[:2] == [6, 4]

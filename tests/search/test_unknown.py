@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,9 +16,8 @@ from seqweave.evaluation.perplexity import perplexities
 from seqweave.model.ensemble import Ensemble
 from seqweave.model.output.pointer_generator import PointerGenerator
 from seqweave.predictor import Model
-from seqweave.search.constraints import Constraints
 from seqweave.search.hypothesis import Hypothesis
-from seqweave.search.sampling import Sampling
+from seqweave.search.options import SearchOptions
 from seqweave.search.unknown import replaced_unknown, target_items
 from seqweave.text.tokenizers import train_tokenizer
 from seqweave.text.vocabulary import UNK, UNKNOWN_CHARACTER
@@ -45,19 +46,19 @@ def test_copied_items_are_printed_and_scored(name: str, beam_size: int) -> None:
         assert again.token_log_probs[: len(one.token_log_probs)] == pytest.approx(one.token_log_probs, abs=1e-4)
 
 
-@pytest.mark.parametrize("sampling", [None, Sampling(seed=3)])
-def test_company_does_not_matter(sampling: Sampling | None) -> None:
+@pytest.mark.parametrize("options", [None, SearchOptions(sample=True, seed=3)])
+def test_company_does_not_matter(options: SearchOptions | None) -> None:
     model = copying_model(CASES["lstm-copies"])
-    together = model.predict(TEXTS, sampling=sampling)
+    together = model.predict(TEXTS, options=options)
     assert any(set(one.text) & set("efgz") for one in together)
     for text, one in zip(TEXTS, together, strict=True):
-        assert model.predict([text], sampling=sampling)[0].text == one.text
+        assert model.predict([text], options=options)[0].text == one.text
 
 
 def test_constraints_hold() -> None:
     model = copying_model(CASES["lstm-copies"])
-    rules = Constraints(min_length=4, no_repeat_ngram=1, forbid=("<unk>",), prefix="b")
-    for one in model.predict(["fegzy", "xyzw"], constraints=rules):
+    rules = SearchOptions(min_length=4, no_repeat_ngram=1, forbid=("<unk>",), prefix="b")
+    for one in model.predict(["fegzy", "xyzw"], options=rules):
         assert one.text[0] == "b"
         assert len(set(one.text)) == len(one.text) >= 4
         assert "<unk>" not in one.tokens
@@ -121,9 +122,9 @@ def test_a_sample_is_replaced_and_the_setting_is_the_default() -> None:
     model = unknown_model()
     search = model.config.search.model_copy(update={"replace_unknown": True})
     model.config = model.config.model_copy(update={"search": search})
-    for sampling in (None, Sampling(seed=2)):
-        found = model.predict(TEXTS, sampling=sampling)
-        plain = model.predict(TEXTS, sampling=sampling, replace_unknown=False, return_attention=True)
+    for options in (model.options, replace(model.options, sample=True, seed=2)):
+        found = model.predict(TEXTS, options=options)
+        plain = model.predict(TEXTS, options=options, replace_unknown=False, return_attention=True)
         assert [one.text for one in found] == [expected(*pair) for pair in zip(TEXTS, plain, strict=True)]
         assert any("<unk>" in one.tokens for one in plain)
 
@@ -134,11 +135,11 @@ def test_a_model_that_copies_can_replace_what_is_left() -> None:
         assert isinstance(model.single.output, PointerGenerator)
         model.single.output.gate.bias.fill_(0.0)
         model.single.output.bias[UNK] += 4.0
-    draws = Sampling(seed=1)
-    found = model.predict(TEXTS, sampling=draws)
+    draws = SearchOptions(sample=True, seed=1)
+    found = model.predict(TEXTS, options=draws)
     assert any("<unk>" in one.tokens for one in found)
     assert any(set(one.text) & set("efgz") for one in found)
-    for text, one in zip(TEXTS, model.predict(TEXTS, sampling=draws, replace_unknown=True), strict=True):
+    for text, one in zip(TEXTS, model.predict(TEXTS, options=draws, replace_unknown=True), strict=True):
         assert set(one.text) <= {*"abcd", *text}
 
 

@@ -16,7 +16,8 @@ from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.evaluation.metrics import evaluate_outputs, metrics_from_json, quick_metric
 from seqweave.evaluation.report import figures_table
 from seqweave.evaluation.tuning import tune_model
-from seqweave.search.constraints import Constraints, Rules
+from seqweave.search.filters import constraints, filtered
+from seqweave.search.options import SearchOptions
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
 from seqweave.text.vocabulary import ENTRIES, EOS, UNK
 from tiny_run import SETTINGS
@@ -50,7 +51,7 @@ def test_a_label_is_never_a_special_item() -> None:
 
 def test_an_output_of_one_item_ends_there() -> None:
     log_probs = torch.tensor([[-1.0, -2.0, -3.0, -0.5, -4.0, -5.0]]).repeat(2, 1)
-    Rules(min_length=1, max_length=1).mask(log_probs, [[], [4]])
+    log_probs = filtered(log_probs, [[], [4]], constraints(min_length=1, max_length=1).steps)
     assert log_probs[0].isfinite().tolist() == [True, True, True, False, True, True]
     assert log_probs[1].isfinite().tolist() == [place == EOS for place in range(6)]
     assert log_probs[1, EOS] == -0.5
@@ -129,7 +130,7 @@ def test_a_run_from_texts_to_labels(tmp_path: Path) -> None:
             assert found.finished
             assert len(found.tokens) == 1
     with pytest.raises(ConfigError, match="min_length must be at most 1 for a model that puts out labels"):
-        model.predict(words[:2], constraints=Constraints(min_length=2))
+        model.predict(words[:2], options=SearchOptions(min_length=2))
     metrics = evaluate_model(model, words[:20], ["none"] * 20, samples=10)
     assert metrics.accuracy == metrics.exact_match
     assert set(metrics.intervals) >= {"accuracy", "macro_f1"}

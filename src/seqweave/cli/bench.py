@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqweave.cli.common import Device, Folder, Json, Precision, TargetFile, note, print_json, read_pairs
+from seqweave.cli.common import (
+    Device,
+    Folder,
+    Json,
+    Precision,
+    SearchSettings,
+    TargetFile,
+    load_model,
+    note,
+    print_json,
+    read_pairs,
+)
 
 if TYPE_CHECKING:
     from seqweave.benchmark import Timing
@@ -25,6 +36,7 @@ def bench(
     length: Annotated[int, typer.Option(min=1, max=512, metavar="N", help="Items of made-up texts.")] = 20,
     seconds: Annotated[float, typer.Option(min=0.1, max=600, metavar="S", help="Seconds for each work.")] = 3.0,
     precision: Precision = None,
+    settings: SearchSettings = None,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -38,9 +50,8 @@ def bench(
     import torch
 
     from seqweave.benchmark import bench_model, made_up_pairs
-    from seqweave.predictor import load
 
-    model = load(folder, device, precision=precision)
+    model = load_model(folder, device, settings, precision=precision)
     if data is None:
         pairs = made_up_pairs(model, 512, length)
     else:

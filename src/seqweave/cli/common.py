@@ -50,12 +50,39 @@ Precision = Annotated[
         help="Of decoding; int8 is faster on a processor, and scores move by hundredths. Default: the model's setting.",
     ),
 ]
+SearchSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="search.KEY=VALUE", help="Change a setting of decoding for this call; repeatable."),
+]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]
 
 
-def all_folders(folder: Path, ensemble: list[Path] | None) -> Path | list[Path]:
-    """What `seqweave.load` takes for DIR and `--ensemble`."""
-    return [folder, *ensemble] if ensemble else folder
+def load_model(
+    folder: Path,
+    device: str,
+    settings: Sequence[str] | None = None,
+    *,
+    ensemble: Sequence[Path] | None = None,
+    precision: str | None = None,
+) -> Model:
+    """The model of DIR and `--ensemble`, with the settings of decoding that `--set` changes for this call.
+
+    Raises:
+        ConfigError: when a setting is none of decoding, or wrong.
+    """
+    from seqweave.config import build_config
+    from seqweave.config.reading import parse_setting
+    from seqweave.errors import ConfigError
+    from seqweave.predictor import load
+
+    changed = dict(map(parse_setting, settings or ()))
+    for key in changed:
+        if not key.startswith("search."):
+            raise ConfigError(f"--set takes settings of decoding here, such as search.beam_size=3, but got {key}")
+    model = load([folder, *ensemble] if ensemble else folder, device, precision=precision)
+    if changed:
+        model.config = build_config(changed, model.config)
+    return model
 
 
 def check_same_columns(folders: Sequence[Path], models: Sequence[Model]) -> None:

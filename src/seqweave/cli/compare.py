@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from seqweave.cli.common import BeamSize, Data, Device, Json, TargetFile, check_same_columns, print_json, read_pairs
+from seqweave.cli.common import (
+    BeamSize,
+    Data,
+    Device,
+    Json,
+    SearchSettings,
+    TargetFile,
+    check_same_columns,
+    load_model,
+    print_json,
+    read_pairs,
+)
 
 FirstFolder = Annotated[Path, typer.Argument(metavar="DIR1", help="The first model folder.")]
 SecondFolder = Annotated[Path, typer.Argument(metavar="DIR2", help="The second model folder.")]
@@ -19,6 +30,7 @@ def compare(
     data: Data,
     target_file: TargetFile = None,
     beam_size: BeamSize = None,
+    settings: SearchSettings = None,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -31,9 +43,8 @@ def compare(
     from seqweave.evaluation.evaluate import predict_rows
     from seqweave.evaluation.report import comparison_table
     from seqweave.evaluation.significance import compare_outputs
-    from seqweave.predictor import load
 
-    first, second = load(first_folder, device), load(second_folder, device)
+    first, second = (load_model(folder, device, settings) for folder in (first_folder, second_folder))
     check_same_columns([first_folder, second_folder], [first, second])
     sources, targets = read_pairs(data, target_file, first.config.data)
     outputs = [predict_rows(model, sources, beam_size) for model in (first, second)]

@@ -11,8 +11,9 @@ from seqweave.cli.common import (
     Json,
     Precision,
     ReplaceUnknown,
+    SearchSettings,
     TargetFile,
-    all_folders,
+    load_model,
     print_json,
     read_pairs,
 )
@@ -26,6 +27,7 @@ def evaluate(
     ensemble: Ensemble = None,
     replace_unknown: ReplaceUnknown = None,
     precision: Precision = None,
+    settings: SearchSettings = None,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -38,9 +40,8 @@ def evaluate(
     """
     from seqweave.evaluation.evaluate import evaluate_model
     from seqweave.evaluation.report import metrics_table
-    from seqweave.predictor import load
 
-    model = load(all_folders(folder, ensemble), device, precision=precision)
+    model = load_model(folder, device, settings, ensemble=ensemble, precision=precision)
     sources, targets = read_pairs(data, target_file, model.config.data)
     metrics = evaluate_model(model, sources, targets, beam_size=beam_size, replace_unknown=replace_unknown)
     if json:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seqweave.cli.common import BeamSize, Device, Folder, note, read_pairs
+from seqweave.cli.common import BeamSize, Device, Folder, SearchSettings, load_model, note, read_pairs
 from seqweave.cli.options import Attributions, Corpus, Full, InspectedText, Port, Reference, Serve, TraceFile
 from seqweave.errors import ConfigError
 from seqweave.wording import count
@@ -28,6 +28,7 @@ def inspect(
     full: Full = False,
     serve: Serve = False,
     port: Port = PORT,
+    settings: SearchSettings = None,
     device: Device = "auto",
 ) -> None:
     """Write what the model does with TEXT: attention, states, gates, probabilities, the beam's tree.
@@ -42,16 +43,16 @@ def inspect(
     from seqweave.inspection.timelapse import read_timelapse
     from seqweave.inspection.trace_json import trace_to_json
     from seqweave.inspection.trace_page import check_name, page_html
-    from seqweave.predictor import load
+    from seqweave.inspection.tracing import trace as traced
 
     if not serve:
         check_name(output)
-    model = load(folder, device)
+    model = load_model(folder, device, settings)
     timelapse = read_timelapse(folder)
     if text is None:
         text = _default_text(folder, serve)
     size = model.config.search.beam_size if beam_size is None else beam_size
-    trace = model.trace(text, target, beam_size=size)
+    trace = traced(model, text, target, size)
     if attributions:
         trace = with_attributions(model, trace)
     rows = None
@@ -73,11 +74,11 @@ def _serve(model: Model, beam_size: int, trace: str, full: bool, port: int) -> N
     from seqweave.inspection.server import ADDRESS, PageServer
     from seqweave.inspection.trace_json import trace_to_json
     from seqweave.inspection.trace_page import page_html
-    from seqweave.inspection.tracing import trace_model
+    from seqweave.inspection.tracing import trace as traced
 
     def answer(question: Question) -> str:
-        traced = trace_model(model, question.source, question.target, beam_size=beam_size, what_if=question.what_if)
-        return trace_to_json(traced, full=full)
+        found = traced(model, question.source, question.target, beam_size, what_if=question.what_if)
+        return trace_to_json(found, full=full)
 
     server = PageServer(page_html(trace, ADDRESS), answer, port)
     note(f"{server.url} (Ctrl-C ends it)")

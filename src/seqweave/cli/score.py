@@ -8,8 +8,9 @@ from seqweave.cli.common import (
     Ensemble,
     Folder,
     Json,
+    SearchSettings,
     TargetFile,
-    all_folders,
+    load_model,
     one_line,
     print_json,
     read_pairs,
@@ -21,6 +22,7 @@ def score(
     data: Data,
     target_file: TargetFile = None,
     ensemble: Ensemble = None,
+    settings: SearchSettings = None,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -28,9 +30,7 @@ def score(
 
     Example: seqweave score model pairs.tsv --json
     """
-    from seqweave.predictor import load
-
-    model = load(all_folders(folder, ensemble), device)
+    model = load_model(folder, device, settings, ensemble=ensemble)
     sources, targets = read_pairs(data, target_file, model.config.data)
     pairs = list(zip(sources, targets, strict=True))
     for (source, target), found in zip(pairs, model.score(pairs), strict=True):

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from seqweave.cli.common import Device, Folder, Json, TargetFile, note, print_json, read_pairs
+from seqweave.cli.common import (
+    Device,
+    Folder,
+    Json,
+    SearchSettings,
+    TargetFile,
+    load_model,
+    note,
+    print_json,
+    read_pairs,
+)
+from seqweave.cli.options import (
+    BeamsTried,
+    CoveragePenalties,
+    DevPairs,
+    LengthPenalties,
+    TunedMetric,
+    Write,
+)
 from seqweave.wording import count
 
 if TYPE_CHECKING:
@@ -18,19 +34,14 @@ HEADER = ("beam", "length penalty", "coverage penalty", "95% interval", "p", "")
 
 def tune(
     folder: Folder,
-    dev: Annotated[Path, typer.Argument(metavar="DEV", help="Dev pairs, or the source side of two files.")],
+    dev: DevPairs,
     target_file: TargetFile = None,
-    metric: Annotated[str | None, typer.Option(metavar="NAME", help="What to tune. Default: the run's metric.")] = None,
-    beams: Annotated[
-        str | None, typer.Option(metavar="K,K,...", help="Beam sizes to try. Default: the model's.")
-    ] = None,
-    length_penalties: Annotated[
-        str | None, typer.Option(metavar="A,A,...", help="Default: 0, 0.2 and so on up to 1.2.")
-    ] = None,
-    coverage_penalties: Annotated[
-        str | None, typer.Option(metavar="B,B,...", help="Default: 0, 0.2, 0.4 with attention, else 0.")
-    ] = None,
-    write: Annotated[bool, typer.Option("--write", help="Keep the best settings in DIR.")] = False,
+    metric: TunedMetric = None,
+    beams: BeamsTried = None,
+    length_penalties: LengthPenalties = None,
+    coverage_penalties: CoveragePenalties = None,
+    write: Write = False,
+    settings: SearchSettings = None,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -40,9 +51,8 @@ def tune(
     """
     from seqweave.cli.progress import duration
     from seqweave.evaluation.tuning import LENGTH_PENALTIES, tune_model
-    from seqweave.predictor import load
 
-    model = load(folder, device)
+    model = load_model(folder, device, settings)
     if write:
         _check_finished(folder)
     sources, targets = read_pairs(dev, target_file, model.config.data)
@@ -100,10 +110,12 @@ def _write(folder: Path, found: Tuning) -> None:
     from seqweave.config import build_config
     from seqweave.folder import read_config, replace_config
 
-    if found.best == found.now:
+    own = read_config(folder)
+    best = build_config(found.best.choice.settings(), own)
+    if best == own:
         note(f"{folder} has the best settings already; nothing was written")
         return
-    replace_config(folder, build_config(found.best.choice.settings(), read_config(folder)))
+    replace_config(folder, best)
     note(f"{folder}/config.json has the best settings now; README.md and metrics.json keep the figures from before")
 
 

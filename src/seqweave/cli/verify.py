@@ -6,11 +6,22 @@ import json as json_format
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from seqweave.cli.common import Device, Folder, Json, TargetFile, one_line, print_json, read_pairs
+from seqweave.cli.common import (
+    Device,
+    Folder,
+    Json,
+    SearchSettings,
+    TargetFile,
+    load_model,
+    one_line,
+    print_json,
+    read_pairs,
+)
+from seqweave.cli.options import BeamsCompared, Samples, SourceSeed, SourcesOrPairs, Tolerance
 from seqweave.wording import count
 
 if TYPE_CHECKING:
@@ -27,19 +38,13 @@ BEAMS = ("beam", "mean score", "better", "worse", "cut", "best missed")
 
 def verify(
     folder: Folder,
-    data: Annotated[
-        Path | None,
-        typer.Argument(metavar="[DATA]", help="Pairs, whose sources are used. Default: those in samples.jsonl of DIR."),
-    ] = None,
+    data: SourcesOrPairs = None,
     target_file: TargetFile = None,
-    samples: Annotated[int, typer.Option(metavar="N", help="Most sources, drawn from the distinct ones.")] = (
-        DEFAULT_SAMPLES
-    ),
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the draw.")] = 1,
-    beams: Annotated[str, typer.Option(metavar="K,K,...", help="Beam sizes compared, ascending.")] = DEFAULT_BEAMS,
-    tolerance: Annotated[
-        float, typer.Option(metavar="X", help="Largest deviation of a log-probability that passes.")
-    ] = DEFAULT_TOLERANCE,
+    samples: Samples = DEFAULT_SAMPLES,
+    seed: SourceSeed = 1,
+    beams: BeamsCompared = DEFAULT_BEAMS,
+    tolerance: Tolerance = DEFAULT_TOLERANCE,
+    settings: SearchSettings = None,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -50,13 +55,12 @@ def verify(
     Example: seqweave verify model test.tsv
     """
     from seqweave.errors import ConfigError
-    from seqweave.predictor import load
     from seqweave.proofs.verify import verify_search
 
     if samples < 1:
         raise ConfigError(f"--samples must be 1 or more, but it is {samples}: give the most sources to use")
     sizes = _sizes(beams)
-    model = load(folder, device)
+    model = load_model(folder, device, settings)
     found = verify_search(
         model, _sources(model, folder, data, target_file, samples, seed), beams=sizes, tolerance=tolerance
     )

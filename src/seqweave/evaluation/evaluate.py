@@ -11,10 +11,11 @@ from seqweave.data.dataset import Batch, make_batch
 from seqweave.evaluation.metrics import Metrics, evaluate_outputs
 from seqweave.evaluation.perplexity import perplexities
 from seqweave.predictor import Model
+from seqweave.search.batches import MOST_LOGITS
+from seqweave.search.options import SearchOptions
 
 _BATCH_POSITIONS = 8192
 _BATCH_PAIRS = 256
-_MOST_LOGITS = 1 << 26  # numbers in one tensor of logits: 256 MiB
 
 
 def evaluate_model(
@@ -44,11 +45,15 @@ def evaluate_model(
 
 
 def predict_rows(
-    model: Model, sources: Sequence[str], beam_size: int | None = None, replace_unknown: bool | None = None
+    model: Model,
+    sources: Sequence[str],
+    beam_size: int | None = None,
+    replace_unknown: bool | None = None,
+    options: SearchOptions | None = None,
 ) -> list[str]:
-    """The output for each row; each distinct source is decoded once."""
+    """The output for each row; each distinct source is decoded once, as `Model.predict` does with these options."""
     distinct = list(dict.fromkeys(sources))
-    found = model.predict(distinct, beam_size=beam_size, replace_unknown=replace_unknown)
+    found = model.predict(distinct, options=options, beam_size=beam_size, replace_unknown=replace_unknown)
     texts = {source: hypothesis.text for source, hypothesis in zip(distinct, found, strict=True)}
     return [texts[source] for source in sources]
 
@@ -62,7 +67,7 @@ def text_batches(model: Model, sources: Sequence[str], targets: Sequence[str]) -
     source_ids, target_ids = coded.codes, model.encode_targets(targets, coded)
     kept = [row for row, ids in enumerate(source_ids) if ids]
     lengths = [len(source_ids[row]) + len(target_ids[row]) + 1 for row in kept]  # with <eos>
-    positions = max(1, min(_BATCH_POSITIONS, _MOST_LOGITS // model.target_tokenizer.size))
+    positions = max(1, min(_BATCH_POSITIONS, MOST_LOGITS // model.target_tokenizer.size))
     for rows in sequential_batches(np.array(lengths), positions, _BATCH_PAIRS):
         chosen = [kept[row] for row in rows.tolist()]
         yield make_batch([source_ids[row] for row in chosen], [target_ids[row] for row in chosen]).to(model.device)

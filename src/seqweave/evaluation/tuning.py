@@ -27,6 +27,7 @@ from seqweave.evaluation.statistics import (
     metrics_of,
 )
 from seqweave.predictor import Model
+from seqweave.search.options import SearchOptions
 
 LENGTH_PENALTIES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
 """Alphas tried by default: from none to beyond the default of 1."""
@@ -130,17 +131,9 @@ def tune_model(
         )
     now = Choice(search.beam_size, search.length_penalty, search.coverage_penalty)
     choices = _choices(now, beam_sizes or (now.beam_size,), length_penalties, coverage_penalties)
-    configs = [build_config(choice.settings(), model.config) for choice in choices]  # all are checked first
-    measured, began, quiet = [], time.monotonic(), model.quiet
-    try:
-        for done, config in enumerate(configs, 1):
-            measured.append(_measure(model, config, name, sources, targets))
-            model.quiet = True  # the first trial has said it
-            if progress is not None:
-                passed = time.monotonic() - began
-                progress(done, len(configs), passed / done * (len(configs) - done))
-    finally:
-        model.quiet = quiet
+    # All are checked first.
+    every = [SearchOptions.of(build_config(choice.settings(), model.config).search) for choice in choices]
+    measured = _measured(model, every, name, sources, targets, progress)
     return Tuning(name, len(sources), _trials(choices, measured, name))
 
 
@@ -172,15 +165,32 @@ def _choices(
     return list(dict.fromkeys(found))
 
 
-def _measure(
-    model: Model, config: Config, metric: str, sources: Sequence[str], targets: Sequence[str]
-) -> MetricStatistics:
-    own = model.config
-    model.config = config
+def _measured(
+    model: Model,
+    every: Sequence[SearchOptions],
+    metric: str,
+    sources: Sequence[str],
+    targets: Sequence[str],
+    progress: Progress | None,
+) -> list[MetricStatistics]:
+    """The metric of each trial, in order."""
+    measured, began, quiet = [], time.monotonic(), model.quiet
     try:
-        outputs = predict_rows(model, sources)
+        for done, options in enumerate(every, 1):
+            measured.append(_measure(model, options, metric, sources, targets))
+            model.quiet = True  # the first trial has said it
+            if progress is not None:
+                passed = time.monotonic() - began
+                progress(done, len(every), passed / done * (len(every) - done))
     finally:
-        model.config = own
+        model.quiet = quiet
+    return measured
+
+
+def _measure(
+    model: Model, options: SearchOptions, metric: str, sources: Sequence[str], targets: Sequence[str]
+) -> MetricStatistics:
+    outputs = predict_rows(model, sources, options=options)
     examples = group_examples(sources, outputs, targets, model.target_tokenizer)
     return collect_statistics(examples, model.target_tokenizer, [metric])[metric]
 

@@ -21,10 +21,10 @@ from seqweave.inspection.recorder import recording_copy
 from seqweave.inspection.trace import REASONS, STATUSES, Beam
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import Encoded
-from seqweave.search.constraints import Rules
-from seqweave.search.contract import Found, Searchable, not_finite
-from seqweave.search.coverage import Coverage
-from seqweave.search.lengths import length_normalised
+from seqweave.search.contract import Found, Searchable, StepFilter, not_finite
+from seqweave.search.filters import filtered
+from seqweave.search.options import SearchOptions
+from seqweave.search.penalties import Coverage, length_normalised
 from seqweave.search.steps import IMPOSSIBLE, next_log_probs
 from seqweave.search.topk import top_k
 from seqweave.text.vocabulary import BOS, EOS
@@ -50,6 +50,7 @@ class _Search:
     length_penalty: float
     stop: str
     limit: int
+    device: torch.device
     coverage: dict[int, float] = field(default_factory=dict)  # of live nodes, if they stopped at this step
     nodes: list[_Node] = field(default_factory=list)
     live: list[int] = field(default_factory=list)
@@ -95,7 +96,7 @@ class _Search:
         enough = self.stop == "enough"
         length = step + 1 if enough else self.limit
         bound = length_normalised(self.nodes[self.live[0]].total, length, self.length_penalty)
-        over = bool(self.finished) and self.nodes[self.finished[0]].score >= bound
+        over = bool(self.finished) and (self.nodes[self.finished[0]].score >= bound or self.beam_size == 1)
         over = over and (not enough or self.ended >= self.beam_size)
         reason = "enough_finished" if enough else "cannot_win"
         if over:
@@ -152,12 +153,9 @@ def grow_beam(
     network: Searchable,
     encoded: Encoded,
     limit: int,
+    options: SearchOptions,
     *,
-    beam_size: int,
-    length_penalty: float,
-    stop: str,
-    coverage_penalty: float = 0.0,
-    rules: Rules | None = None,
+    filters: Sequence[StepFilter] = (),
     reference: Sequence[int] | None = None,
     changes: Changes = NO_CHANGES,
 ) -> Beam:
@@ -167,8 +165,8 @@ def grow_beam(
         network: what to search; a `Seq2Seq` when attention or the start is changed.
         encoded: one sentence.
         limit: most positions, `<eos>` counted.
-        beam_size, length_penalty, stop, coverage_penalty: as in `config.search`.
-        rules: what outputs may be; what they forbid makes no nodes. A forced step wins over them.
+        options: beam size, penalties and `stop` count.
+        filters: what outputs may be; what they forbid makes no nodes. A forced step wins over them.
         reference: target ids with `<eos>`, to see where the beam loses them.
         changes: what to do otherwise; a hypothesis ends no earlier than the last forced step.
 
@@ -176,38 +174,45 @@ def grow_beam(
         DataError: when no hypothesis can reach the last forced step.
         SeqweaveError: when the network gives NaN.
     """
-    search = _Search(beam_size, length_penalty, stop, limit)
+    search = _Search(options.beam_size, options.length_penalty, options.stop, limit, encoded.outputs.device)
     twin, state, overwritten = _begin(network, encoded, changes)
-    source_lengths = encoded.mask.sum(1)
-    coverage = Coverage(source_lengths, encoded.mask.shape[1], coverage_penalty) if coverage_penalty else None
+    coverage = Coverage(encoded.mask.sum(1), encoded.mask.shape[1], options.coverage_penalty)
     live = [-1]
     ids = torch.tensor([BOS], device=encoded.outputs.device)
     for step in range(limit):
         if overwritten is not None:
             overwritten.step = step
-        output = twin.step(ids, state, coverage is not None)
-        if coverage is not None:
-            search.coverage = dict(zip(live, coverage.add(output.attention)[0].tolist(), strict=False))
+        output = twin.step(ids, state, options.coverage_penalty > 0)
+        added = coverage.add(output.attention)
+        search.coverage = {} if added is None else dict(zip(live, added[0].tolist(), strict=False))
         log_probs = _allowed(next_log_probs(output.logits)[: len(live)], changes, step)  # (R, V) -> (live, V)
-        if rules is not None and step not in changes.forced:
-            rules.mask(log_probs, [search.output_of(node) for node in live])
-        values, items = top_k(log_probs, min(beam_size + 1, output.logits.shape[1]))  # (live, k)
+        if filters and step not in changes.forced:
+            log_probs = filtered(log_probs, [search.output_of(node) for node in live], filters)
+        values, items = top_k(log_probs, min(options.beam_size + 1, output.logits.shape[1]))  # (live, k)
         ranked = search.expand(step, _expansions(live, values.tolist(), items.tolist()))
         search.choose(ranked, step)
         if search.is_over(step):
             break
-        # As many rows as beam_search has, so that both round alike.
-        rows = [live.index(search.nodes[node].parent) for node in search.live]
-        rows += [0] * (beam_size - len(rows))
-        state = output.state.expand(beam_size) if step == 0 and beam_size > 1 else output.state
-        if step and beam_size > 1:
-            state = state.reorder(torch.tensor(rows, device=ids.device))
-        if coverage is not None:
-            coverage.follow(torch.tensor(rows, device=ids.device), beam_size)
-        live = list(search.live)
-        last = [search.nodes[node].id for node in live] + [EOS] * (beam_size - len(live))
-        ids = torch.tensor(last, device=ids.device)  # (R,)
+        state, ids, live = _next_step(search, live, step, output.state, coverage)
     return search.columns(reference)
+
+
+def _next_step(
+    search: _Search, before: list[int], step: int, state: Any, coverage: Coverage
+) -> tuple[Any, Tensor, list[int]]:
+    """The state, the ids and the nodes of the next step: as many rows as `beam_search` has, so that both round alike.
+
+    `before` are the nodes which the step just made has continued.
+    """
+    size, device = search.beam_size, search.device
+    rows = [before.index(search.nodes[node].parent) for node in search.live]
+    order = torch.tensor(rows + [0] * (size - len(rows)), device=device)  # (R,)
+    if size > 1:
+        state = state.reorder(order) if step else state.expand(size)
+    coverage.follow(order, size)
+    live = list(search.live)
+    last = [search.nodes[node].id for node in live] + [EOS] * (size - len(live))
+    return state, torch.tensor(last, device=device), live
 
 
 def _begin(network: Searchable, encoded: Encoded, changes: Changes) -> tuple[Searchable, Any, Overwritten | None]:

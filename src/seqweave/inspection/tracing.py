@@ -1,4 +1,4 @@
-"""Make a trace: `trace_model`, which `Model.trace` calls.
+"""Make a trace: `trace`, which is also a method of `Model`.
 
 The search is run once, recorded as a tree; then the decoder is stepped through its best output, and
 through the target when there is one, with everything inside kept (`recorder.py`).
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from seqweave.config import SearchConfig
 from seqweave.data.copying import Coded
-from seqweave.errors import DataError
+from seqweave.errors import ConfigError, DataError
 from seqweave.inspection.beam_tree import found_of, grow_beam
 from seqweave.inspection.changes import NO_CHANGES, Changes, WhatIf, changes_of
 from seqweave.inspection.recorder import Recording, record_encoder, record_steps, to_array
@@ -23,10 +23,11 @@ from seqweave.inspection.trace import Beam, Bridge, Forced, Output, Sentence, St
 from seqweave.model.seq2seq import parameter_count
 from seqweave.model.state import DecoderState, Encoded
 from seqweave.predictor import Model
-from seqweave.search.beam import check_sizes
-from seqweave.search.constraints import Rules
-from seqweave.search.coverage import coverage_term, no_attention
-from seqweave.search.lengths import length_normalised, max_lengths
+from seqweave.search.arguments import kind_of
+from seqweave.search.filters import Filters, filters_of
+from seqweave.search.lengths import max_lengths
+from seqweave.search.options import SearchOptions
+from seqweave.search.penalties import coverage_term, length_normalised, no_attention
 from seqweave.search.steps import IMPOSSIBLE
 from seqweave.search.topk import top_k
 from seqweave.text.tokenizers import Tokenizer
@@ -35,24 +36,36 @@ from seqweave.text.vocabulary import BOS, EOS
 TOP = 10  # items of a step's distribution that are kept
 
 
-def trace_model(
-    model: Model, source: str, target: str | None = None, *, beam_size: int = 5, what_if: WhatIf | None = None
+def trace(
+    model: Model,
+    source: str,
+    target: str | None = None,
+    beam_size: int = 5,
+    *,
+    features: str | Sequence[str] | None = None,
+    what_if: WhatIf | None = None,
 ) -> Trace:
-    """Everything the model does with a source.
+    """Everything the model does with one source, to look at; see `seqweave.inspection.trace`.
 
     Args:
         model: what `seqweave.load` gives.
         source: a text; what is longer than `data.max_source_length` is cut off.
         target: a reference, for the teacher-forced twin.
         beam_size: hypotheses kept; 1: greedy.
+        features: of the source, as `Model.predict` takes them of each; they are items before those of the text.
         what_if: what to do otherwise; attention and the start change the teacher-forced twin as well.
 
     Raises:
-        ConfigError: when beam_size is below 1, or the architecture cannot be changed so.
-        DataError: when the source has no items, or what_if names what is not there.
+        ConfigError: when beam_size is out of its range, source is no text, features do not fit the model, or the
+            architecture cannot be changed so.
+        DataError: when the source has no items, lacks its columns of features, or what_if names what is not there.
         SeqweaveError: when the network gives NaN.
     """
-    check_sizes(1, beam_size)
+    for name, text in (("source", source), ("target", target)):
+        if not isinstance(text, str) and not (name == "target" and text is None):
+            raise ConfigError(f"{name} must be a text, but it is {kind_of(text)}: give one text")
+    options = replace(model.options, beam_size=beam_size, n_best=1)
+    [source] = model.with_features([source], None if features is None else [features])
     coded = model.encode_sources([source])
     if not (source.strip() and coded.codes[0]):
         raise DataError("a source must have an item to be traced, but it is empty: give a text")
@@ -61,18 +74,21 @@ def trace_model(
         ids = model.encode_targets([target], coded)[0] if target.strip() else []
         reference = _sentence(model.target_tokenizer, target, ids)
     with torch.inference_mode():
-        return _traced(model, source, coded, reference, beam_size, what_if)
+        return _traced(model, source, coded, reference, options, what_if)
+
+
+Model.trace = trace  # type: ignore[assignment, method-assign]
 
 
 def _traced(
-    model: Model, text: str, coded: Coded, target: Sentence | None, beam_size: int, what_if: WhatIf | None
+    model: Model, text: str, coded: Coded, target: Sentence | None, options: SearchOptions, what_if: WhatIf | None
 ) -> Trace:
-    network, search, extra = model.single.eval(), model.config.search, coded.extra[0]
+    network, extra = model.single.eval(), coded.extra[0]
     codes = torch.tensor(coded.codes, device=model.device)  # (1, S)
     source = _sentence(model.source_tokenizer, text, network.output.read(codes)[0].tolist())
     encoded, encoder = record_encoder(network, codes)
-    rules = model.rules()
-    limit = _limit(codes.shape[1], search, rules)
+    filters = filters_of(options, model.target_tokenizer)
+    limit = _limit(codes.shape[1], options, filters)
     changes = NO_CHANGES if what_if is None else changes_of(model, what_if, encoded, limit, extra)
     reference = None if target is None else [*(token.id for token in target.tokens), EOS]
     # Prepared weights search much faster; those in 8 bits would not be the network that is shown.
@@ -81,11 +97,8 @@ def _traced(
         network if own else model.searched(),
         encoded,
         limit,
-        beam_size=beam_size,
-        length_penalty=search.length_penalty,
-        stop=search.stop,
-        coverage_penalty=search.coverage_penalty,
-        rules=rules,
+        options,
+        filters=filters.steps,
         reference=reference,
         changes=changes,
     )
@@ -117,13 +130,10 @@ def _traced(
     )
 
 
-def _limit(items: int, search: SearchConfig, rules: Rules | None) -> int:
-    """The most positions of an output, `<eos>` counted; rules may ask for more, and those of labels for fewer."""
-    limit = max_lengths([items], search.max_length_ratio, search.max_length)[0]
-    if rules is None:
-        return limit
-    limit = max(limit, rules.least_positions)
-    return limit if rules.max_length is None else min(limit, rules.max_length + 1)
+def _limit(items: int, options: SearchOptions, filters: Filters) -> int:
+    """The most positions of an output, `<eos>` counted; filters may ask for more, and those of labels for fewer."""
+    limit = max(max_lengths([items], options.max_length_ratio, options.max_length)[0], filters.least_positions)
+    return limit if filters.most_positions is None else min(limit, filters.most_positions)
 
 
 def description(model: Model) -> dict[str, Any]:

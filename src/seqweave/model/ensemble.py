@@ -16,8 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seqweave.model.seq2seq import Seq2Seq
-from seqweave.model.state import DecoderOutput
+from seqweave.model.state import DecoderOutput, StepOutput
 
 
 @dataclass(frozen=True)
@@ -43,20 +42,21 @@ class EnsembleState:
         return EnsembleState(tuple(state.keep(sentences) for state in self.members))
 
 
-@dataclass(frozen=True)
-class EnsembleStep:
-    """One step: `logits` (R, V), the next `state`, `attention` (R, S) when asked for."""
+class Ensemble(nn.Module):
+    """Networks as one, for a `Model` and for search.
 
-    logits: Tensor
-    state: EnsembleState
-    attention: Tensor | None = None
+    Args:
+        members: networks with the same vocabularies, at least one; each has `encode`, `decode`, `start` and `step`.
+            Those which are modules, and not prepared for decoding, are its submodules.
 
+    Attributes:
+        networks: the members, in order.
+    """
 
-class Averaged:
-    """Networks as one for search; each has `encode`, `decode`, `start` and `step`."""
-
-    def __init__(self, networks: Sequence[Any]):
-        self.networks = tuple(networks)
+    def __init__(self, members: Sequence[Any]):
+        super().__init__()
+        self.networks = tuple(members)
+        self.members = nn.ModuleList(member for member in members if isinstance(member, nn.Module))
 
     def encode(self, source: Tensor, source_lengths: Tensor) -> tuple[Any, ...]:
         """Every member reads the sources. Shape: source (B, S) ids, source_lengths (B,)."""
@@ -74,49 +74,15 @@ class Averaged:
         logits = mean_logits([output.logits for output in outputs])
         return DecoderOutput(logits, _mean([output.attention for output in outputs]))
 
-    def step(self, ids: Tensor, state: EnsembleState, return_attention: bool = False) -> EnsembleStep:
+    def step(self, ids: Tensor, state: EnsembleState, return_attention: bool = False) -> StepOutput[EnsembleState]:
         """Free running, one item for each row. Shape: ids (R,) -> logits (R, V), attention (R, S)."""
         pairs = zip(self.networks, state.members, strict=True)
         outputs = [network.step(ids, one, return_attention) for network, one in pairs]
-        return EnsembleStep(
+        return StepOutput(
             mean_logits([output.logits for output in outputs]),
             EnsembleState(tuple(output.state for output in outputs)),
             _mean([output.attention for output in outputs]),
         )
-
-
-class Ensemble(nn.Module):
-    """Trained networks as one module, for a `Model`; see `Averaged`.
-
-    Args:
-        members: networks with the same vocabularies, at least one.
-    """
-
-    def __init__(self, members: Sequence[Seq2Seq]):
-        super().__init__()
-        self.members = nn.ModuleList(members)
-        self._averaged = Averaged(members)
-
-    @property
-    def networks(self) -> tuple[Seq2Seq, ...]:
-        """The members, in order."""
-        return self._averaged.networks
-
-    def encode(self, source: Tensor, source_lengths: Tensor) -> tuple[Any, ...]:
-        """As `Averaged.encode`."""
-        return self._averaged.encode(source, source_lengths)
-
-    def start(self, encoded: tuple[Any, ...]) -> EnsembleState:
-        """As `Averaged.start`."""
-        return self._averaged.start(encoded)
-
-    def decode(self, target_in: Tensor, encoded: tuple[Any, ...], return_attention: bool = False) -> DecoderOutput:
-        """As `Averaged.decode`."""
-        return self._averaged.decode(target_in, encoded, return_attention)
-
-    def step(self, ids: Tensor, state: EnsembleState, return_attention: bool = False) -> EnsembleStep:
-        """As `Averaged.step`."""
-        return self._averaged.step(ids, state, return_attention)
 
 
 def mean_logits(logits: Sequence[Tensor]) -> Tensor:

@@ -67,7 +67,7 @@ class Seq2Seq(nn.Module):
         logits = self.output(decoded, embedded, state.memory)
         return DecoderOutput(logits, decoded.weights if return_attention else None)
 
-    def step(self, ids: Tensor, state: DecoderState, return_attention: bool = False) -> StepOutput:
+    def step(self, ids: Tensor, state: DecoderState, return_attention: bool = False) -> StepOutput[DecoderState]:
         """Free running, one item for each row. Shape: ids (R,) -> logits (R, V), attention (R, S)."""
         embedded = self.target_input(self.output.fed(ids)[:, None])[:, 0]  # (R, M)
         decoded, after = self.decoder.step(embedded, state, return_attention or self.output.attends)

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from typing import Generic, TypeVar
 
 from torch import Tensor
 
 from seqweave.model.attention.base import AttentionState, each
 from seqweave.model.transformer.cache import KeyValues
+
+State = TypeVar("State")
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Encoded:
         final: states at each sentence's own end, from the first layer to the last; an LSTM gives
             (hidden, cell) for each layer. Shape: each (B, E).
         mask: True at real positions. Shape: (B, S).
-        copies: where the positions stand in outputs of a model that copies (`PointerGenerator.columns`).
+        copies: where the positions stand in outputs of a model that copies (`PointerGenerator.copies`).
             Shape: (B, 2, S).
     """
 
@@ -195,11 +198,11 @@ class DecoderOutput:
 
 
 @dataclass(frozen=True)
-class StepOutput:
+class StepOutput(Generic[State]):
     """One step: `logits` (R, V), the next `state`, `attention` (R, S) when asked for."""
 
     logits: Tensor
-    state: DecoderState
+    state: State
     attention: Tensor | None = None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from seqweave.search.contract import Found
-from seqweave.search.lengths import Number
+from seqweave.search.penalties import Number
 
 Array = np.ndarray[Any, Any]
 

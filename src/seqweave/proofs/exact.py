@@ -16,13 +16,13 @@ from torch import Tensor
 
 from seqweave.errors import LimitError
 from seqweave.search.contract import Found, Searchable, not_finite
-from seqweave.search.coverage import Coverage
-from seqweave.search.lengths import length_normalised
+from seqweave.search.options import SearchOptions
+from seqweave.search.penalties import Coverage, length_normalised
 from seqweave.search.steps import next_log_probs
 from seqweave.text.vocabulary import BOS, EOS
 
 MOST_PREFIXES = 1000
-_MOST_LOGITS = 1 << 24  # numbers in one table of log-probabilities
+_MOST_ENTRIES = 1 << 24  # of a table of log-probabilities
 Prefix = tuple[list[int], list[float]]  # items, and their log-probabilities
 
 
@@ -32,9 +32,8 @@ def exact_search(
     source: Tensor,
     source_lengths: Tensor,
     max_length: int,
+    options: SearchOptions,
     *,
-    length_penalty: float,
-    coverage_penalty: float = 0.0,
     beat: float = -math.inf,
     most_prefixes: int = MOST_PREFIXES,
 ) -> Found | None:
@@ -43,6 +42,7 @@ def exact_search(
     Shape: source (1, S), source_lengths (1,).
 
     Args:
+        options: its penalties count.
         beat: a score that is known to be reached; the closer to the best, the less has to be tried.
         most_prefixes: prefixes that may be alive at a step.
 
@@ -52,37 +52,52 @@ def exact_search(
         SeqweaveError: when the model gives NaN.
     """
     best: Found | None = None
+    alpha = options.length_penalty
     state: Any = model.start(model.encode(source, source_lengths))
     prefixes: list[Prefix] = [([], [])]
     totals = torch.zeros(1, dtype=torch.float64)  # (R,) log-probabilities of the prefixes
-    coverage = Coverage(source_lengths, source.shape[1], coverage_penalty) if coverage_penalty else None
+    coverage = Coverage(source_lengths, source.shape[1], options.coverage_penalty)
     for step in range(max_length):
         last = torch.tensor([ids[-1] if ids else BOS for ids, _ in prefixes], device=source.device)
-        output = model.step(last, state, coverage is not None)
-        table = next_log_probs(output.logits).cpu().double()  # (R, V)
-        if bool(torch.isnan(table).any()):
-            raise not_finite()
+        output = model.step(last, state, options.coverage_penalty > 0)
+        table = _log_probs(output.logits)  # (R, V)
         sums = totals[:, None] + table
-        ended = length_normalised(sums[:, EOS], step + 1, length_penalty)  # (R, V) -> (R,)
-        if coverage is not None:
-            ended = ended + coverage.add(output.attention)[0].cpu()  # (1, R) -> (R,)
-        row = int(ended.argmax())
-        if float(ended[row]) > beat:
-            ids, log_probs = prefixes[row]
-            log_probs = [*log_probs, float(table[row, EOS])]
-            beat = float(ended[row])
-            best = Found(ids, beat, math.fsum(log_probs), log_probs, finished=True)
+        best = _better(best, beat, prefixes, table[:, EOS], _ended(sums, step, alpha, coverage.add(output.attention)))
+        beat = beat if best is None else best.score
         sums[:, EOS] = -math.inf
-        rows, items = torch.nonzero(length_normalised(sums, max_length, length_penalty) > beat, as_tuple=True)
+        rows, items = torch.nonzero(length_normalised(sums, max_length, alpha) > beat, as_tuple=True)
         if len(rows) == 0 or step + 1 == max_length:
             break
-        _check_count(len(rows), min(most_prefixes, _MOST_LOGITS // table.shape[1]), step, max_length)
+        _check_count(len(rows), min(most_prefixes, _MOST_ENTRIES // table.shape[1]), step, max_length)
         prefixes, totals = _longer(prefixes, table, rows, items), sums[rows, items]
         rows = rows.to(source.device)
         state = output.state.select(rows)
-        if coverage is not None:
-            coverage.follow(rows, 1)
+        coverage.follow(rows, 1)
     return best
+
+
+def _log_probs(logits: Tensor) -> Tensor:
+    """Log-probabilities on the host. Shape: (R, V) -> (R, V), float64."""
+    table = next_log_probs(logits).cpu().double()
+    if bool(torch.isnan(table).any()):
+        raise not_finite()
+    return table
+
+
+def _ended(sums: Tensor, step: int, alpha: float, coverage: Tensor | None) -> Tensor:
+    """The score of each prefix if it ended here. Shape: sums (R, V), coverage (1, R) -> (R,)."""
+    ended = length_normalised(sums[:, EOS], step + 1, alpha)
+    return ended if coverage is None else ended + coverage[0].cpu()
+
+
+def _better(best: Found | None, beat: float, prefixes: list[Prefix], ends: Tensor, scores: Tensor) -> Found | None:
+    """The best of the prefixes that end here, if it scores above `beat`; else `best`. Shape: ends, scores (R,)."""
+    row = int(scores.argmax())
+    if float(scores[row]) <= beat:
+        return best
+    ids, log_probs = prefixes[row]
+    log_probs = [*log_probs, float(ends[row])]
+    return Found(ids, float(scores[row]), math.fsum(log_probs), log_probs, finished=True)
 
 
 def _longer(prefixes: list[Prefix], table: Tensor, rows: Tensor, items: Tensor) -> list[Prefix]:

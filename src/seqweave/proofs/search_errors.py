@@ -9,47 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
-import torch
-
-from seqweave.data.dataset import pad_sources
 from seqweave.errors import LimitError
 from seqweave.proofs.exact import MOST_PREFIXES, exact_search
-from seqweave.search.contract import Found, Searchable
-
-
-class SearchedSources(Protocol):
-    """What is searched; see `seqweave.proofs.verify.Sources`."""
-
-    @property
-    def ids(self) -> list[list[int]]:
-        """Source ids."""
-        ...
-
-    @property
-    def limits(self) -> list[int]:
-        """Most positions of each output, `<eos>` counted."""
-        ...
-
-    @property
-    def length_penalty(self) -> float:
-        """As in `beam_search`."""
-        ...
-
-    @property
-    def coverage_penalty(self) -> float:
-        """As in `beam_search`."""
-        ...
-
-    @property
-    def device(self) -> torch.device | str:
-        """Where the network is."""
-        ...
-
-    def search_all(self, network: Searchable, beam_size: int, n_best: int = 1) -> list[list[Found]]:
-        """The outputs of every source."""
-        ...
+from seqweave.proofs.sources import Sources
+from seqweave.search.contract import Searchable
 
 
 @dataclass(frozen=True)
@@ -96,7 +61,7 @@ class SearchErrors:
 
 def count_search_errors(
     network: Searchable,
-    sources: SearchedSources,
+    sources: Sources,
     beams: Sequence[int],
     tolerance: float,
     most_prefixes: int = MOST_PREFIXES,
@@ -135,17 +100,14 @@ def count_search_errors(
     return SearchErrors(counts, len(sources.ids), known, most_prefixes)
 
 
-def _best(network: Searchable, sources: SearchedSources, row: int, known: float, most_prefixes: int) -> float | None:
+def _best(network: Searchable, sources: Sources, row: int, known: float, most_prefixes: int) -> float | None:
     """The best score there is; None when the space is too large, or nothing ends."""
-    source, lengths = pad_sources([sources.ids[row]])
     try:
         found = exact_search(
             network,
-            source.to(sources.device),
-            lengths.to(sources.device),
+            *sources.padded([row]),
             sources.limits[row],
-            length_penalty=sources.length_penalty,
-            coverage_penalty=sources.coverage_penalty,
+            sources.options,
             beat=known,
             most_prefixes=most_prefixes,
         )

@@ -20,18 +20,16 @@ import numpy as np
 import torch
 
 from seqweave.config import LARGEST_BEAM
-from seqweave.data.dataset import make_batch, pad_sources
+from seqweave.data.dataset import make_batch
 from seqweave.errors import ConfigError, DataError
 from seqweave.model.ensemble import Ensemble
 from seqweave.model.inference import prepared
 from seqweave.predictor import Model
 from seqweave.proofs.deviations import comparable, furthest, gap, item_gaps, rows_apart
 from seqweave.proofs.search_errors import SearchErrors, count_search_errors
-from seqweave.search.beam import beam_search
-from seqweave.search.beam_parts import Stop
+from seqweave.proofs.sources import AT_ONCE, PADDING, Sources, chunks
+from seqweave.search.batches import MOST_LOGITS
 from seqweave.search.contract import Found, Searchable
-from seqweave.search.coverage import Penalties
-from seqweave.search.greedy import greedy_search
 from seqweave.search.lengths import max_lengths
 from seqweave.search.score import force_score
 from seqweave.text.vocabulary import EOS
@@ -39,54 +37,6 @@ from seqweave.text.vocabulary import EOS
 TOLERANCE = 1e-4
 """Largest deviation that rounding explains; fp32 on a processor stays near 3e-5 (docs/verify.md)."""
 BEAMS = (1, 2, 5, 10)
-_AT_ONCE = 64  # sources in a batch
-_MOST_LOGITS = 1 << 26
-_PADDING = 7  # columns more than needed
-
-
-@dataclass(frozen=True)
-class Sources:
-    """What is searched: ids of the sources, the most positions of their outputs, and how.
-
-    Attributes:
-        ids: source ids, none of them empty.
-        limits: most positions of each output, `<eos>` counted.
-        length_penalty, coverage_penalty, stop: as in `beam_search`.
-        device: where the networks are.
-        padding: columns by which a batch may be wider than its longest source.
-        sparse: probabilities may be 0, and are compared as `deviations.comparable` says.
-    """
-
-    ids: list[list[int]]
-    limits: list[int]
-    length_penalty: float = 1.0
-    coverage_penalty: float = 0.0
-    stop: Stop = "enough"
-    device: torch.device | str = "cpu"
-    padding: int = _PADDING
-    sparse: bool = False
-
-    @property
-    def penalties(self) -> Penalties:
-        """What enters a score besides the log-probability."""
-        return {"length_penalty": self.length_penalty, "coverage_penalty": self.coverage_penalty}
-
-    def search(
-        self, network: Searchable, rows: Sequence[int], beam_size: int, n_best: int = 1, padding: int = 0
-    ) -> list[list[Found]]:
-        """Search the sources `rows` in one batch; a beam of 0 is `greedy_search`."""
-        source, lengths = pad_sources([self.ids[row] for row in rows])
-        source = torch.nn.functional.pad(source, (0, padding)).to(self.device)
-        lengths, limits = lengths.to(self.device), torch.tensor([self.limits[row] for row in rows])
-        if beam_size == 0:
-            greedy = greedy_search(network, source, lengths, limits, **self.penalties)
-            return [[one] for one in greedy]
-        options: dict[str, Any] = {**self.penalties, "n_best": n_best, "stop": self.stop}
-        return beam_search(network, source, lengths, limits, beam_size=beam_size, **options)
-
-    def search_all(self, network: Searchable, beam_size: int, n_best: int = 1) -> list[list[Found]]:
-        """Search all sources, a fixed number in a batch, in order."""
-        return [one for rows in chunks(range(len(self.ids))) for one in self.search(network, rows, beam_size, n_best)]
 
 
 @dataclass(frozen=True)
@@ -207,7 +157,7 @@ def verify_search(
 
 def _sources(model: Model, texts: Sequence[str]) -> tuple[list[str], Sources]:
     """The texts that have items, and what to search, as `Model.predict` would."""
-    config, search = model.config, model.config.search
+    config, options = model.config, model.options
     encoded = model.encode_sources(texts).codes
     kept = [(text, ids) for text, ids in zip(texts, encoded, strict=True) if ids and text.strip()]
     if not kept:
@@ -216,15 +166,14 @@ def _sources(model: Model, texts: Sequence[str]) -> tuple[list[str], Sources]:
     lengths = [len(one) for one in ids]
     # Learned positions end somewhere; padding must not pass them.
     learned = config.model.encoder == "transformer" and config.model.positions == "learned"
-    room = config.model.max_positions - max(lengths) if learned else _PADDING
+    room = config.model.max_positions - max(lengths) if learned else PADDING
     if isinstance(model.network, Ensemble):  # its config has the fewest positions that a member can read
         room = config.data.max_source_length - max(lengths)
-    limits = max_lengths(lengths, search.max_length_ratio, search.max_length)
-    padding = max(0, min(_PADDING, room))
-    penalties = (search.length_penalty, search.coverage_penalty)
+    limits = max_lengths(lengths, options.max_length_ratio, options.max_length)
+    padding = max(0, min(PADDING, room))
     networks = model.network.networks if isinstance(model.network, Ensemble) else (model.network,)
     sparse = any(network.output.sparse for network in networks)
-    return [text for text, _ in kept], Sources(ids, limits, *penalties, search.stop, model.device, padding, sparse)
+    return [text for text, _ in kept], Sources(ids, limits, options, model.device, padding, sparse)
 
 
 @torch.inference_mode()
@@ -266,12 +215,6 @@ def prove(
     return proofs
 
 
-def chunks(rows: Sequence[int], size: int = _AT_ONCE) -> Iterator[Sequence[int]]:
-    """The rows, `size` at a time."""
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
-
-
 Way = Callable[[Searchable, Sources, int], Iterator[tuple[Sequence[int], list[list[Found]]]]]
 
 
@@ -283,7 +226,7 @@ def _alone(network: Searchable, sources: Sources, size: int) -> Iterator[tuple[S
 def _permuted(network: Searchable, sources: Sources, size: int) -> Iterator[tuple[Sequence[int], list[list[Found]]]]:
     order = np.random.default_rng(1).permutation(len(sources.ids)).tolist()
     # Smaller batches: most sources also get other neighbours and another width.
-    for rows in chunks(order, max(1, min(_AT_ONCE, len(order)) // 2)):
+    for rows in chunks(order, max(1, min(AT_ONCE, len(order)) // 2)):
         yield rows, sources.search(network, rows, size)
 
 
@@ -336,7 +279,7 @@ def _forced(plain: Searchable, sources: Sources, searches: Sequence[list[list[Fo
     ids = [found.ids for _, found in flat]
     for some in _within_memory(plain, sources, ids, [row for row, _ in flat]):
         batch = make_batch([sources.ids[flat[i][0]] for i in some], [ids[i] for i in some]).to(sources.device)
-        forced = force_score(plain, batch, **sources.penalties)
+        forced = force_score(plain, batch, sources.options)
         for i, known in zip(some, forced, strict=True):
             row, found = flat[i]
             if found.finished:
@@ -373,11 +316,10 @@ def _within_memory(
     plain: Searchable, sources: Sources, targets: list[list[int]], rows: Sequence[int]
 ) -> Iterator[Sequence[int]]:
     """Indices of `targets`, so many at a time that their logits stay below a fixed size."""
-    source, lengths = pad_sources([sources.ids[rows[0]]])
-    start = plain.start(plain.encode(source.to(sources.device), lengths.to(sources.device)))
+    start = plain.start(plain.encode(*sources.padded(rows[:1])))
     size = plain.step(torch.full((1,), EOS, device=sources.device), start).logits.shape[1]
     longest = max(map(len, targets)) + 1
-    yield from chunks(range(len(targets)), max(1, min(_AT_ONCE, _MOST_LOGITS // (longest * size))))
+    yield from chunks(range(len(targets)), max(1, min(AT_ONCE, MOST_LOGITS // (longest * size))))
 
 
 def _check(beams: Sequence[int], tolerance: float) -> None:

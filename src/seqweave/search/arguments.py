@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from seqweave.config import LARGEST_BEAM
 from seqweave.errors import ConfigError
 
 
@@ -73,19 +71,6 @@ def rows_of_features(features: Any, columns: Sequence[str], count: int) -> list[
     if len(rows) != count:
         raise ConfigError(f"{rule}, but there are {len(rows)} of them for {count} texts: give as many")
     return [list(row) for row in rows]
-
-
-def whole(name: str, value: Any) -> int:
-    """A size as an int; numpy's whole numbers are taken, too.
-
-    Raises:
-        ConfigError: when it is none, or absurdly large.
-    """
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise ConfigError(f"{name} must be a whole number, but it is {value!r}: give one from 1 to {LARGEST_BEAM:,}")
-    if (number := operator.index(value)) > LARGEST_BEAM:
-        raise ConfigError(f"{name} must be at most {LARGEST_BEAM:,}, but it is {number}: choose a smaller one")
-    return number
 
 
 def kind_of(value: Any) -> str:

@@ -1,11 +1,12 @@
-"""What search needs of a model: `encode`, `decode`, `start`, `step`, and a state which moves its rows.
+"""The roles of search: a model's `encode`, `decode`, `start` and `step`, a state which moves its rows, step filters.
 
-Search sees only these roles and never asks which architecture it drives. `seqweave.model.Seq2Seq`
+Search sees of a model only these roles and never asks which architecture it drives. `seqweave.model.Seq2Seq`
 fulfils them; so does the toy table of the tests.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -13,6 +14,12 @@ import numpy as np
 from torch import Tensor
 
 from seqweave.errors import SeqweaveError
+
+StepFilter = Callable[[Tensor, list[list[int]]], Tensor | None]
+"""What sees each step before an item is chosen (`seqweave.search.filters`).
+
+Log-probabilities (R, V) and the R outputs so far -> None where they were changed in place, or new ones (R, V).
+"""
 
 
 class SearchState(Protocol):
@@ -69,7 +76,7 @@ class TeacherForced(Protocol):
 
 
 class Searchable(Protocol):
-    """A model which search can drive (see DESIGN.md, section 2)."""
+    """A model which search can drive (docs/architecture.md, "The contract that holds it together")."""
 
     def encode(self, source: Tensor, source_lengths: Tensor, /) -> Any:
         """Encode sources (B, S) of the given lengths (B,)."""

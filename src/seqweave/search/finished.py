@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seqweave.search.lengths import length_normalised
+from seqweave.search.penalties import length_normalised
 
 _NONE = float("-inf")
 

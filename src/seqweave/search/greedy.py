@@ -1,137 +1,165 @@
-"""Greedy search: the most probable item at each step, for a whole batch."""
+"""The loop of greedy search and sampling: one item for each sentence at each step, for a whole batch.
+
+How an item is chosen comes in as an object, `Choice`: here the most probable one, in `sampling.py` a draw.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seqweave.search.beam import beam_search
-from seqweave.search.constraints import Rules
-from seqweave.search.contract import Found, Searchable, not_finite
-from seqweave.search.lengths import length_normalised
+from seqweave.search.contract import Found, Searchable, StepFilter, not_finite
+from seqweave.search.filters import Outputs
+from seqweave.search.options import SearchOptions
+from seqweave.search.penalties import length_normalised, needs_attention, with_coverage
 from seqweave.search.steps import BatchMap, checked_limits, checks_after, next_log_probs
 from seqweave.search.topk import top_k
 from seqweave.text.vocabulary import BOS, EOS
 
 
-@torch.inference_mode()
 def greedy_search(
     model: Searchable,
     source: Tensor,
     source_lengths: Tensor,
     max_lengths: Tensor,
-    *,
-    length_penalty: float,
-    coverage_penalty: float = 0.0,
-    rules: Rules | None = None,
-    return_attention: bool = False,
+    options: SearchOptions,
+    filters: Sequence[StepFilter] = (),
 ) -> list[Found]:
     """Decode each source with the most probable item at each step; ties go to the lowest id.
 
-    Equal to `beam_search` with `beam_size=1`, which does the work when there are `rules` or a coverage penalty.
-    Finished sentences leave the batch.
+    Equal to `beam_search` with `beam_size=1`. Finished sentences leave the batch.
 
     Shape: source (B, S), source_lengths (B,), max_lengths (B,): most positions, `<eos>` counted.
 
     Raises:
+        ConfigError: when a maximum length is below 1, or a coverage penalty has no attention to look at.
         SeqweaveError: when the model gives NaN, or no possible item.
     """
+    return one_each(model, source, source_lengths, max_lengths, options, filters, MostProbable())
+
+
+class Choice(Protocol):
+    """The role of what chooses the items of a step."""
+
+    one_in: int  # the batch shrinks when one in so many of its sentences is done
+
+    def choose(self, log_probs: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """An item for each row, and its log-probability. Shape: (R, V) -> (R,), (R,)."""
+        ...
+
+    def keep(self, stay: Tensor) -> None:
+        """Sentences leave; those at the given indices stay."""
+        ...
+
+
+@torch.inference_mode()
+def one_each(
+    model: Searchable,
+    source: Tensor,
+    source_lengths: Tensor,
+    max_lengths: Tensor,
+    options: SearchOptions,
+    filters: Sequence[StepFilter],
+    choice: Choice,
+) -> list[Found]:
+    """Decode each source with the items that `choice` takes; shapes and errors as in `greedy_search`."""
     if source.shape[0] == 0:
         return []
-    if rules is not None or coverage_penalty:
-        found = beam_search(
-            model,
-            source,
-            source_lengths,
-            max_lengths,
-            beam_size=1,
-            length_penalty=length_penalty,
-            coverage_penalty=coverage_penalty,
-            rules=rules,
-            return_attention=return_attention,
-        )
-        return [one for (one,) in found]
-    limits = checked_limits(max_lengths)
+    limits, looks = checked_limits(max_lengths), needs_attention(options)
     state = model.start(model.encode(source, source_lengths))
-    run = _on_host if source.device.type == "cpu" else _on_device
-    return run(model, state, limits, length_penalty, return_attention, source.device)
-
-
-def _on_device(
-    model: Searchable,
-    state: Any,
-    limits: list[int],
-    length_penalty: float,
-    return_attention: bool,
-    device: torch.device,
-) -> list[Found]:
-    """The loop of `greedy_search` without a wait for the device at each step."""
-    batch = BatchMap(len(limits), device)
+    device = source.device
+    batch, history, outputs = BatchMap(len(limits), device), History(), Outputs(filters, len(limits))
+    rows = _Rows(limits, device)
     ids = torch.full((len(limits),), BOS, device=device)
-    remaining = torch.tensor(limits, device=device)  # (rows of the batch,)
-    done = torch.zeros(len(limits), dtype=torch.bool, device=device)
-    bad = torch.zeros((), dtype=torch.bool, device=device)
-    history = History()
     for step in range(max(limits)):
-        output = model.step(ids, state, return_attention)
+        output = model.step(ids, state, looks)
         state = output.state
-        log_probs = next_log_probs(output.logits)  # (R, V)
-        best, choice = top_k(log_probs, 1)  # (R, 1)
-        bad |= ~(torch.isfinite(best[:, 0]) | done).all()
-        ids = choice[:, 0]
-        history.append(batch, ids, best[:, 0], output.attention if return_attention else None)
-        done = done | (ids == EOS) | (remaining <= step + 1)
+        log_probs = outputs.filtered(next_log_probs(output.logits))  # (R, V)
+        ids, best = choice.choose(log_probs, step)
+        history.append(batch, ids, best, output.attention if looks else None)
+        outputs.follow(ids)
+        rows.take(ids, best, step)
         if not checks_after(step, limits, device):
             continue
-        failed, gone = torch.stack([bad.long(), done.sum()]).tolist()
+        failed, gone = rows.status()
         if failed:
             raise not_finite()
-        if gone == done.shape[0]:
+        if gone == len(batch.sentences):
             break
-        if batch.should_shrink(gone):
-            stay = batch.shrink(done)
+        if batch.should_shrink(gone, choice.one_in):
+            stay = batch.shrink(rows.done())
             state, ids = state.keep(stay), ids[stay]
-            remaining, done = remaining[stay], done[stay]
-    return history.found(limits, length_penalty)
+            for part in (rows, outputs, choice):
+                part.keep(stay)
+    return with_coverage(history.found(limits, options.length_penalty), source_lengths, options)
 
 
-def _on_host(
-    model: Searchable,
-    state: Any,
-    limits: list[int],
-    length_penalty: float,
-    return_attention: bool,
-    device: torch.device,
-) -> list[Found]:
-    """The loop of `greedy_search` for a processor: its bookkeeping in numpy, whose calls cost half of torch's."""
-    batch = BatchMap(len(limits), device)
-    remaining = np.array(limits)  # (rows of the batch,)
-    done = np.zeros(len(limits), dtype=bool)
-    ids = torch.full((len(limits),), BOS)
-    history = History()
-    for step in range(max(limits)):
-        output = model.step(ids, state, return_attention)
-        state = output.state
-        log_probs = next_log_probs(output.logits).numpy()  # (R, V)
-        choice = log_probs.argmax(1)  # (R,) ties to the lowest id; NaN comes first
-        best = np.take_along_axis(log_probs, choice[:, None], 1)[:, 0]
-        if not (np.isfinite(best) | done).all():
-            raise not_finite()
-        ids = torch.from_numpy(choice)
-        history.append(batch, ids, torch.from_numpy(best), output.attention if return_attention else None)
-        done = done | (choice == EOS) | (remaining <= step + 1)
-        gone = int(done.sum())
-        if gone == len(done):
-            break
-        if batch.should_shrink(gone):
-            stay = batch.shrink(torch.from_numpy(done))
-            state, ids = state.keep(stay), ids[stay]
-            remaining, done = remaining[~done], done[~done]
-    return history.found(limits, length_penalty)
+class MostProbable:
+    """The most probable item; ties go to the lowest id."""
+
+    one_in = 4
+
+    def choose(self, log_probs: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """See `Choice`."""
+        if not on_host(log_probs.device):
+            best, choice = top_k(log_probs, 1)  # (R, 1)
+            return choice[:, 0], best[:, 0]
+        table = log_probs.numpy()
+        chosen = table.argmax(1)  # (R,) ties to the lowest id; NaN comes first
+        return torch.from_numpy(chosen), torch.from_numpy(np.take_along_axis(table, chosen[:, None], 1)[:, 0])
+
+    def keep(self, stay: Tensor) -> None:
+        """See `Choice`."""
+
+
+class _Rows:
+    """Which sentences of the batch are done, and whether the model failed.
+
+    On a processor in numpy, whose calls cost half of torch's; else on the device, which nothing here waits for but
+    `status`.
+    """
+
+    def __init__(self, limits: list[int], device: torch.device):
+        self._host = on_host(device)
+        ends = torch.tensor(limits, device=device)
+        self._ends: Any = self._own(ends)  # (R,)
+        self._done: Any = self._own(torch.zeros_like(ends, dtype=torch.bool))  # (R,)
+        self._bad: Any = self._own(torch.zeros((), dtype=torch.bool, device=device))  # ()
+
+    def _own(self, values: Tensor) -> Any:
+        return values.numpy() if self._host else values
+
+    def take(self, ids: Tensor, log_probs: Tensor, step: int) -> None:
+        """Each row took an item of some log-probability, (R,) both."""
+        finite = abs(self._own(log_probs)) < math.inf
+        self._bad = self._bad | ~(finite | self._done).all()
+        self._done = self._done | (self._own(ids) == EOS) | (self._ends <= step + 1)
+
+    def status(self) -> tuple[bool, int]:
+        """Whether the model failed, and how many sentences are done."""
+        if self._host:
+            return bool(self._bad), int(self._done.sum())
+        failed, gone = torch.stack([self._bad.long(), self._done.sum()]).tolist()
+        return bool(failed), int(gone)
+
+    def done(self) -> Tensor:
+        """Which sentences are done, (R,) bool."""
+        return torch.as_tensor(self._done)
+
+    def keep(self, stay: Tensor) -> None:
+        """Sentences leave; those at the given indices stay."""
+        kept = self._own(stay)
+        self._ends, self._done = self._ends[kept], self._done[kept]
+
+
+def on_host(device: torch.device) -> bool:
+    """Whether numpy sees the numbers of this device as they are."""
+    return device.type == "cpu"
 
 
 class History:

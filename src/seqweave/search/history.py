@@ -11,7 +11,7 @@ from torch import Tensor
 from seqweave.search.contract import Found
 from seqweave.search.finished import Finished
 from seqweave.search.host import HostFinished
-from seqweave.search.lengths import length_normalised
+from seqweave.search.penalties import length_normalised
 from seqweave.search.steps import BatchMap
 
 Array = np.ndarray[Any, Any]

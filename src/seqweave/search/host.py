@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqweave.search.beam_parts import Chosen, Mask, Options
-from seqweave.search.lengths import length_normalised
-from seqweave.search.steps import next_log_probs
+from seqweave.search.beam_parts import Chosen
+from seqweave.search.options import SearchOptions
+from seqweave.search.penalties import length_normalised
 from seqweave.search.topk import best_continuations
 from seqweave.text.vocabulary import EOS
 
@@ -79,7 +79,7 @@ class HostFinished:
 class HostBeam:
     """The live hypotheses of the sentences in the batch, and the best finished ones."""
 
-    def __init__(self, limits: Array, options: Options):
+    def __init__(self, limits: Array, options: SearchOptions):
         self.options = options
         self.limits = limits  # (B,)
         self.totals: Array = np.zeros((len(limits), 1))  # (B, W) log-probabilities so far; dead: -inf
@@ -106,15 +106,10 @@ class HostBeam:
         """Which sentences are done, (B,) bool."""
         return torch.from_numpy(self.done)
 
-    def advance(
-        self, logits: Tensor, step: int, someone_ends: bool, mask: Mask | None = None, bonus: Tensor | None = None
-    ) -> Chosen:
-        """Take a step with the logits (R, V) of all hypotheses; see `AnyBeam`."""
+    def advance(self, log_probs: Tensor, step: int, someone_ends: bool, bonus: Tensor | None = None) -> Chosen:
+        """Take a step with the log-probabilities (R, V) of all hypotheses; see `AnyBeam`."""
         more = None if bonus is None else bonus.numpy()  # (B, W)
         count, size = len(self.totals), self.options.beam_size
-        log_probs = next_log_probs(logits)  # (R, V)
-        if mask is not None:
-            mask(log_probs)
         columns = log_probs.shape[1]
         most = min(2 * size, self.totals.shape[1] * columns)
         sums, places = best_continuations(log_probs, self.totals, most)  # (B, n), places in (W * V)
@@ -167,7 +162,7 @@ class HostBeam:
         if self.options.stop == "enough":
             now = length_normalised(best, step + 1, self.options.length_penalty)
             full = self.finished.count >= self.options.beam_size
-            over |= full & (self.finished.scores[:, self.options.n_best - 1] >= now)
+            over |= full & ((self.finished.scores[:, self.options.n_best - 1] >= now) | (self.options.beam_size == 1))
         else:
             bound = length_normalised(best, self.limits, self.options.length_penalty)
             over |= self.finished.scores[:, self.options.n_best - 1] >= bound

@@ -8,71 +8,27 @@ What a hypothesis is scored by stays the model's own log-probability, with none 
 from __future__ import annotations
 
 import hashlib
-import math
-import operator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seqweave.config import SearchConfig
-from seqweave.errors import ConfigError
-from seqweave.search.constraints import Rules
-from seqweave.search.contract import Found, Searchable, not_finite
-from seqweave.search.coverage import with_coverage
-from seqweave.search.greedy import History
-from seqweave.search.steps import BatchMap, checked_limits, next_log_probs, working_dtype
-from seqweave.text.vocabulary import BOS, EOS
+from seqweave.search.contract import Found, Searchable, StepFilter
+from seqweave.search.greedy import one_each
+from seqweave.search.options import SearchOptions
+from seqweave.search.steps import checked_limits, working_dtype
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How to draw.
-
-    Attributes:
-        temperature: 1: the model's distribution; below it: sharper; 0: always the most probable item.
-        top_k: only so many most probable items are drawn from; 0: all.
-        top_p: only the fewest items whose probability reaches this are drawn from; 1: all.
-        seed: other draws.
-
-    Raises:
-        ConfigError: when one is out of its range.
-    """
-
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    seed: int = 1
-
-    @classmethod
-    def of(cls, search: SearchConfig) -> Sampling:
-        """How the settings say to draw, where they do (`search.sample`)."""
-        return cls(search.temperature, search.top_k, search.top_p, search.seed)
-
-    def __post_init__(self) -> None:
-        _check_number("temperature", self.temperature, 0 <= _number(self.temperature) < math.inf, "0 or more")
-        _check_number("top_p", self.top_p, 0 < _number(self.top_p) <= 1, "above 0 and at most 1")
-        for name, rule in (("top_k", "a whole number, 0 or more"), ("seed", "a whole number, 0 or more")):
-            value = getattr(self, name)
-            whole = hasattr(value, "__index__") and not isinstance(value, bool)
-            _check_number(name, value, whole and operator.index(value) >= 0, rule)
-
-
-@torch.inference_mode()
 def sample_search(
     model: Searchable,
     source: Tensor,
     source_lengths: Tensor,
     max_lengths: Tensor,
-    *,
-    sampling: Sampling,
-    length_penalty: float,
-    coverage_penalty: float = 0.0,
+    options: SearchOptions,
+    filters: Sequence[StepFilter] = (),
     draw: int = 0,
-    rules: Rules | None = None,
-    return_attention: bool = False,
 ) -> list[Found]:
     """Draw one hypothesis for each source; finished sentences leave the batch.
 
@@ -82,56 +38,48 @@ def sample_search(
     Shape: source (B, S), source_lengths (B,), max_lengths (B,): most positions, `<eos>` counted.
 
     Raises:
+        ConfigError: when a maximum length is below 1, or a coverage penalty has no attention to look at.
         SeqweaveError: when the model gives NaN, or no possible item.
     """
-    if source.shape[0] == 0:
-        return []
     limits = checked_limits(max_lengths)
-    wanted = return_attention or coverage_penalty > 0
-    chances = _chances(source, source_lengths, limits, sampling.seed, draw)  # (B, T)
-    state = model.start(model.encode(source, source_lengths))
-    batch, history = BatchMap(len(limits), source.device), History()
-    places = np.arange(len(limits))  # of the rows of the batch, in the call
-    ends = np.array(limits)
-    outputs: list[list[int]] = [[] for _ in limits]
-    ids = torch.full((len(limits),), BOS, device=source.device)
-    for step in range(max(limits)):
-        output = model.step(ids, state, wanted)
-        state = output.state
-        log_probs = next_log_probs(output.logits)  # (R, V)
-        if rules is not None:
-            rules.mask(log_probs, [outputs[place] for place in places])
-        # A sentence that is done stays until the batch shrinks; its chances are used up or meaningless.
-        chance = torch.from_numpy(chances[places, step]).to(source.device)
-        ids = draw_items(log_probs, chance, sampling)
-        best = log_probs.gather(1, ids.unsqueeze(1)).squeeze(1)  # (R, V) -> (R,)
-        history.append(batch, ids, best, output.attention if wanted else None)
-        if bool(torch.isnan(log_probs).any()) or not bool(torch.isfinite(best).all()):
-            raise not_finite()
-        for place, item in zip(places, ids.tolist(), strict=True):
-            outputs[place].append(item)
-        stays = (ids.cpu().numpy() != EOS) & (ends[places] > step + 1)
-        if not stays.any():
-            break
-        if not stays.all():
-            stay = batch.shrink(torch.from_numpy(~stays).to(source.device))
-            state, ids, places = state.keep(stay), ids[stay], places[stays]
-    found = history.found(limits, length_penalty)
-    return with_coverage(found, source_lengths, coverage_penalty, return_attention) if coverage_penalty else found
+    if not limits:
+        return []
+    drawn = Drawn(_chances(source, source_lengths, limits, options.seed, draw), options)
+    return one_each(model, source, source_lengths, max_lengths, options, filters, drawn)
 
 
-def draw_items(log_probs: Tensor, chance: Tensor, sampling: Sampling) -> Tensor:
+class Drawn:
+    """Items drawn by the chances of each sentence and step, (B, T)."""
+
+    one_in = 1 << 31  # the whole vocabulary is sorted for each row: a sentence that is done leaves at once
+
+    def __init__(self, chances: np.ndarray[Any, Any], options: SearchOptions):
+        self._chances, self._options = chances, options
+
+    def choose(self, log_probs: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """See `Choice`."""
+        # A sentence that is done may still be here; its chances are used up or meaningless.
+        chance = torch.from_numpy(self._chances[:, step]).to(log_probs.device)
+        ids = draw_items(log_probs, chance, self._options)
+        return ids, log_probs.gather(1, ids.unsqueeze(1)).squeeze(1)  # (R, V) -> (R,)
+
+    def keep(self, stay: Tensor) -> None:
+        """See `Choice`."""
+        self._chances = self._chances[stay.cpu().numpy()]
+
+
+def draw_items(log_probs: Tensor, chance: Tensor, options: SearchOptions) -> Tensor:
     """Turn a chance in [0, 1) a row into an item: the inverse of the cumulated probabilities, most probable first.
 
     Shape: log_probs (R, V), -inf where impossible; chance (R,); the result (R,), long.
     """
     ordered = log_probs.to(working_dtype(log_probs.device)).sort(dim=1, descending=True, stable=True)
-    values = ordered.values[:, : sampling.top_k] if sampling.top_k else ordered.values  # (R, V) -> (R, k)
+    values = ordered.values[:, : options.top_k] if options.top_k else ordered.values  # (R, V) -> (R, k)
     # The largest is taken off first, so that no temperature overflows.
-    values = values[:, :1] if sampling.temperature == 0 else (values - values[:, :1]) / sampling.temperature
+    values = values[:, :1] if options.temperature == 0 else (values - values[:, :1]) / options.temperature
     cumulated = values.softmax(1).cumsum(1)  # (R, k)
     before = torch.nn.functional.pad(cumulated[:, :-1], (1, 0))  # probability of all more probable items
-    nucleus = (before < sampling.top_p) & (values > float("-inf"))
+    nucleus = (before < options.top_p) & (values > float("-inf"))
     nucleus[:, 0] = True
     kept = nucleus.sum(1, keepdim=True)  # (R, 1); the nucleus is a head of the order
     total = cumulated.gather(1, kept - 1)
@@ -152,14 +100,3 @@ def _chances(source: Tensor, lengths: Tensor, limits: list[int], seed: int, draw
         key = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "little")
         chances[row, :limit] = np.random.Generator(np.random.Philox(key=key)).random(limit)
     return chances
-
-
-def _number(value: Any) -> float:
-    """The value where it is a number, else NaN, which no range holds."""
-    return float(value) if isinstance(value, float | int | np.number) and not isinstance(value, bool) else math.nan
-
-
-def _check_number(name: str, value: Any, right: bool, rule: str) -> None:
-    """Raise a `ConfigError` unless the value is right."""
-    if not right:
-        raise ConfigError(f"{name} must be {rule}, but it is {value!r}: choose another value")

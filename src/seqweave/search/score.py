@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from seqweave.search.contract import Found, Searchable, not_finite
-from seqweave.search.coverage import with_coverage
-from seqweave.search.lengths import length_normalised
+from seqweave.search.options import SearchOptions
+from seqweave.search.penalties import length_normalised, needs_attention, with_coverage
+
+DEFAULTS = SearchOptions()
 
 
 class ForcedBatch(Protocol):
@@ -43,21 +45,14 @@ class ForcedBatch(Protocol):
 
 
 @torch.inference_mode()
-def force_score(
-    model: Searchable,
-    batch: ForcedBatch,
-    return_attention: bool = False,
-    *,
-    length_penalty: float = 1.0,
-    coverage_penalty: float = 0.0,
-) -> list[Found]:
-    """Score each pair of a batch through `model.decode`, in the order of the batch.
+def force_score(model: Searchable, batch: ForcedBatch, options: SearchOptions = DEFAULTS) -> list[Found]:
+    """Score each pair of a batch through `model.decode`, in the order of the batch, with the penalties of `options`.
 
     Raises:
         SeqweaveError: when the model gives NaN.
     """
     encoded = model.encode(batch.source, batch.source_lengths)
-    wanted = return_attention or coverage_penalty > 0
+    wanted = needs_attention(options)
     output = model.decode(batch.target_in, encoded, return_attention=wanted)
     wide = output.logits.dtype if output.logits.dtype == torch.float64 else torch.float32
     log_probs = torch.log_softmax(output.logits, 2, dtype=wide)  # (B, T, V)
@@ -75,13 +70,11 @@ def force_score(
         found.append(
             Found(
                 ids=ids[: length - 1],
-                score=length_normalised(log_prob, length, length_penalty),
+                score=length_normalised(log_prob, length, options.length_penalty),
                 log_prob=log_prob,
                 token_log_probs=token_log_probs,
                 finished=True,
                 attention=None if attention is None else attention[row, :length].copy(),
             )
         )
-    if coverage_penalty:
-        return with_coverage(found, batch.source_lengths, coverage_penalty, return_attention)
-    return found
+    return with_coverage(found, batch.source_lengths, options)

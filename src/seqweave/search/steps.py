@@ -61,9 +61,9 @@ class BatchMap:
     def __init__(self, count: int, device: torch.device):
         self.sentences = torch.arange(count, device=device)  # (sentences in the batch,)
 
-    def should_shrink(self, gone: int) -> bool:
-        """Whether enough sentences are done for a smaller batch to pay for the copy."""
-        return gone * 4 >= len(self.sentences)
+    def should_shrink(self, gone: int, one_in: int = 4) -> bool:
+        """Whether enough sentences are done for a smaller batch to pay for the copy: one in so many."""
+        return 0 < len(self.sentences) <= gone * one_in
 
     def shrink(self, done: Tensor) -> Tensor:
         """Let the sentences that are done leave; gives the indices of those that stay."""

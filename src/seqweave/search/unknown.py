@@ -18,24 +18,19 @@ from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import UNK
 
 
-def replaces_unknown(config: Config, asked: bool | None) -> bool:
-    """Whether `<unk>` is replaced: as asked, or as the config says.
-
-    Raises:
-        ConfigError: when the model has no attention to follow, or puts out labels.
-    """
+def check_replaces_unknown(config: Config) -> None:
+    """Raise a `ConfigError` where `<unk>` cannot be replaced: no attention to follow, or labels put out."""
     model = config.model
-    if asked and config.data.target.units == "label":
+    if config.data.target.units == "label":
         raise ConfigError(
             "replace_unknown puts items of the source into the output, but the model puts out labels, which are no "
             "such items: leave it out"
         )
-    if asked and model.decoder == "recurrent" and model.attention == "none":
+    if model.decoder == "recurrent" and model.attention == "none":
         raise ConfigError(
             "replace_unknown must have attention to follow, but the model has model.attention=none: "
             "leave it out, or train a model with attention"
         )
-    return config.search.replace_unknown if asked is None else asked
 
 
 def replaced_unknown(

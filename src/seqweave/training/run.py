@@ -22,7 +22,8 @@ from seqweave.model.build import check_libraries
 from seqweave.model.seq2seq import parameter_count
 from seqweave.model_card import model_card
 from seqweave.predictor import build_network, load
-from seqweave.search.constraints import Constraints
+from seqweave.search.filters import filters_of
+from seqweave.search.options import SearchOptions
 from seqweave.training.checkpoint import newest_checkpoint, prune_checkpoints, remove_leftovers
 from seqweave.training.distributed import Ranks, joined_ranks
 from seqweave.training.estimate import estimate_seconds
@@ -229,7 +230,7 @@ def _prepare_folder(
         record.sources(prepared.sources)
         # A first build finds settings that do not fit, before the folder counts as a run.
         build_network(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
-        Constraints.of(prepared.config.search).rules(prepared.target_tokenizer)
+        filters_of(SearchOptions.of(prepared.config.search), prepared.target_tokenizer)
         record.run("training", config, prepared.facts)
     except BaseException:
         if old and not aside.exists():  # it was empty, and may be where the user is

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from architectures import ATTENTIONS, PLACES, SMALL, small_batch, small_model
+from pairwise import pairwise
 from processors import need_bf16
 from seqweave.config import ModelConfig
 from seqweave.model.attention.scorers import ScorerSettings, build_scorer
@@ -46,7 +47,27 @@ for stepped in STEPPING:
 for attention, size in itertools.product(("additive", "dot"), (4, 9)):
     narrow = case("lstm", attention, "feeding", 1).model_copy(update={"readout_size": size})
     CASES[f"lstm-{attention}-feeding-readout-{size}"] = narrow
-cases = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
+TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5}
+QUICK = {
+    ("{cell}-{attention}-{place}-{layers}".format(**row), row["dtype"])
+    for row in pairwise(
+        {"cell": CELLS, "attention": ATTENTIONS, "place": [*STEPPING], "layers": (1, 2), "dtype": [*TOLERANCES]}
+    )
+}
+
+
+def is_quick(name: str, dtype: torch.dtype) -> bool:
+    """Whether a case belongs to the pairwise subset, or is no part of the product."""
+    return (name, dtype) in QUICK or name.count("-") != 3 or name.endswith("-3")
+
+
+cases = pytest.mark.parametrize(
+    ("config", "dtype"),
+    [
+        pytest.param(config, dtype, id=f"{name}-{dtype}", marks=() if is_quick(name, dtype) else pytest.mark.slow)
+        for (name, config), dtype in itertools.product(CASES.items(), TOLERANCES)
+    ],
+)
 
 
 def stepping(model: Seq2Seq) -> BeforeDecoder | AfterDecoder:
@@ -99,14 +120,13 @@ def results(model: Seq2Seq, inputs: dict[str, Tensor], fast: bool, bf16: bool = 
 
 
 @cases
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
-def test_equals_looped(config: ModelConfig, dtype: torch.dtype, tolerance: float) -> None:
+def test_equals_looped(config: ModelConfig, dtype: torch.dtype) -> None:
     model = small_model(config).to(dtype)
     inputs = inputs_of(model, dtype)
     expected = results(model, inputs, fast=False)
     for name, values in results(model, inputs, fast=True).items():
         scale = max(1.0, float(expected[name].abs().max()))
-        torch.testing.assert_close(values, expected[name], atol=tolerance * scale, rtol=0, msg=name)
+        torch.testing.assert_close(values, expected[name], atol=TOLERANCES[dtype] * scale, rtol=0, msg=name)
     assert not expected["weights"][2].any()
 
 

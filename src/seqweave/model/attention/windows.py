@@ -27,7 +27,7 @@ class MonotonicWindow(nn.Module):
 
     def initial_state(self, mask: Tensor, dtype: torch.dtype) -> AttentionState:
         """The target positions so far: none. Shape: mask (B, S) -> `position` (B,)."""
-        return {"position": mask.new_zeros(len(mask), dtype=torch.long)}
+        return {"position": mask.new_zeros(mask.shape[0], dtype=torch.long)}
 
     def next_state(self, state: AttentionState, weights: Tensor) -> AttentionState:
         """One more. Shape: -> `position` (R,)."""

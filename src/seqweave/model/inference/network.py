@@ -6,12 +6,12 @@ some of them done once instead of at every step.
 
 from __future__ import annotations
 
-from typing import NamedTuple, overload
+from typing import overload
 
 import torch
 from torch import Tensor
 
-from seqweave.model.ensemble import Averaged, Ensemble
+from seqweave.model.ensemble import Ensemble
 from seqweave.model.inference.cells import has_bounded_states, supported
 from seqweave.model.inference.decoders import FastDecoder, fast_decoder
 from seqweave.model.inference.encoder import fast_encoder
@@ -25,17 +25,9 @@ from seqweave.model.recurrent.bridges import CopyBridge
 from seqweave.model.recurrent.decoders import BetweenDecoder
 from seqweave.model.recurrent.encoder import RecurrentEncoder, RecurrentLayer
 from seqweave.model.seq2seq import Seq2Seq
-from seqweave.model.state import DecoderOutput, Encoded
+from seqweave.model.state import DecoderOutput, Encoded, StepOutput
 
 _SHORT = 8  # positions
-
-
-class FastOutput(NamedTuple):
-    """One step: `logits` (R, V), the next `state`, `attention` (R, S) when asked for."""
-
-    logits: Tensor
-    state: FastState
-    attention: Tensor | None = None
 
 
 class FastSeq2Seq:
@@ -74,11 +66,11 @@ class FastSeq2Seq:
         """The state before the first step, one row a sentence."""
         return self._decoder.start(encoded, self._network.bridge(encoded))
 
-    def step(self, ids: Tensor, state: FastState, return_attention: bool = False) -> FastOutput:
+    def step(self, ids: Tensor, state: FastState, return_attention: bool = False) -> StepOutput[FastState]:
         """One item for each row. Shape: ids (R,) -> logits (R, V), attention (R, S)."""
         readout, after, weights = self._decoder.step(ids, state)
         attention = None if weights is None or not return_attention else shown(weights, state.memory)
-        return FastOutput(self._output(readout), after, attention)
+        return StepOutput(self._output(readout), after, attention)
 
 
 @overload
@@ -86,11 +78,11 @@ def prepared(network: Seq2Seq, *, int8: bool = False) -> Seq2Seq | FastSeq2Seq: 
 
 
 @overload
-def prepared(network: Seq2Seq | Ensemble, *, int8: bool = False) -> Seq2Seq | FastSeq2Seq | Ensemble | Averaged: ...
+def prepared(network: Seq2Seq | Ensemble, *, int8: bool = False) -> Seq2Seq | FastSeq2Seq | Ensemble: ...
 
 
 @torch.inference_mode()
-def prepared(network: Seq2Seq | Ensemble, *, int8: bool = False) -> Seq2Seq | FastSeq2Seq | Ensemble | Averaged:
+def prepared(network: Seq2Seq | Ensemble, *, int8: bool = False) -> Seq2Seq | FastSeq2Seq | Ensemble:
     """The network with prepared weights where that is possible, else the network as it is.
 
     Possible: recurrent decoders on a processor, in fp32, with a softmax, unless a residual connection
@@ -103,7 +95,7 @@ def prepared(network: Seq2Seq | Ensemble, *, int8: bool = False) -> Seq2Seq | Fa
     int8 = int8 and int8_works()
     if isinstance(network, Ensemble):
         members = [prepared(member, int8=int8) for member in network.networks]
-        return network if members == list(network.networks) else Averaged(members)
+        return network if members == list(network.networks) else Ensemble(members)
     embedding = network.target_input
     if not isinstance(embedding, Embedding | OneHot) or not _is_plain(network) or not packing_works():
         return network
@@ -127,7 +119,7 @@ def _is_finite(network: Seq2Seq) -> bool:
 
 def precision_of(network: object) -> str:
     """The precision of the matrix products of what `prepared` gave, or of a network: fp32, int8, and so on."""
-    if isinstance(network, Averaged):
+    if isinstance(network, Ensemble):
         return ", ".join(dict.fromkeys(precision_of(member) for member in network.networks))
     return network.precision if isinstance(network, FastSeq2Seq) else "fp32"
 

@@ -1,10 +1,12 @@
-"""The coverage penalty of Wu et al. (2016), eq. 14: outputs that look at all of the source score higher.
+"""The penalties of Wu et al. (2016), eq. 14, for length and coverage: what a hypothesis is ranked by where it stops.
 
+    s(Y, X)  = log P(Y | X) / lp(Y) + cp(X; Y)
+    lp(Y)    = (5 + |Y|)^alpha / (5 + 1)^alpha
     cp(X; Y) = beta * sum_i log(min(sum_j p_ij, 1))
 
 p_ij is the attention of step j on source position i, over the positions of the source and the steps of the
-output, `<eos>` counted. It is added to the length-normalised log-probability where a hypothesis stops; live
-hypotheses of one step are compared by log-probability alone, as for the length penalty.
+output, `<eos>` counted: outputs that look at all of the source score higher. Live hypotheses of one step are compared
+by log-probability alone.
 
 Deviation: a position that got less than `LEAST` in all counts as having got that, because one position
 without any weight would make every score minus infinity.
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,16 +24,17 @@ from torch import Tensor
 
 from seqweave.errors import ConfigError
 from seqweave.search.contract import Found
+from seqweave.search.options import SearchOptions
 from seqweave.search.steps import working_dtype
 
 LEAST = 1e-4
+Number = TypeVar("Number", float, Tensor, np.ndarray[Any, Any])
 
 
-class Penalties(TypedDict):
-    """What enters a score besides the log-probability, by the names of the arguments of every search."""
-
-    length_penalty: float
-    coverage_penalty: float
+def length_normalised(log_prob: Number, length: Number | int, alpha: float) -> Number:
+    """Divide a log-probability by the length penalty lp(Y); |Y| counts `<eos>`. `alpha` 0 leaves it as it is."""
+    penalty: Number | float = ((5 + length) / 6) ** alpha
+    return log_prob / penalty
 
 
 def coverage_term(attention: np.ndarray[Any, Any], beta: float) -> float:
@@ -41,7 +44,7 @@ def coverage_term(attention: np.ndarray[Any, Any], beta: float) -> float:
 
 
 class Coverage:
-    """What the live hypotheses of a batch have looked at so far.
+    """What the live hypotheses of a batch have looked at so far; with `beta` 0 nothing is kept.
 
     Args:
         source_lengths: items of each source. Shape: (B,).
@@ -55,12 +58,14 @@ class Coverage:
         self._real = torch.arange(width, device=device) < source_lengths.unsqueeze(1)  # (B, S)
         self._sums = torch.zeros(self._real.shape, dtype=working_dtype(device), device=device)  # (R, S)
 
-    def add(self, attention: Tensor | None) -> Tensor:
+    def add(self, attention: Tensor | None) -> Tensor | None:
         """Follow a step; gives the penalty of each hypothesis if it stopped here. Shape: (R, S) -> (B, W).
 
         Raises:
             ConfigError: when there is no attention.
         """
+        if not self._beta:
+            return None
         if attention is None:
             raise no_attention()
         self._sums = self._sums + attention
@@ -70,29 +75,41 @@ class Coverage:
 
     def follow(self, rows: Tensor, size: int) -> None:
         """Rows live on as those chosen, (B * size,) of `Chosen.rows`; the first step makes `size` of each."""
+        if not self._beta:
+            return
         if len(self._sums) < len(rows):
             rows = rows // size
         self._sums = self._sums.index_select(0, rows)
 
     def keep(self, stay: Tensor, size: int) -> None:
         """Sentences leave; those at the given indices stay."""
+        if not self._beta:
+            return
         self._real = self._real[stay]
         self._sums = self._sums.view(-1, size, self._sums.shape[1])[stay].flatten(0, 1)
 
 
-def with_coverage(found: Sequence[Found], source_lengths: Tensor, beta: float, keep_attention: bool) -> list[Found]:
-    """Outputs with the penalty in their scores, one of each source; attention is dropped unless asked for.
+def with_coverage(found: Sequence[Found], source_lengths: Tensor, options: SearchOptions) -> list[Found]:
+    """Outputs with the coverage penalty in their scores, one of each source; attention only where it is asked for.
 
     Raises:
-        ConfigError: when there is no attention.
+        ConfigError: when there is a penalty and no attention.
     """
+    if not options.coverage_penalty:
+        return list(found)
     result = []
     for one, length in zip(found, source_lengths.tolist(), strict=True):
         if one.attention is None:
             raise no_attention()
-        score = one.score + coverage_term(one.attention[:, :length], beta)
-        result.append(dataclasses.replace(one, score=score, attention=one.attention if keep_attention else None))
+        score = one.score + coverage_term(one.attention[:, :length], options.coverage_penalty)
+        kept = one.attention if options.return_attention else None
+        result.append(dataclasses.replace(one, score=score, attention=kept))
     return result
+
+
+def needs_attention(options: SearchOptions) -> bool:
+    """Whether a search must ask for attention, to show it or for the coverage penalty."""
+    return options.return_attention or options.coverage_penalty > 0
 
 
 def no_attention() -> ConfigError:

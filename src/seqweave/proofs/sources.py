@@ -1,0 +1,66 @@
+"""What proofs search: sources, the most positions of their outputs, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from seqweave.data.dataset import pad_sources
+from seqweave.search.beam import beam_search
+from seqweave.search.contract import Found, Searchable
+from seqweave.search.greedy import greedy_search
+from seqweave.search.options import SearchOptions
+
+AT_ONCE = 64
+"""Sources in a batch."""
+PADDING = 7
+"""Columns more than needed, in a batch that is padded for a proof."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is searched: ids of the sources, the most positions of their outputs, and how.
+
+    Attributes:
+        ids: source ids, none of them empty.
+        limits: most positions of each output, `<eos>` counted.
+        options: how; penalties and `stop` count, constraints and sampling do not.
+        device: where the networks are.
+        padding: columns by which a batch may be wider than its longest source.
+        sparse: probabilities may be 0, and are compared as `deviations.comparable` says.
+    """
+
+    ids: list[list[int]]
+    limits: list[int]
+    options: SearchOptions = field(default_factory=SearchOptions)
+    device: torch.device | str = "cpu"
+    padding: int = PADDING
+    sparse: bool = False
+
+    def search(
+        self, network: Searchable, rows: Sequence[int], beam_size: int, n_best: int = 1, padding: int = 0
+    ) -> list[list[Found]]:
+        """Search the sources `rows` in one batch; a beam of 0 is `greedy_search`."""
+        source, lengths = self.padded(rows, padding)
+        limits = torch.tensor([self.limits[row] for row in rows])
+        if beam_size == 0:
+            return [[one] for one in greedy_search(network, source, lengths, limits, self.options)]
+        options = replace(self.options, beam_size=beam_size, n_best=n_best)
+        return beam_search(network, source, lengths, limits, options)
+
+    def search_all(self, network: Searchable, beam_size: int, n_best: int = 1) -> list[list[Found]]:
+        """Search all sources, a fixed number in a batch, in order."""
+        return [one for rows in chunks(range(len(self.ids))) for one in self.search(network, rows, beam_size, n_best)]
+
+    def padded(self, rows: Sequence[int], padding: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+        """The sources `rows` (B, S), with `padding` columns more than needed, and their lengths (B,)."""
+        source, lengths = pad_sources([self.ids[row] for row in rows])
+        return torch.nn.functional.pad(source, (0, padding)).to(self.device), lengths.to(self.device)
+
+
+def chunks(rows: Sequence[int], size: int = AT_ONCE) -> Iterator[Sequence[int]]:
+    """The rows, `size` at a time."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
