@@ -1,4 +1,4 @@
-"""`seqweave doctor`: what ails a model, and the one remedy for each illness."""
+"""`seqweave doctor`: what is wrong with a model, and what to do about it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def doctor(
     data: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[DATA]", help="Pairs to look at, not those of the training. Default: the run's samples."
+            metavar="[DATA]", help="Pairs to look at, other than those of the training. Default: the run's samples."
         ),
     ] = None,
     target_file: TargetFile = None,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Name what ails DIR, and the one remedy for each illness.
+    """Say what is wrong with the model in DIR, and for each finding the one thing to do.
 
     Exit code 1 when something is found.
 

@@ -89,12 +89,12 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, and the log.")] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Turns a file of pairs into a sequence-to-sequence model.
+    """Turn a file of pairs into a sequence-to-sequence model.
 
     Try `seqweave demo`, or `seqweave train pairs.tsv -o model`.
     """
