@@ -30,15 +30,15 @@ def doctor(
     Example: seqweave doctor model test.tsv
     """
     from seqweave.inspection.doctor.diagnose import diagnose
-    from seqweave.inspection.doctor.run_record import admit, config_of
+    from seqweave.inspection.doctor.run_record import config_of, read_run_record
 
     config = config_of(folder)
-    patient = admit(folder, None if data is None else read_pairs(data, target_file, config.data), device)
-    if patient.asked is None:
+    run = read_run_record(folder, None if data is None else read_pairs(data, target_file, config.data), device)
+    if run.asked is None:
         note(f"{folder} has no weights yet: only the record of its training was looked at")
-    found = diagnose(patient)
+    found = diagnose(run)
     if json:
-        asked = 0 if patient.asked is None else len(patient.asked.sources)
+        asked = 0 if run.asked is None else len(run.asked.sources)
         print_json({"sources": asked, "findings": [asdict(one) for one in found]})
     elif not found:
         print("nothing found")
