@@ -5,7 +5,7 @@
     features.json      only with data.feature_columns
     README.md  run.json  metrics.json  samples.jsonl  events.jsonl  source_hashes.bin
     MANIFEST.json      SHA-256 and size of each file that makes the model
-    checkpoints/       what a run needs to go on
+    checkpoints/       what a run needs to be resumed
 
 Nothing in a folder names code. torch and the config schema are imported only where they are needed,
 because a folder is also read on machines without them.
@@ -174,10 +174,10 @@ def read_config(folder: Path) -> Config:
 
 
 def read_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer, Tokenizer]:
-    """The tokenizers of both sides; the source's knows the features where the config has feature columns.
+    """The tokenizers of both sides; the source's knows the source tags where the config has columns of them.
 
     Raises:
-        ModelFolderError: when a file of them is missing or damaged, or the features are of other columns.
+        ModelFolderError: when a file of them is missing or damaged, or the tags are of other columns.
     """
     from seqweave.text.features import FeaturedTokenizer, Features
     from seqweave.text.tokenizers import Tokenizer
@@ -196,7 +196,7 @@ def read_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer, Tokenizer]
 
 
 def model_files(folder: Path) -> tuple[str, ...]:
-    """The files that make the model in a folder: those of every model, and its features where it has some."""
+    """The files that make the model in a folder: those of every model, and its source tags where it has some."""
     return (*REQUIRED, FEATURES) if (folder / FEATURES).is_file() else REQUIRED
 
 
@@ -237,7 +237,7 @@ def _manifest_files(folder: Path) -> Mapping[str, Mapping[str, Any]]:
         if (folder / CHECKPOINTS).is_dir():
             raise ModelFolderError(
                 f"{folder} holds no model yet: training has not finished its first validation; "
-                "run the same train command to go on"
+                "run the same train command to resume"
             )
         raise ModelFolderError(
             f"{folder} is not a model folder, because it has no {MANIFEST}: "

@@ -268,7 +268,7 @@ class Model:
         if isinstance(self.source_tokenizer, FeaturedTokenizer) and not self.quiet:
             unknown, total = self.source_tokenizer.unknown_features(texts)
             if unknown:
-                _LOGGER.warning("%d of %d features are not known to the model, and were left out", unknown, total)
+                _LOGGER.warning("%d of %d source tags are not known to the model, and were left out", unknown, total)
         if coded.long:
             _LOGGER.warning(
                 "%d of %d sources have more than %d items (data.max_source_length); the rest of them was cut off",

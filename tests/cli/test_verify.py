@@ -70,7 +70,7 @@ def test_a_proof_that_fails(folder: Path, pairs: Path, capsys: Capture, monkeypa
     assert [line.split("  ")[0] for line in failing] == [
         "searched score = forced score",
         "decode = repeated step",
-        "decode = repeated fast step",
+        "decode = repeated optimized step",
     ]
     assert main(["verify", str(folder), str(pairs), "--device", "cpu", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["passed"] is False

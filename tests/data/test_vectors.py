@@ -104,7 +104,7 @@ def test_specials_and_features_have_no_vectors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("the 1 2\ndog 1\n", r":2: a line must be an item and 2 numbers.* but 1 numbers follow .*: mend or remove"),
+        ("the 1 2\ndog 1\n", r":2: a line must be an item and 2 numbers.* but 1 numbers follow .*: correct or remove"),
         ("the 1 2\ndog 1 2 3\n", r":2: a line must be .* but 3 numbers follow"),
         ("the 1 2\n\n", r":2: a line must be .* but 0 numbers follow"),
         ("the 1 2\n 1 2\n", r":2: a line must be"),

@@ -39,7 +39,7 @@ def test_a_curve_by_hand(folder: Path) -> None:
 def test_a_curve_as_text(folder: Path) -> None:
     points = [CurvePoint(10, 2.0, 3.5), CurvePoint(1200, 1.0, 1.75), CurvePoint(1300, 1.0, 0.5)]
     assert curve_text(points).split("\n") == [
-        "      step  teacher-forced  free-running      gap   (nats an item)",
+        "      step  teacher-forced  free-running      gap   (nats per item)",
         "        10          2.0000        3.5000   1.5000   " + "#" * 30,
         "     1,200          1.0000        1.7500   0.7500   " + "#" * 15,
         "     1,300          1.0000        0.5000  -0.5000",

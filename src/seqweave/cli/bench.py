@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from seqweave.benchmark import Timing
 
 _MOST_PAIRS = 4096  # enough for every work; more would only take longer to tokenise
-HEADER = ("work", "items/s", "ms a call", "at the limit: products", "weights", "bound by")
+HEADER = ("work", "items/s", "ms per call", "at the limit: products", "weights", "bound by")
 
 
 def bench(

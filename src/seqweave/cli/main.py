@@ -43,7 +43,7 @@ _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory"
 
 
 class _Group(TyperGroup):
-    """The verbs; errors that a user can mend become one sentence."""
+    """The verbs; errors that a user can correct become one sentence."""
 
     def invoke(self, ctx: Any) -> Any:
         try:

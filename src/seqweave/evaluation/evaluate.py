@@ -31,8 +31,8 @@ def evaluate_model(
 
     Args:
         model: what `seqweave.load` gives.
-        sources, targets: one text a row.
-        beam_size: hypotheses a sentence; None: the model's own setting, 1: greedy.
+        sources, targets: one text for each row.
+        beam_size: hypotheses for each sentence; None: the model's own setting, 1: greedy.
         replace_unknown: as in `Model.predict`.
         samples: bootstrap resamples for the intervals; 0: none.
     """

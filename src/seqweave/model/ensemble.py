@@ -63,7 +63,7 @@ class Ensemble(nn.Module):
         return tuple(network.encode(source, source_lengths) for network in self.networks)
 
     def start(self, encoded: tuple[Any, ...]) -> EnsembleState:
-        """The state before the first step, one row a sentence."""
+        """The state before the first step, one row for each sentence."""
         pairs = zip(self.networks, encoded, strict=True)
         return EnsembleState(tuple(network.start(one) for network, one in pairs))
 

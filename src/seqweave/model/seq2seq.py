@@ -57,7 +57,7 @@ class Seq2Seq(nn.Module):
         return replace(encoded, copies=self.output.copies(source, encoded.mask))
 
     def start(self, encoded: Encoded) -> DecoderState:
-        """The decoder's state before the first step, one row a sentence."""
+        """The decoder's state before the first step, one row for each sentence."""
         return self.decoder.start(encoded, self.bridge(encoded))
 
     def decode(self, target_in: Tensor, encoded: Encoded, return_attention: bool = False) -> DecoderOutput:
