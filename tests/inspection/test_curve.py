@@ -64,7 +64,7 @@ def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(folder), "--plot", str(folder / "curve.png")]) == 0
     assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
     assert main(["info", str(folder), "--plot", str(folder / "curve.txt")]) == 2
-    assert "a picture's name must end in .png, .pdf, .svg, but it is" in capsys.readouterr().err
+    assert "the name of a picture must end in .png, .pdf, .svg, but it is" in capsys.readouterr().err
     assert main(["info", str(folder), "--plot", str(folder / "no" / "curve.png")]) == 2
     assert "No such file or directory; choose another place" in capsys.readouterr().err
 

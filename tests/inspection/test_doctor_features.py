@@ -48,7 +48,7 @@ def test_unknown_features_are_named(folder: Path) -> None:
         assert found is not None
         assert found.name == "text prepared differently"
         assert found.evidence == f"{share}% of the source tags are unknown ({strange}); in training 0%"
-        assert "write features as in training: 'V', " in found.remedy
+        assert "write source tags as in training: 'V', " in found.remedy
         assert "in column 3, with ';' between; or train again" in found.remedy
 
 
@@ -56,7 +56,7 @@ def test_missing_features_are_named(folder: Path) -> None:
     found = prepared(record(folder, ""))
     assert found is not None
     assert found.evidence == "100% of the sources have no source tags; in training 0%"
-    assert found.remedy.startswith("write features as in training: 'V', ")
+    assert found.remedy.startswith("write source tags as in training: 'V', ")
 
 
 def test_more_features_than_in_training_are_no_illness(folder: Path) -> None:

@@ -138,7 +138,7 @@ def test_the_commands_know_features(folder: Path, model: Model) -> None:
     scored = run.invoke(app, ["score", where, data])
     assert len(scored.stdout.split("\n")) == 81
     checked = run.invoke(app, ["check", data, "--set", 'data.feature_columns=["3", "4"]'])
-    assert "features of column 3: 3 distinct, 2.0 a pair, 0 pairs without" in checked.stdout
+    assert "source tags of column 3: 3 distinct, 2.0 in a pair, 0 pairs without" in checked.stdout
     assert "4" in run.invoke(app, ["info", where]).stdout
 
 
@@ -172,7 +172,7 @@ def test_models_that_read_other_columns_are_refused(folder: Path, plain: Path, w
 def test_tuning_counts_unknown_features_once(model: Model, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "seqweave"):
         tune_model(model, ["abc\tNEW\ten"], ["abc"], length_penalties=[0, 1], coverage_penalties=[0])
-    assert caplog.text.count("1 of 2 features are not known") == 1
+    assert caplog.text.count("1 of 2 source tags are not known") == 1
     assert not model.quiet
 
 
@@ -234,7 +234,7 @@ def test_columns_of_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"data.feature_columns": ["2"]}, r"other columns than data\.target_column, but both have 2"),
+        ({"data.feature_columns": ["2"]}, r"other columns than data\.target_column, but both name 2"),
         ({"data.feature_columns": ["3", "3"]}, "distinct"),
         (
             {"data.feature_columns": 3},

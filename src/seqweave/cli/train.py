@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
@@ -132,7 +133,7 @@ def settings_help() -> str:
             lines += ["", "\b"]
         default = list(field.default) if isinstance(field.default, tuple) else field.default
         lines.append(f"{key}  {_kind(field.annotation)}  [{shown(default)}]")
-        lines.append(f"    {field.description}")
+        lines += textwrap.wrap(str(field.description), 78, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(lines)
 
 
