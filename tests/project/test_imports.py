@@ -74,6 +74,13 @@ def test_imports_point_one_way(path: Path) -> None:
     assert not wrong, f"{here} belongs to {part}, which may not import {', '.join(sorted(wrong))}"
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "model" / "kernels").glob("*.py")), ids=lambda path: path.name)
+def test_kernels_are_a_leaf(path: Path) -> None:
+    """Tensors only: whoever has modules gives their tensors."""
+    kernels = "seqweave.model.kernels"
+    assert all(name.startswith(kernels) for name in imported(ast.parse(path.read_bytes()), kernels))
+
+
 def test_every_part_has_its_place_in_the_table() -> None:
     parts = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES}
     assert parts <= ALLOWED.keys()

@@ -51,7 +51,7 @@ TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5}
 QUICK = {
     ("{cell}-{attention}-{place}-{layers}".format(**row), row["dtype"])
     for row in pairwise(
-        {"cell": CELLS, "attention": ATTENTIONS, "place": [*STEPPING], "layers": (1, 2), "dtype": [*TOLERANCES]}
+        {"cell": CELLS, "attention": FORMED, "place": [*STEPPING], "layers": (1, 2), "dtype": [*TOLERANCES]}
     )
 }
 
