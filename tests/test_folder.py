@@ -139,7 +139,7 @@ def test_some_other_folder(tmp_path: Path) -> None:
 def test_training_has_not_got_that_far(tmp_path: Path) -> None:
     (tmp_path / folders.CHECKPOINTS).mkdir()
     refusal = _refusal(tmp_path)
-    assert "training has not finished its first validation; run the same train command to go on" in refusal
+    assert "training has not finished its first validation; run the same train command to resume" in refusal
 
 
 @pytest.mark.parametrize(

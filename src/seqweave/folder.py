@@ -5,7 +5,7 @@
     features.json      only with data.feature_columns
     README.md  run.json  metrics.json  samples.jsonl  events.jsonl  source_hashes.bin
     MANIFEST.json      SHA-256 and size of each file that makes the model
-    checkpoints/       what a run needs to go on
+    checkpoints/       what a run needs to be resumed
 
 Nothing in a folder names code. torch and the config schema are imported only where they are needed,
 because a folder is also read on machines without them.
@@ -192,12 +192,13 @@ def check_source_files(folder: Path, names: Sequence[str], config: Config) -> No
 
 
 def read_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer | None, Tokenizer]:
-    """The tokenizers of both sides; the source's knows the features where the config has feature columns.
+    """The tokenizers of both sides; the source's knows the source tags where the config has columns of
+    them.
 
     A model that reads frames has none for its sources.
 
     Raises:
-        ModelFolderError: when a file of them is missing or damaged, or the features are of other columns.
+        ModelFolderError: when a file of them is missing or damaged, or the tags are of other columns.
     """
     from seqweave.text.features import FeaturedTokenizer, Features
     from seqweave.text.tokenizers import Tokenizer
@@ -259,7 +260,7 @@ def _manifest_files(folder: Path) -> Mapping[str, Mapping[str, Any]]:
         if (folder / CHECKPOINTS).is_dir():
             raise ModelFolderError(
                 f"{folder} holds no model yet: training has not finished its first validation; "
-                "run the same train command to go on"
+                "run the same train command to resume"
             )
         raise ModelFolderError(
             f"{folder} is not a model folder, because it has no {MANIFEST}: "

@@ -296,7 +296,7 @@ class Model:
         if isinstance(self._source_tokenizer, FeaturedTokenizer) and not self.quiet:
             unknown, total = self._source_tokenizer.unknown_features(given)
             if unknown:
-                _LOGGER.warning("%d of %d features are not known to the model, and were left out", unknown, total)
+                _LOGGER.warning("%d of %d source tags are not known to the model, and were left out", unknown, total)
         if coded.long:
             _LOGGER.warning(
                 "%d of %d sources have more than %d items (data.max_source_length); the rest of them was cut off",

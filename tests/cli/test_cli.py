@@ -301,6 +301,8 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
 def test_version_and_help(capsys: Capture) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("seqweave 0.")
+    assert main(["--help"]) == 0
+    assert "..." not in capsys.readouterr().out.split("Commands:")[1], "the sentence of a verb is cut off"
     assert main(["train", "--help"]) == 0
     shown = capsys.readouterr().out
     assert [key for key, field in fields_of() if f"  {key}  " not in shown] == []

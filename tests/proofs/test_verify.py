@@ -29,7 +29,7 @@ SOURCES = Sources(make_sources(IDS), LIMITS)
 GREEDY = "beam 1 = greedy"
 ALONE, PERMUTED, PADDED = "batched = alone", "batched = permuted", "batched = more padding"
 FORCED = "searched score = forced score"
-STEPPED, FAST = "decode = repeated step", "decode = repeated fast step"
+STEPPED, FAST = "decode = repeated step", "decode = repeated optimized step"
 
 
 def failed(proofs: list[Proof]) -> set[str]:

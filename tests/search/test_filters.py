@@ -122,7 +122,7 @@ def test_it_comes_after_the_constraints_and_an_output_may_end() -> None:
     ("wrong", "said"),
     [
         (lambda log_probs, outputs: log_probs[:, :2], r"of shape \(6, 12\), but <lambda> returned a tensor \(6, 2\)"),
-        (lambda log_probs, outputs: 3, "but <lambda> returned int: mend the function"),
+        (lambda log_probs, outputs: 3, "but <lambda> returned int: correct the function"),
     ],
 )
 def test_what_is_no_filter_is_refused(wrong: StepFilter, said: str) -> None:

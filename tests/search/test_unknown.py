@@ -155,7 +155,10 @@ def test_an_ensemble_follows_the_members_that_have_attention() -> None:
 def test_labels_are_no_items_of_a_source() -> None:
     model = tiny_model(CASES["gru-additive-before"])
     model.config = build_config({"data.target.units": "label"}, model.config)
-    with pytest.raises(ConfigError, match=r"replace_unknown puts items of the source.*puts out labels.*leave it out"):
+    with pytest.raises(
+        ConfigError,
+        match=r"puts items of the source.*an output of this model is one label.*leave it out",
+    ):
         model.predict(["abc"], replace_unknown=True)
 
 

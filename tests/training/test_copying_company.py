@@ -13,7 +13,7 @@ import seqweave
 from ill_runs import run as trained_run
 from seqweave.cli.main import main
 from seqweave.inspection.doctor.diagnose import diagnose
-from seqweave.inspection.doctor.run_record import admit
+from seqweave.inspection.doctor.run_record import read_run_record
 from seqweave.predictor import Model
 from seqweave.proofs.verify import verify_search
 from seqweave.training.run import train
@@ -132,7 +132,7 @@ def test_the_doctor_wants_unknown_words_in_training(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"data__source__units": "word", "data__target__units": "word", "model__copy": True}
     folder = trained_run(tmp_path, pairs, pairs, **settings, training__max_steps=2, training__validate_every=2)
     asked = [f"the new{number} is" for number in range(20)], [f"new{number}" for number in range(20)]
-    remedies = {one.name: one.remedy for one in diagnose(admit(folder, asked, "cpu"))}
+    remedies = {one.name: one.remedy for one in diagnose(read_run_record(folder, asked, "cpu"))}
     assert remedies["text prepared differently"] == (
         "train again with --set data.source.min_frequency=2 --set data.target.min_frequency=2"
     )

@@ -32,8 +32,8 @@ def evaluate_model(
 
     Args:
         model: what `seqweave.load` gives.
-        sources, targets: one text a row; frames (S, F) as the source of a model that reads them.
-        beam_size: hypotheses a sentence; None: the model's own setting, 1: greedy.
+        sources, targets: one text for each row; frames (S, F) as the source of a model that reads them.
+        beam_size: hypotheses for each sentence; None: the model's own setting, 1: greedy.
         replace_unknown: as in `Model.predict`.
         samples: bootstrap resamples for the intervals; 0: none.
     """

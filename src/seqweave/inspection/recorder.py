@@ -92,7 +92,9 @@ def record_encoder(network: Seq2Seq, source: SourceBatch) -> tuple[Encoded, Enco
     )
 
 
-def record_steps(network: Seq2Seq, encoded: Encoded, ids: Sequence[int], changes: Changes = NO_CHANGES) -> Recording:
+def record_positions(
+    network: Seq2Seq, encoded: Encoded, ids: Sequence[int], changes: Changes = NO_CHANGES
+) -> Recording:
     """Feed `<bos>` and all but the last of `ids` (T of them), one a step, to the decoder of one sentence.
 
     With `changes`, from their start and with their attention; what is fed is `ids` all the same.

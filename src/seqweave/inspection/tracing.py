@@ -19,7 +19,7 @@ from seqweave.data.source import pad_sources
 from seqweave.errors import ConfigError, DataError
 from seqweave.inspection.beam_tree import found_of, grow_beam
 from seqweave.inspection.changes import NO_CHANGES, Changes, WhatIf, changes_of
-from seqweave.inspection.recorder import Recording, record_encoder, record_steps, to_array
+from seqweave.inspection.recorder import Recording, record_encoder, record_positions, to_array
 from seqweave.inspection.trace import Beam, Bridge, Forced, Output, Sentence, Steps, Token, Trace
 from seqweave.model.seq2seq import parameter_count
 from seqweave.model.state import DecoderState, Encoded
@@ -116,7 +116,7 @@ def _traced(
     )
     taken = [*best.ids, EOS] if best.finished else best.ids
     entries = model.target_tokenizer.size + len(extra)
-    recording = record_steps(network, encoded, taken, changes)
+    recording = record_positions(network, encoded, taken, changes)
     steps = steps_of(recording, _with_end(output.tokens, best.finished), entries)
     forced = None if target is None else _forced(model, encoded, target, taken, changes, entries)
     return Trace(
@@ -207,7 +207,7 @@ def _forced(
     model: Model, encoded: Encoded, target: Sentence, free: Sequence[int], changes: Changes, entries: int
 ) -> Forced:
     ids = [*(token.id for token in target.tokens), EOS]
-    steps = steps_of(record_steps(model.single, encoded, ids, changes), _with_end(target.tokens, True), entries)
+    steps = steps_of(record_positions(model.single, encoded, ids, changes), _with_end(target.tokens, True), entries)
     log_prob = math.fsum(steps.log_probs.tolist())
     different = [at for at in range(max(len(ids), len(free))) if ids[at : at + 1] != list(free[at : at + 1])]
     score = length_normalised(log_prob, len(ids), model.config.search.length_penalty) + _coverage(model, encoded, ids)

@@ -61,7 +61,7 @@ class Seq2Seq(nn.Module):
         return replace(encoded, copies=self.output.copies(source_copies, encoded.mask))
 
     def start(self, encoded: Encoded) -> DecoderState:
-        """The decoder's state before the first step, one row a sentence."""
+        """The decoder's state before the first step, one row for each sentence."""
         return self.decoder.start(encoded, self.bridge(encoded))
 
     def decode(self, target_in: Tensor, encoded: Encoded, return_attention: bool = False) -> DecoderOutput:

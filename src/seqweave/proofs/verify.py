@@ -212,7 +212,7 @@ def prove(
     targets = [group[0].ids for group in greedy]
     proofs.append(proof("decode = repeated step", [*_stepped(plain, plain, sources, targets)]))
     if fast is not plain:
-        proofs.append(proof("decode = repeated fast step", [*_stepped(plain, fast, sources, targets)]))
+        proofs.append(proof("decode = repeated optimized step", [*_stepped(plain, fast, sources, targets)]))
     return proofs
 
 

@@ -75,10 +75,10 @@ def list_of_pairs(pairs: Any, frames: bool = False) -> list[tuple[Any, str]]:
 
 
 def rows_of_features(features: Any, columns: Sequence[str], count: int) -> list[list[str]]:
-    """What a caller gave as features, as a list of cells for each of `count` texts.
+    """What a caller gave as source tags (`features`), as a list of cells for each of `count` texts.
 
     Raises:
-        ConfigError: when the model has no columns of features, or they do not fit columns or texts.
+        ConfigError: when the model has no columns of tags, or they do not fit columns or texts.
     """
     if not columns:
         raise ConfigError(
@@ -92,7 +92,7 @@ def rows_of_features(features: Any, columns: Sequence[str], count: int) -> list[
     for number, row in enumerate(rows, 1):
         fits = isinstance(row, list | tuple) and len(row) == len(columns)
         if not fits or not all(isinstance(cell, str) and "\t" not in cell for cell in row):
-            raise ConfigError(f"{rule}, without tabs, but number {number} is {row!r}: mend it")
+            raise ConfigError(f"{rule}, without tabs, but number {number} is {row!r}: correct it")
     if len(rows) != count:
         raise ConfigError(f"{rule}, but there are {len(rows)} of them for {count} texts: give as many")
     return [list(row) for row in rows]

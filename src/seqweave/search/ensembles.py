@@ -27,7 +27,7 @@ def check_vocabularies(folders: Sequence[Path], tokenizers: Sequence[Tokenizers]
             if ours.units != theirs.units:
                 how = f"has {theirs.units} units where {first} has {ours.units}"
             elif not same_features:
-                how = "has other features"
+                how = "has other source tags"
             elif ours.size != theirs.size:
                 how = f"has {theirs.size:,} entries where {first} has {ours.size:,}"
             raise ConfigError(

@@ -179,7 +179,7 @@ class History:
             self._attention.append(attention)
 
     def found(self, limits: list[int], length_penalty: float) -> list[Found]:
-        """One hypothesis a sentence: its steps up to the first `<eos>` or its limit."""
+        """One hypothesis for each sentence: its steps up to the first `<eos>` or its limit."""
         shape = (len(limits), len(self._ids))
         ids = np.zeros(shape, dtype=np.int64)
         log_probs = np.zeros(shape)

@@ -66,7 +66,7 @@ def train(
     restart: bool = False,
     listen: Listener = ignore,
 ) -> TrainResult:
-    """Train a model, or go on with a run that was stopped.
+    """Train a model, or resume a run that was stopped.
 
     Args:
         data: file of pairs (TSV, JSONL, gz of each), or of sources when `target_file` is given.
@@ -76,7 +76,7 @@ def train(
         preset: tiny, small or base; then `config_file` (TOML), then `settings`, then `seed` on top.
         settings: `KEY=VALUE` texts, or a mapping of dotted keys.
         device: auto, cpu, cuda or mps.
-        restart: train anew where `out` holds a run.
+        restart: start over where `out` holds a run.
         listen: told what happens, see `seqweave.training.events`.
 
     Raises:

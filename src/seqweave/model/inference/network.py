@@ -63,7 +63,7 @@ class FastSeq2Seq:
         return self._network.decode(target_in, encoded, return_attention)
 
     def start(self, encoded: Encoded) -> FastState:
-        """The state before the first step, one row a sentence."""
+        """The state before the first step, one row for each sentence."""
         return self._decoder.start(encoded, self._network.bridge(encoded))
 
     def step(self, ids: Tensor, state: FastState, return_attention: bool = False) -> StepOutput[FastState]:
