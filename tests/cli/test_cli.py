@@ -65,7 +65,7 @@ def make_folder(folder: Path, seed: int) -> Path:
     source.save(folder / folders.SOURCE_TOKENIZER)
     target.save(folder / folders.TARGET_TOKENIZER)
     save_weights(network, folder / folders.WEIGHTS)
-    write_manifest(folder, folders.REQUIRED)
+    write_manifest(folder, folders.model_files(folder))
     return folder
 
 
@@ -208,7 +208,7 @@ def test_info(capsys: Capture, model: str) -> None:
     assert (facts["source_vocabulary"], facts["target_vocabulary"]) == (11, 9)
     assert facts["parameters"] > 500
     assert facts["metrics"] is None
-    assert set(facts["files"]) == set(folders.REQUIRED)
+    assert set(facts["files"]) == {*folders.REQUIRED, folders.SOURCE_TOKENIZER}
     assert main(["info", model]) == 0
     assert f"{facts['parameters']:,} parameters" in capsys.readouterr().out
 

@@ -150,7 +150,7 @@ def test_loss_and_gradient_are_those_of_a_single_pass(name: str) -> None:
     """The paper's form: one pass with gradients that reads as it goes, and none through a choice."""
     # Variational or not, dropout is what the two forms do not share.
     config = CASES[name].model_copy(update={"dropout": 0.0, "embedding_dropout": 0.0, "word_dropout": 0.0})
-    model, batch = small_model(config).train(), some_batch()
+    model, batch = small_model(config).train(), some_batch(name)
     coins, draws = numbers(batch)
     state = model.start(model.encode(*batch.source))
     ids, logits = batch.target_in[:, 0], []
