@@ -75,8 +75,8 @@ def facts(folder: Path) -> dict[str, Any]:
 def test_the_rare_letters_are_unknown_and_can_be_copied(model: Model) -> None:
     coded = model.encode_sources(["axb\tV;TURN", "zz\t"])
     assert coded.extra == [["x"], ["z"]]
-    size = model.source_tokenizer.size
-    assert [code // size for code in coded.codes[0]][:2] == [0, 0]
+    assert coded.sources[0].copies is not None
+    assert coded.sources[0].copies[:2].tolist() == [0, 0]
     targets = model.encode_targets(["bxa", "z"], coded)
     assert targets[0][1] == targets[1][0] == model.target_tokenizer.size
 

@@ -48,6 +48,8 @@ def align(
     check_symmetry(symmetrise)
     folders = [folder, *(also or ())]
     models = [load(one, device) for one in folders]
+    for model in models:
+        model.check_reads_text()
     check_same_columns(folders, models)
     opposite = None if reverse is None else load(reverse, device)
     if opposite is not None:

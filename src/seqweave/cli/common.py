@@ -70,7 +70,7 @@ def load_model(
     """The model of DIR and `--ensemble`, with the settings of decoding that `--set` changes for this call.
 
     Raises:
-        ConfigError: when a setting is none of decoding, or wrong.
+        ConfigError: when a setting is none of decoding, or wrong, or the model reads frames.
     """
     from seqweave.config import build_config
     from seqweave.config.reading import parse_setting
@@ -84,6 +84,7 @@ def load_model(
     model = load([folder, *ensemble] if ensemble else folder, device, precision=precision)
     if changed:
         model.config = build_config(changed, model.config)
+    model.check_reads_text()
     return model
 
 

@@ -92,9 +92,9 @@ def describe(folder: Path) -> dict[str, Any]:
     return {
         "folder": str(folder),
         "parameters": parameters_of(folder / WEIGHTS),
-        "source_vocabulary": source.size - source.feature_count,
+        "source_vocabulary": None if source is None else source.size - source.feature_count,
         "target_vocabulary": target.size,
-        "features": source.feature_count,
+        "features": 0 if source is None else source.feature_count,
         "config": settings_of(config),
         "metrics": read_json(folder / METRICS) if (folder / METRICS).is_file() else None,
         "files": {name: (folder / name).stat().st_size for name in names},
@@ -120,16 +120,18 @@ def parameters_of(weights: Path) -> int:
 
 def _text(facts: dict[str, Any]) -> str:
     config = facts["config"]
-    vocabularies = (facts["source_vocabulary"], facts["target_vocabulary"])
+    source = f"frames of {config['model.frame_size']} floats"
+    if facts["source_vocabulary"] is not None:
+        source = f"{config['data.source.units']} units, {facts['source_vocabulary']:,} entries"
     lines = [
         f"{facts['folder']}: {facts['parameters']:,} parameters; every file is as it was written",
-        f"  source  {config['data.source.units']} units, {vocabularies[0]:,} entries",
+        f"  source  {source}",
         *(
             [f"  source tags  {facts['features']:,}, of column {', '.join(config['data.feature_columns'])}"]
             if facts["features"]
             else []
         ),
-        f"  target  {config['data.target.units']} units, {vocabularies[1]:,} entries",
+        f"  target  {config['data.target.units']} units, {facts['target_vocabulary']:,} entries",
         "",
         *(f"  {key} = {shown(value)}" for key, value in config.items()),
     ]

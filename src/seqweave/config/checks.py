@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from seqweave.config.data_checks import data_contradictions, unread_of_data
+from seqweave.config.frame_checks import data_frames, model_frames
 from seqweave.config.model import ModelConfig
 from seqweave.config.schema import Config
 from seqweave.config.search import SearchConfig
@@ -54,6 +55,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _decoding(config.search)
     yield from _entmax(config)
     yield from data_contradictions(config)
+    yield from data_frames(config)
 
 
 def unread(config: Config) -> Iterator[str]:
@@ -75,6 +77,7 @@ def model_contradictions(model: ModelConfig) -> Iterator[str]:
     """All contradictions between the settings of a network."""
     yield from _of_other_layers(model)
     yield from _items(model)
+    yield from model_frames(model)
     if model.decoder == "recurrent":
         yield from _recurrent_decoder(model)
     if "transformer" in (model.encoder, model.decoder):

@@ -31,6 +31,12 @@ class ModelConfig(Group):
     decoder: Layers = Field("recurrent", description="what writes the target; any encoder goes with any decoder")
     cell: Cell = Field("lstm", description="recurrent cell of encoder and decoder")
     input: Literal["embedding", "one_hot"] = Field("embedding", description="learned embeddings, or one-hot vectors")
+    frame_size: int = Field(
+        0,
+        ge=0,
+        le=WIDEST,
+        description="floats in a frame, for sources of float vectors (from Python only); 0: sources of items",
+    )
     feature_size: int | None = Field(
         None, ge=1, le=WIDEST, description="width of a source tag's embedding; unset: embedding_size"
     )

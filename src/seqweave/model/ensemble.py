@@ -58,9 +58,9 @@ class Ensemble(nn.Module):
         self.networks = tuple(members)
         self.members = nn.ModuleList(member for member in members if isinstance(member, nn.Module))
 
-    def encode(self, source: Tensor, source_lengths: Tensor) -> tuple[Any, ...]:
-        """Every member reads the sources. Shape: source (B, S) ids, source_lengths (B,)."""
-        return tuple(network.encode(source, source_lengths) for network in self.networks)
+    def encode(self, source: Tensor, source_lengths: Tensor, source_copies: Tensor | None = None) -> tuple[Any, ...]:
+        """Every member reads the sources; shapes as in `Seq2Seq.encode`."""
+        return tuple(network.encode(source, source_lengths, source_copies) for network in self.networks)
 
     def start(self, encoded: tuple[Any, ...]) -> EnsembleState:
         """The state before the first step, one row for each sentence."""

@@ -21,6 +21,10 @@ from seqweave.text.vocabulary import UNK
 def check_replaces_unknown(config: Config) -> None:
     """Raise a `ConfigError` where `<unk>` cannot be replaced: no attention to follow, or outputs that are labels."""
     model = config.model
+    if model.frame_size:
+        raise ConfigError(
+            "replace_unknown puts items of the source into the output, but the model reads frames: leave it out"
+        )
     if config.data.target.units == "label":
         raise ConfigError(
             "replace_unknown puts items of the source into the output, but an output of this model is one label: "

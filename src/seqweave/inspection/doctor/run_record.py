@@ -88,7 +88,9 @@ def read_run_record(
         run = _run(folder / RUN)
     asked = None
     if (folder / WEIGHTS).is_file():
-        asked = ask(load(folder, device), *(pairs or _samples(folder)))
+        model = load(folder, device)
+        model.check_reads_text()
+        asked = ask(model, *(pairs or _samples(folder)))
     events = _rows(folder / EVENTS)
     return RunRecord(
         config=config,
