@@ -18,12 +18,13 @@ from pairwise import pairwise
 from seqweave.config import AttentionKind, Cell, Config, ModelConfig, checks
 from seqweave.config.model import Norm, PositionKind
 from seqweave.data.source import Source, SourceBatch
+from seqweave.model.attention.scorers import ScorerSettings, build_scorer
 from seqweave.model.build import build_model
+from seqweave.model.cells import cell_named
 from seqweave.model.seq2seq import Seq2Seq
 
-CELLS = get_args(Cell)
-# Those with settings of their own, and none, have cases of their own.
-ATTENTIONS = tuple(kind for kind in get_args(AttentionKind) if kind != "none" and "location" not in kind)
+CELLS: tuple[Cell, ...] = get_args(Cell)
+ATTENTIONS = tuple(kind for kind in get_args(AttentionKind) if kind != "none")
 PLACES: dict[str, dict[str, Any]] = {
     "before": {"attention_position": "before"},
     "after": {"attention_position": "after"},
@@ -153,12 +154,18 @@ def _cases() -> dict[str, ModelConfig]:
     return {name: ModelConfig(**{**SMALL, **settings}) for name, settings in cases.items()}
 
 
+@cache
+def _form(kind: AttentionKind, coverage: bool = False) -> object:
+    """What the fast paths know a scorer by, or None."""
+    return build_scorer(kind, ScorerSettings(1, 1, 1, coverage=coverage)).form()
+
+
 CASES = _cases()
 # Fast paths take plain networks, of which the quick cases have few: these of `CASES` are quick as well.
 PLAIN = {
     *(
         "{cell}-{attention}-{place}".format(**names)
-        for names in pairwise({"cell": CELLS, "attention": ATTENTIONS, "place": [*PLACES]})
+        for names in pairwise({"cell": CELLS, "attention": [*filter(_form, ATTENTIONS)], "place": [*PLACES]})
     ),
     *(
         "{side}-{norm}-{positions}".format(**names)
@@ -245,10 +252,16 @@ def _all(_: ModelConfig) -> bool:
     return True
 
 
+def has_form(config: ModelConfig) -> bool:
+    """Whether the fast paths know the attention of a recurrent decoder."""
+    return config.attention_window == "global" and _form(config.attention, config.coverage) is not None
+
+
 def may_be_prepared(config: ModelConfig) -> bool:
     """Whether `prepared` has steps for such networks; not where a residual connection reads the items themselves."""
-    others = "location" in config.attention or config.coverage or config.attention_window != "global" or config.copy
-    return config.decoder == "recurrent" and config.output == "softmax" and not others
+    known = config.attention == "none" or has_form(config)
+    known = known and cell_named(config.cell).prepared is not None
+    return known and config.decoder == "recurrent" and config.output == "softmax" and not config.copy
 
 
 @cache

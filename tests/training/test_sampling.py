@@ -39,7 +39,7 @@ ON = {"training.scheduled_sampling": "linear", "training.sampling_k": 0.6, "trai
 
 
 def some_batch(name: str | None = None) -> Batch:
-    """Pairs for an architecture; where it copies, with what sources stand for, and ids of the sentences' own."""
+    """Pairs for an architecture; where it copies, targets have ids of a sentence's own."""
     draw = torch.Generator().manual_seed(3)
 
     def ids(length: int, size: int) -> list[int]:
