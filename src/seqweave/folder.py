@@ -192,8 +192,7 @@ def check_source_files(folder: Path, names: Sequence[str], config: Config) -> No
 
 
 def read_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer | None, Tokenizer]:
-    """The tokenizers of both sides; the source's knows the source tags where the config has columns of
-    them.
+    """The tokenizers of both sides; the source's knows the source tags where the config has columns of them.
 
     A model that reads frames has none for its sources.
 

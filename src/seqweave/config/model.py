@@ -35,7 +35,7 @@ class ModelConfig(Group):
         0,
         ge=0,
         le=WIDEST,
-        description="floats of a frame, for a source of float vectors (from Python only); 0: of items",
+        description="floats in a frame, for sources of float vectors (from Python only); 0: sources of items",
     )
     feature_size: int | None = Field(
         None, ge=1, le=WIDEST, description="width of a source tag's embedding; unset: embedding_size"
