@@ -57,11 +57,15 @@ def test_every_work_is_timed_and_the_model_stays_as_it_is(name: str) -> None:
     assert not model.single.training
 
 
-def test_a_model_that_copies_is_timed_on_codes(tmp_path: Path) -> None:
+def test_a_model_that_copies_is_timed_on_what_it_reads(tmp_path: Path) -> None:
     model = tiny_model(CASES["lstm-copies"])
     dataset = _dataset(model, [("fez", "z")], tmp_path / "pairs")
     coded = model.encode_sources(["fez"])
-    assert dataset.source(0).tolist() == coded.codes[0]
+    source, expected = dataset.source(0), coded.sources[0]
+    assert source.values.tolist() == expected.values.tolist()
+    assert source.copies is not None
+    assert expected.copies is not None
+    assert source.copies.tolist() == expected.copies.tolist()
     assert dataset.target(0).tolist() == [model.target_tokenizer.size + 2]
 
 

@@ -139,7 +139,7 @@ def test_some_other_folder(tmp_path: Path) -> None:
 def test_training_has_not_got_that_far(tmp_path: Path) -> None:
     (tmp_path / folders.CHECKPOINTS).mkdir()
     refusal = _refusal(tmp_path)
-    assert "training has not finished its first validation; run the same train command to go on" in refusal
+    assert "training has not finished its first validation; run the same train command to resume" in refusal
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_training_has_not_got_that_far(tmp_path: Path) -> None:
         (b'{"format": 1, "files": []}', "must list files with their sums"),
         (b'{"format": 1, "files": {"a": 1}}', "must list files with their sums"),
         (b'{"format": 2, "files": {}}', "must be of format 1, but it is of format 2"),
-        (b'{"format": 1, "files": {}}', "must list config.json, model.safetensors, source.tokenizer.json"),
+        (b'{"format": 1, "files": {}}', "must list config.json, model.safetensors, target.tokenizer.json"),
     ],
 )
 def test_a_damaged_manifest(folder: Path, content: bytes, message: str) -> None:

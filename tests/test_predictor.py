@@ -233,7 +233,7 @@ def _save(model: Model, folder: Path) -> None:
     model.source_tokenizer.save(folder / folders.SOURCE_TOKENIZER)
     model.target_tokenizer.save(folder / folders.TARGET_TOKENIZER)
     folders.save_weights(model.network, folder / folders.WEIGHTS)
-    folders.write_manifest(folder, folders.REQUIRED)
+    folders.write_manifest(folder, folders.model_files(folder))
 
 
 def test_a_loaded_model_is_the_same(model: Model, tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_weights_of_another_network_are_refused(model: Model, tmp_path: Path) ->
     _save(model, folder)
     other = build_config({"model.cell": "gru"}, model.config)
     (folder / folders.CONFIG).write_text(config_to_json(other), encoding="utf-8")
-    folders.write_manifest(folder, folders.REQUIRED)
+    folders.write_manifest(folder, folders.model_files(folder))
     with pytest.raises(ModelFolderError, match=r"do not fit the network of config\.json"):
         load(str(folder), device="cpu")
 

@@ -73,8 +73,9 @@ def measure(path: Path) -> None:
     import numpy as np
 
     from seqweave.config import TextConfig
+    from seqweave.data.batch import collate
     from seqweave.data.batching import epoch_batches
-    from seqweave.data.dataset import collate, write_dataset
+    from seqweave.data.dataset import write_dataset
     from seqweave.data.readers import PairReader
     from seqweave.text.tokenizers import train_tokenizer
 

@@ -32,7 +32,8 @@ from tables import markdown, number
 from works import WORKS, Variant, Work, cost, parse_variant, settings, training_flops
 
 from seqweave.config import Config, build_config
-from seqweave.data.dataset import PairDataset, collate
+from seqweave.data.batch import collate
+from seqweave.data.dataset import PairDataset
 from seqweave.predictor import Model
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import EOS
@@ -186,8 +187,10 @@ def train_naive(data: Data, half: bool, device: torch.device, seconds: float) ->
     def run(steps: int) -> None:
         for step in data.steps(steps):
             batch = collate(data.dataset, step.batches[0])
-            moved = [part.to(device, non_blocking=True) for part in (batch.source, batch.target_in, batch.target_out)]
-            train_step(model, optimizer, (moved[0], batch.source_lengths, moved[1], moved[2]), half)
+            moved = [
+                part.to(device, non_blocking=True) for part in (batch.source.values, batch.target_in, batch.target_out)
+            ]
+            train_step(model, optimizer, (moved[0], batch.source.lengths, moved[1], moved[2]), half)
 
     spent, steps = timed(run, device, seconds, data.shape.batches)
     variant = Variant("before", work.cell)

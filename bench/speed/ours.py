@@ -88,7 +88,7 @@ def save_model(folder: Path, model: Seq2Seq, config: Config, source: Tokenizer, 
     (folder / files.CONFIG).write_text(config_to_json(config), encoding="utf-8")
     source.save(folder / files.SOURCE_TOKENIZER)
     target.save(folder / files.TARGET_TOKENIZER)
-    files.write_manifest(folder, files.REQUIRED)
+    files.write_manifest(folder, files.model_files(folder))
 
 
 def load_model(folder: Path, batch: int, longest: int, force: int) -> Model:

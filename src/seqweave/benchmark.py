@@ -185,7 +185,7 @@ def time_decoding(
 def matrix_sizes(network: Seq2Seq) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Numbers in the matrices that are multiplied once for each source and for each target position; shape (2,).
 
-    Embeddings are looked up, and a bridge is used once a sentence: both are left out, like the products of
+    Embeddings are looked up, and a bridge is used once for each sentence: both are left out, like the products of
     attention with keys and values, which have no weights.
     """
     sizes = np.zeros(2)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 
 class SeqweaveError(Exception):
-    """Base of all errors that a user can mend."""
+    """Base of all errors that a user can correct."""
 
 
 class ConfigError(SeqweaveError):

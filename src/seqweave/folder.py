@@ -5,7 +5,7 @@
     features.json      only with data.feature_columns
     README.md  run.json  metrics.json  samples.jsonl  events.jsonl  source_hashes.bin
     MANIFEST.json      SHA-256 and size of each file that makes the model
-    checkpoints/       what a run needs to go on
+    checkpoints/       what a run needs to be resumed
 
 Nothing in a folder names code. torch and the config schema are imported only where they are needed,
 because a folder is also read on machines without them.
@@ -43,8 +43,10 @@ SOURCE_HASHES = "source_hashes.bin"
 MANIFEST = "MANIFEST.json"
 CHECKPOINTS = "checkpoints"
 
-REQUIRED = (CONFIG, WEIGHTS, SOURCE_TOKENIZER, TARGET_TOKENIZER)
-"""The files without which there is no model; a manifest must list them."""
+REQUIRED = (CONFIG, WEIGHTS, TARGET_TOKENIZER)
+"""The files without which there is no model; a manifest must list them. One that reads text has `OF_TEXT`, too."""
+OF_TEXT = (SOURCE_TOKENIZER, FEATURES)
+"""Files that some models have: how they read sources."""
 
 _HASH_BLOCK = 1 << 20  # bytes
 
@@ -173,17 +175,37 @@ def read_config(folder: Path) -> Config:
     return config
 
 
-def read_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer, Tokenizer]:
-    """The tokenizers of both sides; the source's knows the features where the config has feature columns.
+def check_source_files(folder: Path, names: Sequence[str], config: Config) -> None:
+    """Check that the manifest lists what a model reads its sources with, which not every model has.
 
     Raises:
-        ModelFolderError: when a file of them is missing or damaged, or the features are of other columns.
+        ModelFolderError: when `names`, the files of the manifest, lack one of them.
+    """
+    wanted = {} if config.model.frame_size else {SOURCE_TOKENIZER: ""}
+    if config.data.feature_columns:
+        wanted[FEATURES] = f", since {CONFIG} has data.feature_columns"
+    for name, why in wanted.items():
+        if name not in names:
+            raise ModelFolderError(
+                f"the manifest of {folder} must list {name}{why}, but it does not: {RESTORE_OR_TRAIN}"
+            )
+
+
+def read_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer | None, Tokenizer]:
+    """The tokenizers of both sides; the source's knows the source tags where the config has columns of them.
+
+    A model that reads frames has none for its sources.
+
+    Raises:
+        ModelFolderError: when a file of them is missing or damaged, or the tags are of other columns.
     """
     from seqweave.text.features import FeaturedTokenizer, Features
     from seqweave.text.tokenizers import Tokenizer
 
-    source = Tokenizer.from_file(folder / SOURCE_TOKENIZER)
     target = Tokenizer.from_file(folder / TARGET_TOKENIZER)
+    if config.model.frame_size:
+        return None, target
+    source = Tokenizer.from_file(folder / SOURCE_TOKENIZER)
     if config.data.feature_columns:
         features = Features.from_file(folder / FEATURES)
         if features.columns != config.data.feature_columns or features.separator != config.data.feature_separator:
@@ -196,8 +218,8 @@ def read_tokenizers(folder: Path, config: Config) -> tuple[Tokenizer, Tokenizer]
 
 
 def model_files(folder: Path) -> tuple[str, ...]:
-    """The files that make the model in a folder: those of every model, and its features where it has some."""
-    return (*REQUIRED, FEATURES) if (folder / FEATURES).is_file() else REQUIRED
+    """The files that make the model in a folder: those of every model, and how it reads texts where it does."""
+    return (*REQUIRED, *(name for name in OF_TEXT if (folder / name).is_file()))
 
 
 def read_json(path: Path) -> Any:
@@ -237,7 +259,7 @@ def _manifest_files(folder: Path) -> Mapping[str, Mapping[str, Any]]:
         if (folder / CHECKPOINTS).is_dir():
             raise ModelFolderError(
                 f"{folder} holds no model yet: training has not finished its first validation; "
-                "run the same train command to go on"
+                "run the same train command to resume"
             )
         raise ModelFolderError(
             f"{folder} is not a model folder, because it has no {MANIFEST}: "

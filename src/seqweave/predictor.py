@@ -15,25 +15,32 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from seqweave.config import Config, build_config
-from seqweave.data.copying import Coded, CopyCoder, plain_sources
+from seqweave.data.copying import Coded, CopyCoder
 from seqweave.device import choose_device
-from seqweave.errors import ConfigError, DataError, ModelFolderError
-from seqweave.folder import CONFIG, FEATURES, WEIGHTS, check_manifest, load_weights, read_config, read_tokenizers
+from seqweave.errors import ConfigError, DataError
+from seqweave.folder import (
+    WEIGHTS,
+    check_manifest,
+    check_source_files,
+    load_weights,
+    read_config,
+    read_tokenizers,
+)
 from seqweave.model.build import build_model
 from seqweave.model.ensemble import Ensemble
 from seqweave.model.inference import FastSeq2Seq, precision_of, prepared
 from seqweave.model.seq2seq import Seq2Seq
-from seqweave.search.arguments import list_of_pairs, list_of_texts, rows_of_features
+from seqweave.search.arguments import list_of_pairs, rows_of_features
 from seqweave.search.batches import Batches, inference
 from seqweave.search.contract import Found, StepFilter
 from seqweave.search.ensembles import check_vocabularies, combined_config
 from seqweave.search.filters import filters_of
+from seqweave.search.given import FrameSources, Given, SourceKind, TextSources
 from seqweave.search.hypothesis import Hypothesis, Shown, hypothesis_of, nothing
 from seqweave.search.options import SearchOptions
 from seqweave.search.unknown import check_replaces_unknown
 from seqweave.text.features import FeaturedTokenizer
 from seqweave.text.tokenizers import Tokenizer
-from seqweave.text.vocabulary import UNK
 
 _LOGGER = logging.getLogger("seqweave")
 Searched = Seq2Seq | FastSeq2Seq | Ensemble
@@ -44,18 +51,19 @@ class Model:
 
     Args:
         network: the trained network, or an ensemble of some; it is moved to `device`.
-        source_tokenizer, target_tokenizer: text to ids and back.
+        source_tokenizer, target_tokenizer: text to ids and back; a model that reads frames has none for sources.
         config: `config.search` has the defaults of decoding.
         device: where to compute.
 
     Attributes:
+        sources: what it reads, texts or frames.
         quiet: no warning of features of sources that the model does not know, or of a precision that is not to be had.
     """
 
     def __init__(
         self,
         network: Seq2Seq | Ensemble,
-        source_tokenizer: Tokenizer,
+        source_tokenizer: Tokenizer | None,
         target_tokenizer: Tokenizer,
         config: Config,
         device: torch.device | str = "cpu",
@@ -63,11 +71,34 @@ class Model:
         self.device = torch.device(device)
         self.network: Seq2Seq | Ensemble = network.to(self.device)
         self._prepared: tuple[object, Searched] | None = None
-        self.source_tokenizer = source_tokenizer
+        self._source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.config = config
         self.quiet = False
-        self._coder = CopyCoder(source_tokenizer, target_tokenizer) if config.model.copy else None
+        self._coder: CopyCoder | None = None
+        self.sources: SourceKind = FrameSources(config.model.frame_size)
+        if source_tokenizer is not None:
+            self._coder = CopyCoder(source_tokenizer, target_tokenizer) if config.model.copy else None
+            self.sources = TextSources(source_tokenizer, self._coder)
+
+    @property
+    def source_tokenizer(self) -> Tokenizer:
+        """Source texts to ids and back.
+
+        Raises:
+            ConfigError: when the model reads frames.
+        """
+        self.check_reads_text()
+        assert self._source_tokenizer is not None
+        return self._source_tokenizer
+
+    def check_reads_text(self) -> None:
+        """Raise a `ConfigError` when the model reads frames."""
+        if self._source_tokenizer is None:
+            raise ConfigError(
+                f"this model reads frames (model.frame_size={self.config.model.frame_size}), not text: "
+                "give it arrays from Python, as Model.predict takes them"
+            )
 
     @property
     def single(self) -> Seq2Seq:
@@ -95,7 +126,7 @@ class Model:
 
     def predict(
         self,
-        texts: Iterable[str],
+        texts: Iterable[Given],
         *,
         features: Iterable[str | Sequence[str]] | None = None,
         options: SearchOptions | None = None,
@@ -107,7 +138,7 @@ class Model:
         """The best output of each text, in order, or a draw; an empty text gives an empty output.
 
         Args:
-            texts: sources; an iterator is read to its end first.
+            texts: sources, for a model that reads frames an array (S, F) each; an iterator is read to its end first.
             features: of each text, for a model with `data.feature_columns`: the cell of the one column as text
                 (`V;PST`), or a list with a cell for each column. Without them, each of `texts` holds its cells
                 itself, after tabs. Features the model does not know are left out, with a warning that counts them.
@@ -138,7 +169,7 @@ class Model:
 
     def predict_n_best(
         self,
-        texts: Iterable[str],
+        texts: Iterable[Given],
         *,
         n_best: int,
         features: Iterable[str | Sequence[str]] | None = None,
@@ -157,12 +188,12 @@ class Model:
             ConfigError: as `predict`, and when n_best is not between 1 and beam_size.
             SeqweaveError: when the network gives NaN.
         """
-        texts = self.with_features(list_of_texts(texts), features)
+        given = self.with_features(self.sources.checked(texts), features)
         if options is not None and options.sample and beam_size is not None:
             raise ConfigError(f"beam_size must be left out with sampling, but it is {beam_size}: choose one of the two")
         options = self.options if options is None else options
         return self._predict(
-            texts,
+            given,
             replace(
                 options,
                 n_best=n_best,
@@ -174,25 +205,25 @@ class Model:
             ),
         )
 
-    def _predict(self, texts: list[str], options: SearchOptions) -> list[list[Hypothesis]]:
-        """The outputs of texts which hold their features."""
+    def _predict(self, given: list[Any], options: SearchOptions) -> list[list[Hypothesis]]:
+        """The outputs of sources; texts hold their features."""
         shown, replacing = options.return_attention, options.replace_unknown
         if replacing:
             check_replaces_unknown(self.config)
             options = replace(options, return_attention=True)
         batches = self._batches(options)
-        coded = self._encode_sources(texts)
+        coded = self._encode_sources(given)
         with inference(self.network):
-            found = batches.find(self.searched(options.precision), coded.codes)
+            found = batches.find(self.searched(options.precision), coded.sources)
         results = []
-        for text, ids, extra, each in zip(texts, coded.codes, coded.extra, found, strict=True):
-            about = Shown(self._source_tokens(text, ids), extra, text if replacing else None, shown)
-            results.append([self._hypothesis(one, about) for one in each] if ids else [nothing(shown)])
+        for one, source, extra, each in zip(given, coded.sources, coded.extra, found, strict=True):
+            about = Shown(self.sources.names(one, source), extra, one if replacing else None, shown)
+            results.append([self._hypothesis(best, about) for best in each] if len(source) else [nothing(shown)])
         return results
 
     def score(
         self,
-        pairs: Iterable[tuple[str, str]],
+        pairs: Iterable[tuple[Given, str]],
         *,
         features: Iterable[str | Sequence[str]] | None = None,
         return_attention: bool = False,
@@ -206,28 +237,28 @@ class Model:
             DataError: when a source is empty.
             SeqweaveError: when the network gives NaN.
         """
-        pairs = list_of_pairs(pairs)
-        texts = self.with_features([source for source, _ in pairs], features)
-        coded = self._encode_sources(texts)
-        sources, targets = coded.codes, self.encode_targets([target for _, target in pairs], coded)
-        for number, ids in enumerate(sources, 1):
-            if not ids:
+        pairs = list_of_pairs(pairs, frames=self._source_tokenizer is None)
+        given = self.with_features(self.sources.checked([source for source, _ in pairs]), features)
+        coded = self._encode_sources(given)
+        targets = self.encode_targets([target for _, target in pairs], coded)
+        for number, source in enumerate(coded.sources, 1):
+            if not len(source):
                 raise DataError(
                     f"pair {number} of {len(pairs)} must have a source, but it is empty: leave the pair out"
                 )
         batches = self._batches(replace(self.options, return_attention=return_attention))
         with inference(self.network):
-            found = batches.force(self.network, sources, targets)
+            found = batches.force(self.network, coded.sources, targets)
         return [
-            self._hypothesis(one, Shown(self._source_tokens(text, ids), extra, None, return_attention))
-            for text, ids, extra, one in zip(texts, sources, coded.extra, found, strict=True)
+            self._hypothesis(best, Shown(self.sources.names(one, source), extra, None, return_attention))
+            for one, source, extra, best in zip(given, coded.sources, coded.extra, found, strict=True)
         ]
 
     if TYPE_CHECKING:
 
         def trace(
             self,
-            source: str,
+            source: Given,
             target: str | None = None,
             beam_size: int = 5,
             *,
@@ -235,7 +266,7 @@ class Model:
         ) -> Any:
             """`seqweave.trace` of this model; `seqweave.inspection.tracing` puts it here when it is imported."""
 
-    def with_features(self, texts: list[str], features: Iterable[str | Sequence[str]] | None) -> list[str]:
+    def with_features(self, texts: list[Any], features: Iterable[str | Sequence[str]] | None) -> list[Any]:
         """The texts with their cells of features after them.
 
         Raises:
@@ -249,12 +280,9 @@ class Model:
             for text, cells in zip(texts, rows_of_features(features, columns, len(texts)), strict=True)
         ]
 
-    def encode_sources(self, texts: Sequence[str]) -> Coded:
+    def encode_sources(self, given: Sequence[Given]) -> Coded:
         """Sources as the network takes them, cut to the longest source of the config."""
-        most = self.config.data.max_source_length
-        if self._coder is None:
-            return plain_sources(self.source_tokenizer, list(texts), most)
-        return self._coder.sources(list(texts), most)
+        return self.sources.coded(given, self.config.data.max_source_length)
 
     def encode_targets(self, texts: Sequence[str], sources: Coded) -> list[list[int]]:
         """Targets of these sources as ids, without `<eos>`; of a model that copies they are extended ids."""
@@ -262,30 +290,28 @@ class Model:
             return self.target_tokenizer.encode_batch(list(texts))
         return self._coder.targets(list(texts), sources.extra)
 
-    def _encode_sources(self, texts: Sequence[str]) -> Coded:
+    def _encode_sources(self, given: Sequence[Any]) -> Coded:
         """As `encode_sources`, and says what was left out; none for a text of nothing but blanks."""
-        coded = self.encode_sources(texts)
-        if isinstance(self.source_tokenizer, FeaturedTokenizer) and not self.quiet:
-            unknown, total = self.source_tokenizer.unknown_features(texts)
+        coded = self.encode_sources(given)
+        if isinstance(self._source_tokenizer, FeaturedTokenizer) and not self.quiet:
+            unknown, total = self._source_tokenizer.unknown_features(given)
             if unknown:
-                _LOGGER.warning("%d of %d features are not known to the model, and were left out", unknown, total)
+                _LOGGER.warning("%d of %d source tags are not known to the model, and were left out", unknown, total)
         if coded.long:
             _LOGGER.warning(
                 "%d of %d sources have more than %d items (data.max_source_length); the rest of them was cut off",
                 coded.long,
-                len(texts),
+                len(given),
                 self.config.data.max_source_length,
             )
-        codes = [ids if text.strip() else [] for text, ids in zip(texts, coded.codes, strict=True)]
-        return replace(coded, codes=codes)
-
-    def _source_tokens(self, text: str, codes: list[int]) -> list[str]:
-        """Display names of what the network reads; an unknown item as its text."""
-        ids = codes if self._coder is None else self._coder.read(codes)
-        return self.source_tokenizer.tokens(text)[: len(ids)] if UNK in ids else self.source_tokenizer.names(ids)
+        sources = [
+            source.first(0) if self.sources.is_empty(one) else source
+            for one, source in zip(given, coded.sources, strict=True)
+        ]
+        return replace(coded, sources=sources)
 
     def _hypothesis(self, found: Found, shown: Shown) -> Hypothesis:
-        return hypothesis_of(found, shown, self.source_tokenizer, self.target_tokenizer)
+        return hypothesis_of(found, shown, self._source_tokenizer, self.target_tokenizer)
 
     def _batches(self, options: SearchOptions) -> Batches:
         filters = filters_of(options, self.target_tokenizer)
@@ -339,21 +365,17 @@ def _load_ensemble(paths: Sequence[Path | str], device: str) -> Model:
     if len(models) == 1:
         return models[0]
     first = models[0]
-    check_vocabularies(folders, [(model.source_tokenizer, model.target_tokenizer) for model in models])
+    check_vocabularies(folders, [(model._source_tokenizer, model.target_tokenizer) for model in models])
     config = combined_config([model.config for model in models])
     network = Ensemble([model.single for model in models]).eval()
-    return Model(network, first.source_tokenizer, first.target_tokenizer, config, first.device)
+    return Model(network, first._source_tokenizer, first.target_tokenizer, config, first.device)
 
 
 def _load_one(folder: Path, device: str) -> Model:
     names = check_manifest(folder)
     where = choose_device(device)
     config = read_config(folder)
-    if config.data.feature_columns and FEATURES not in names:
-        raise ModelFolderError(
-            f"the manifest of {folder} must list {FEATURES}, since {CONFIG} has data.feature_columns, but it does not: "
-            "restore the folder from a copy, or train again"
-        )
+    check_source_files(folder, names, config)
     source, target = read_tokenizers(folder, config)
     with torch.random.fork_rng(devices=[]):  # fresh weights are drawn and thrown away; nobody else should notice
         network = build_network(config, source, target)
@@ -362,6 +384,8 @@ def _load_one(folder: Path, device: str) -> Model:
     return Model(network, source, target, config, where)
 
 
-def build_network(config: Config, source: Tokenizer, target: Tokenizer) -> Seq2Seq:
+def build_network(config: Config, source: Tokenizer | None, target: Tokenizer) -> Seq2Seq:
     """The network of a config and its tokenizers, with fresh weights; see `seqweave.model.build`."""
+    if source is None:
+        return build_model(config.model, 0, target.size)
     return build_model(config.model, source.size, target.size, source.feature_count)

@@ -1,4 +1,4 @@
-"""How numbers and settings stand in the sentences that people read, and sentences that several parts say."""
+"""How numbers and settings are written in sentences, and sentences that several parts say."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TRAIN_LIBRARIES = ("torch", "sacrebleu", "jiwer", "babel", "matplotlib")
 RESTORE = "restore the folder from a copy"
 RESTORE_OR_TRAIN = f"{RESTORE}, or train again"
 TRAIN_ANEW = "train again with --restart"
-RUN_AGAIN = "saved; run the same command to go on"
+RUN_AGAIN = "saved; run the same command to resume"
 MORE_DATA = "give more data, or dev pairs of their own with --dev"
 CHOOSE_ATTENTION = "model.attention=none: choose an attention or switch it off"
 CHECK_DATA = "check the data file"

@@ -65,7 +65,7 @@ def make_folder(folder: Path, seed: int) -> Path:
     source.save(folder / folders.SOURCE_TOKENIZER)
     target.save(folder / folders.TARGET_TOKENIZER)
     save_weights(network, folder / folders.WEIGHTS)
-    write_manifest(folder, folders.REQUIRED)
+    write_manifest(folder, folders.model_files(folder))
     return folder
 
 
@@ -208,7 +208,7 @@ def test_info(capsys: Capture, model: str) -> None:
     assert (facts["source_vocabulary"], facts["target_vocabulary"]) == (11, 9)
     assert facts["parameters"] > 500
     assert facts["metrics"] is None
-    assert set(facts["files"]) == set(folders.REQUIRED)
+    assert set(facts["files"]) == {*folders.REQUIRED, folders.SOURCE_TOKENIZER}
     assert main(["info", model]) == 0
     assert f"{facts['parameters']:,} parameters" in capsys.readouterr().out
 
@@ -301,6 +301,8 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
 def test_version_and_help(capsys: Capture) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("seqweave 0.")
+    assert main(["--help"]) == 0
+    assert "..." not in capsys.readouterr().out.split("Commands:")[1], "the sentence of a verb is cut off"
     assert main(["train", "--help"]) == 0
     shown = capsys.readouterr().out
     assert [key for key, field in fields_of() if f"  {key}  " not in shown] == []

@@ -144,8 +144,8 @@ def test_inspect_without_a_text_serves_a_sample(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "a text must be given to be inspected"),
-        (["--serve"], "a text must be given to be inspected"),
+        ([], "inspect needs a text, but there is none"),
+        (["--serve"], "inspect needs a text, but there is none"),
         (["a", "--serve", "--port", "70000"], "a port must be free and from 0 to 65535"),
         (["a", "-o", "trace.png"], "ending with .html or .json, but the name is trace.png"),
         ([" ", "-o", "trace.json"], "a source must have an item to be traced"),
@@ -191,7 +191,7 @@ def test_align_tells_mistakes(folder: Path, pairs: Path, tmp_path: Path, capsys:
         (["--method", "best"], "a method of alignment must be one of argmax"),
         (["--symmetrise", "both"], "put together by one of union"),
         (["--threshold", "2"], "must lie between 0 and 1, but it is 2.0"),
-        (["--gold", str(gold)], "gold: the gold must have a line a pair (3), but it has 2"),
+        (["--gold", str(gold)], "gold: the gold must have one line for each pair (3), but it has 2"),
     ):
         assert main(["align", str(folder), str(pairs), *more]) == 2
         assert sentence in capsys.readouterr().err

@@ -34,7 +34,7 @@ def pairs(tmp_path: Path) -> Path:
 def test_the_table(folder: Path, pairs: Path, capsys: Capture) -> None:
     assert main(["verify", str(folder), str(pairs), "--device", "cpu", "--beams", "1,3"]) == 0
     lines = capsys.readouterr().out.rstrip("\n").split("\n")
-    assert lines[0] == "4 sources, greedy and beam 5, on cpu, weights prepared for decoding"
+    assert lines[0] == "4 sources, greedy and beam 5, on cpu, optimized network"
     assert sum(line.endswith("1.0e-04    holds") for line in lines) == 7
     assert "every proof holds" in lines
     assert [line.split()[0] for line in lines[-5:-2]] == ["beam", "1", "3"]
@@ -70,7 +70,7 @@ def test_a_proof_that_fails(folder: Path, pairs: Path, capsys: Capture, monkeypa
     assert [line.split("  ")[0] for line in failing] == [
         "searched score = forced score",
         "decode = repeated step",
-        "decode = repeated fast step",
+        "decode = repeated optimized step",
     ]
     assert main(["verify", str(folder), str(pairs), "--device", "cpu", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["passed"] is False
@@ -80,7 +80,7 @@ def test_sources_of_the_folder(tmp_path: Path, capsys: Capture) -> None:
     folder = tiny_folder(tiny_model(CASES["gru-none-first"]), tmp_path / "model")
     words = ["verify", str(folder), "--device", "cpu", "--beams", "1", "--json"]
     assert main(words) == 2
-    assert "samples.jsonl: there must be sources to verify on" in capsys.readouterr().err
+    assert "samples.jsonl: there must be sources to verify with" in capsys.readouterr().err
     samples = folder / "samples.jsonl"
     for wrong in ("", "abc\n", '{"target": "g"}\n', "[1]\n", '{"source": 3}\n'):
         samples.write_text(wrong, encoding="utf-8")
@@ -95,7 +95,7 @@ def test_sources_of_the_folder(tmp_path: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--beams", "1,x"], "--beams takes numbers with commas between"),
+        (["--beams", "1,x"], "--beams takes numbers separated by commas"),
         (["--beams", "5,1"], "beams must be ascending beam sizes of 1 or more, at most 1,000, but they are 5,1"),
         (["--beams", "1,2000"], "at most 1,000, but they are 1,2000"),
         (["--samples", "0"], "--samples must be 1 or more, but it is 0"),

@@ -43,8 +43,8 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"model.copy": True, "model.output": "entmax15", "training.label_smoothing": 0},
-        "model.copy=true mixes softmax probabilities with attention and learns by their logarithm, which "
-        "model.output=entmax15 has not for probabilities of 0: set model.output=softmax, or model.copy=false",
+        "model.copy=true mixes softmax probabilities with attention and learns from their logarithms, but "
+        "model.output=entmax15 gives probabilities of 0: set model.output=softmax, or model.copy=false",
     ),
     (
         {
@@ -53,13 +53,13 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
             "data.target.units": "subword",
             "data.source.subword_dropout": 0.1,
         },
-        "data.source.subword_dropout=0.1 cuts texts into other items in each epoch, but model.copy=true knows one way "
-        "to cut them, by which it finds what can be copied: change one of them",
+        "data.source.subword_dropout=0.1 cuts texts differently in each epoch, but model.copy=true needs one "
+        "way to cut them to find what can be copied: change one of them",
     ),
     (
         {"model.copy": True, "model.decoder": "transformer"},
-        "model.copy=true is for a recurrent decoder, but model.decoder=transformer, which looks from every head of "
-        "every layer, and has no one attention to copy by: leave it at false",
+        "model.copy=true is for a recurrent decoder, but model.decoder=transformer, which attends in every "
+        "head of every layer, so that there is no single attention to copy by: leave it at false",
     ),
     (
         {"model.copy": True, "data.source.units": "word", "data.target.units": "char"},
@@ -68,13 +68,13 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"model.copy": True, "data.source.units": "word", "data.target.units": "label"},
-        "model.copy=true puts items of the source into the output, but data.target.units=label, which are no such "
-        "items: leave it at false",
+        "model.copy=true puts items of the source into the output, but with data.target.units=label an output "
+        "is one label: leave it at false",
     ),
     (
         {"search.replace_unknown": True, "data.target.units": "label"},
-        "search.replace_unknown=true puts items of the source into the output, but data.target.units=label, which are "
-        "no such items: leave it at false",
+        "search.replace_unknown=true puts items of the source into the output, but with "
+        "data.target.units=label an output is one label: leave it at false",
     ),
     (
         {"search.replace_unknown": True, "model.attention": "none"},
@@ -152,12 +152,12 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"model.encoder": "transformer", "model.heads": 3},
-        "model.embedding_size must be a multiple of model.heads, but 256 is none of 3: change one of them",
+        "model.embedding_size must be a multiple of model.heads (3), but it is 256: change one of them",
     ),
     (
         {**TRANSFORMER, "model.positions": "rotary", "model.embedding_size": 12},
-        "model.positions=rotary turns pairs of numbers and needs heads of even width, but model.embedding_size=12 over "
-        "model.heads=4 gives 3: change one of them",
+        "model.positions=rotary rotates pairs of numbers and needs heads of even width, but "
+        "model.embedding_size=12 over model.heads=4 gives 3: change one of them",
     ),
     (
         {"model.encoder": "transformer", "model.attention": "dot"},
@@ -181,18 +181,20 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"data.source.units": "subword", "data.source.subword_model": "unigram", "data.source.subword_dropout": 0.1},
-        "data.source.subword_dropout=0.1 leaves out merges and needs data.source.subword_model=bpe, but it is unigram, "
-        "which has none: change one of them",
+        "data.source.subword_dropout=0.1 leaves out merges and needs data.source.subword_model=bpe, but it is "
+        "unigram, which has no merges: change one of them",
     ),
     (
         {"data.joint_vocabulary": True, "data.source.units": "word", "data.target.units": "label"},
-        "data.target.units=label must equal data.source.units with data.joint_vocabulary=true, whose one tokenizer is "
-        "made as the source's, but that is word: change one of them, or set data.joint_vocabulary=false",
+        "data.target.units=label must equal data.source.units, because data.joint_vocabulary=true makes one "
+        "tokenizer with the source's settings, but that is word: change one of them, or set "
+        "data.joint_vocabulary=false",
     ),
     (
         {"data.joint_vocabulary": True, "data.target.lowercase": True},
-        "data.target.lowercase=true must equal data.source.lowercase with data.joint_vocabulary=true, whose one "
-        "tokenizer is made as the source's, but that is false: change one of them, or set data.joint_vocabulary=false",
+        "data.target.lowercase=true must equal data.source.lowercase, because data.joint_vocabulary=true "
+        "makes one tokenizer with the source's settings, but that is false: change one of them, or set "
+        "data.joint_vocabulary=false",
     ),
     (
         {"data.joint_vocabulary": True, "data.source.units": "label"},
@@ -300,7 +302,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"search.top_k": 5},
-        "search.top_k=5 is for drawn outputs and needs search.sample=true, but it is false: leave it at 0",
+        "search.top_k=5 is for sampling and needs search.sample=true, but it is false: leave it at 0",
     ),
     (
         {"search.min_length": 9, "search.max_length": 9},
@@ -308,8 +310,8 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"data.target.units": "label", "search.min_length": 2},
-        "search.min_length=2 asks for more items than the one that an output has with data.target.units=label: "
-        "leave it at 0",
+        "search.min_length=2 asks for more than one item, but with data.target.units=label an output has "
+        "exactly one: leave it at 0",
     ),
     (
         {"model.decoder": "transformer", "model.positions": "learned", "search.min_length": 1024},

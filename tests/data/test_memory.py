@@ -10,8 +10,9 @@ import pytest
 from seqweave.config import TextConfig
 from seqweave.data import batching
 from seqweave.data import dataset as dataset_module
+from seqweave.data.batch import collate
 from seqweave.data.batching import epoch_batches
-from seqweave.data.dataset import collate, write_dataset
+from seqweave.data.dataset import write_dataset
 from seqweave.data.readers import PairReader
 from seqweave.text.tokenizers import train_tokenizer
 

@@ -104,12 +104,12 @@ def test_specials_and_features_have_no_vectors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("the 1 2\ndog 1\n", r":2: a line must be an item and 2 numbers.* but 1 numbers follow .*: mend or remove"),
+        ("the 1 2\ndog 1\n", r":2: a line must be an item and 2 numbers.* but 1 numbers follow .*: correct or remove"),
         ("the 1 2\ndog 1 2 3\n", r":2: a line must be .* but 3 numbers follow"),
         ("the 1 2\n\n", r":2: a line must be .* but 0 numbers follow"),
         ("the 1 2\n 1 2\n", r":2: a line must be"),
         ("the 1 2\ndog  1 2\n", r":2: a line must be .* single blanks"),
-        ("the 1 2\ndog 1 x\n", r":2: a line must be an item and numbers, but 'x' is no number"),
+        ("the 1 2\ndog 1 x\n", r":2: a line must be an item and numbers, but 'x' is not a number"),
         ("2 2\nthe 1 2\ndog 1 nan\n", r":3: the numbers of a vector must be finite"),
         ("the 1 2\ndog 1 1e39\n", r":2: the numbers of a vector must be finite"),
         (b"the 1 2\n\xe9t\xe9 1 2\n", r":2: a line must be UTF-8, but its item is not"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from architectures import CASES, small_model
-from seqweave.data.dataset import make_batch
+from id_batches import ids_batch
 from seqweave.evaluation.perplexity import perplexities
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.text.vocabulary import BOS, EOS, PAD
@@ -41,7 +41,7 @@ def test_both_are_those_of_the_naive_twin(name: str, liked: int | None) -> None:
     if liked is not None:
         with torch.no_grad():
             model.output.bias[liked] += 9.0
-    batches = [make_batch(SOURCES[:2], TARGETS[:2]), make_batch(SOURCES[2:], TARGETS[2:])]
+    batches = [ids_batch(SOURCES[:2], TARGETS[:2]), ids_batch(SOURCES[2:], TARGETS[2:])]
     forced, free = perplexities(model, batches)
     assert forced == pytest.approx(naive(model, own=False), rel=1e-4)
     assert free == pytest.approx(naive(model, own=True), rel=1e-4)

@@ -141,7 +141,7 @@ def test_mistakes_are_one_sentence(folder: Path, tmp_path: Path, capsys: Any) ->
     dev = tmp_path / "dev.tsv"
     dev.write_text("abc\tcba\n", encoding="utf-8")
     assert main(["tune", str(folder), str(dev), "--beams", "1;2"]) == 2
-    assert "--beams takes numbers with commas between, such as 1,5,10, but got '1;2'" in capsys.readouterr().err
+    assert "--beams takes numbers separated by commas, such as 1,5,10, but got '1;2'" in capsys.readouterr().err
     (folder / files.RUN).write_text(json.dumps({"status": "training", "requested": {}, "facts": {}}), encoding="utf-8")
     assert main(["tune", str(folder), str(dev), "--write"]) == 2
     assert "--write needs a finished run" in capsys.readouterr().err

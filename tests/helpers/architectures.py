@@ -17,6 +17,7 @@ import torch
 from pairwise import pairwise
 from seqweave.config import AttentionKind, Cell, Config, ModelConfig, checks
 from seqweave.config.model import Norm, PositionKind
+from seqweave.data.source import Source, SourceBatch
 from seqweave.model.attention.scorers import ScorerSettings, build_scorer
 from seqweave.model.build import build_model
 from seqweave.model.cells import cell_named
@@ -340,13 +341,15 @@ def small_batch(seed: int = 2, config: ModelConfig | None = None) -> tuple[torch
     target_in = torch.randint(4, TARGET_SIZE, (4, 6), generator=generator)
     target_in[:, 0] = 2
     if config is not None and config.copy:
-        source = coded(source, config)
         target_in[:, 3] = torch.tensor([TARGET_SIZE, 5, TARGET_SIZE + 1, 4])  # ids of the sentences' own
     return source, lengths, target_in
 
 
-def coded(source: torch.Tensor, config: ModelConfig) -> torch.Tensor:
-    """Codes (B, S) of sources: small ids are the same in outputs, others unknown there; features stand for 0."""
+def batch_of(source: torch.Tensor, lengths: torch.Tensor, config: ModelConfig) -> SourceBatch:
+    """Sources (B, S) as a network takes them; where it copies, small ids are the same in outputs, others unknown
+    there, and features stand for 0."""
+    if not config.copy:
+        return SourceBatch(source, lengths)
     stands_for = source.clone()
     features = SOURCE_SIZE - FEATURES if config.feature_size else SOURCE_SIZE
     for row in stands_for:
@@ -356,4 +359,12 @@ def coded(source: torch.Tensor, config: ModelConfig) -> torch.Tensor:
                 row[place] = 0
             elif item >= features - 3:
                 row[place] = TARGET_SIZE + extra.setdefault(item, len(extra))
-    return stands_for * SOURCE_SIZE + source
+    return SourceBatch(source, lengths, stands_for)
+
+
+def sources_of(sources: list[list[int]], config: ModelConfig) -> list[Source]:
+    """The same of lists of ids, one by one."""
+    batches = [batch_of(torch.tensor([ids]), torch.tensor([len(ids)]), config) for ids in sources]
+    return [
+        Source(batch.values[0].numpy(), None if batch.copies is None else batch.copies[0].numpy()) for batch in batches
+    ]

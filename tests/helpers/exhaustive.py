@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from seqweave.data.source import SourceBatch
 from seqweave.errors import LimitError
 from seqweave.search.contract import Found, Searchable
 from seqweave.search.penalties import length_normalised
@@ -16,18 +16,14 @@ _MOST_PREFIXES = 20_000
 
 
 @torch.inference_mode()
-def exhaustive_search(
-    model: Searchable, source: Tensor, source_lengths: Tensor, max_length: int, *, length_penalty: float
-) -> list[Found]:
-    """Score every output of at most `max_length` positions (`<eos>` counted) that ends with `<eos>`, best first.
-
-    Shape: source (1, S), source_lengths (1,).
+def exhaustive_search(model: Searchable, source: SourceBatch, max_length: int, *, length_penalty: float) -> list[Found]:
+    """Score every output of at most `max_length` positions (`<eos>` counted) for one source, if it ends; best first.
 
     Raises:
         LimitError: when there are too many to try.
     """
     found: list[Found] = []
-    state: Any = model.start(model.encode(source, source_lengths))
+    state: Any = model.start(model.encode(*source))
     prefixes: list[tuple[list[int], list[float]]] = [([], [])]
     for step in range(max_length):
         last = torch.tensor([ids[-1] if ids else BOS for ids, _ in prefixes], device=source.device)

@@ -67,7 +67,7 @@ class ToyModel:
         self.size = size
         self.rows_seen: list[int] = []
 
-    def encode(self, source: Tensor, source_lengths: Tensor) -> ToyEncoded:
+    def encode(self, source: Tensor, source_lengths: Tensor, source_copies: Tensor | None = None) -> ToyEncoded:
         mask = torch.arange(source.shape[1]) < source_lengths.unsqueeze(1)
         return ToyEncoded((source * mask).sum(1), mask)
 

@@ -103,7 +103,7 @@ def test_labels() -> None:
 @pytest.mark.parametrize("shape", [(2, 3), (3,), (0, 2)])
 def test_wrong_shapes_are_refused(shape: tuple[int, ...]) -> None:
     for draw in (render_attention, plot_attention):
-        with pytest.raises(DataError, match=r"one row a target token .* \(3, 2\) .*but their shape is"):
+        with pytest.raises(DataError, match=r"one row for each target token .* \(3, 2\) .*but their shape is"):
             draw(np.zeros(shape), ["a", "b"], ["c", "d", "e"])
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from architectures import CASES, small_model
+from seqweave.data.source import make_sources
 from seqweave.errors import ConfigError
 from seqweave.inspection.attributions import METHODS, attribute, rank_correlation, with_attributions
 from seqweave.inspection.trace_json import trace_from_json, trace_to_json
@@ -38,7 +39,7 @@ def log_probs(network: Seq2Seq, source: list[int]) -> np.ndarray:
 @pytest.mark.parametrize("name", NAMES)
 def test_occlusion_is_the_loss_of_log_probability(name: str) -> None:
     network = small_model(CASES[name])
-    values = attribute(network, SOURCE, IDS, "occlusion")
+    values = attribute(network, make_sources([SOURCE])[0], IDS, "occlusion")
     for place in range(len(SOURCE)):
         changed = [*SOURCE[:place], UNK, *SOURCE[place + 1 :]]
         assert values[:, place] == pytest.approx(log_probs(network, SOURCE) - log_probs(network, changed), abs=1e-5)
@@ -50,7 +51,7 @@ def test_integrated_gradients_sum_to_the_difference(name: str) -> None:
     network = small_model(CASES[name]).double()
     # Layer normalisation is so steep near zero that the mean converges slowly there.
     way_points, error = (256, 0.05) if "transformer" in name else (64, 2e-3)
-    values = attribute(network, SOURCE, IDS, "integrated_gradients", way_points=way_points)
+    values = attribute(network, make_sources([SOURCE])[0], IDS, "integrated_gradients", way_points=way_points)
     blank = small_model(CASES[name]).double()
     assert isinstance(blank.source_input, Embedding)
     with torch.no_grad():
@@ -62,7 +63,7 @@ def test_integrated_gradients_sum_to_the_difference(name: str) -> None:
 def test_gradient_x_input_is_a_derivative(name: str) -> None:
     """Scaling the embedding of one source item, here of an item that occurs once."""
     network = small_model(CASES[name]).double()
-    values = attribute(network, SOURCE, IDS, "gradient_x_input")
+    values = attribute(network, make_sources([SOURCE])[0], IDS, "gradient_x_input")
     assert isinstance(network.source_input, Embedding)
     weight = network.source_input.weight
     step = 1e-5
@@ -81,7 +82,7 @@ def test_gradient_x_input_is_a_derivative(name: str) -> None:
 def test_the_network_is_left_as_it_was(method: str) -> None:
     network = small_model(CASES["gru-additive-before"])
     before = {name: part.clone() for name, part in network.named_parameters()}
-    attribute(network, SOURCE, IDS, method)
+    attribute(network, make_sources([SOURCE])[0], IDS, method)
     for name, part in network.named_parameters():
         assert part.requires_grad
         assert part.grad is None

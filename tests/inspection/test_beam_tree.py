@@ -10,8 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from architectures import CASES, SOURCE_SIZE, coded, small_model
+from architectures import CASES, SOURCE_SIZE, batch_of, small_model
 from exhaustive import exhaustive_search
+from id_batches import pad_ids
+from seqweave.data.source import SourceBatch
 from seqweave.inspection.beam_tree import found_of, grow_beam, path_of
 from seqweave.inspection.trace import REASONS, Beam
 from seqweave.model.seq2seq import Seq2Seq
@@ -29,8 +31,8 @@ def ending_model(name: str, seed: int, eos: float = 1.5) -> Seq2Seq:
 
 
 @torch.inference_mode()
-def grown(model: Seq2Seq, source: torch.Tensor, limit: int, size: int, alpha: float, stop: Stop) -> Beam:
-    encoded = model.encode(source, torch.tensor([source.shape[1]]))
+def grown(model: Seq2Seq, source: SourceBatch, limit: int, size: int, alpha: float, stop: Stop) -> Beam:
+    encoded = model.encode(*source)
     return grow_beam(model, encoded, limit, SearchOptions(beam_size=size, length_penalty=alpha, stop=stop))
 
 
@@ -48,13 +50,12 @@ def test_equals_beam_search(
     name: str, seed: int, length: int, limit: int, size: int, alpha: float, stop: Stop, eos: float
 ) -> None:
     model = ending_model(name, seed, eos)
-    source = torch.randint(4, SOURCE_SIZE, (1, length), generator=torch.Generator().manual_seed(seed))
-    source = coded(source, CASES[name]) if CASES[name].copy else source
+    ids = torch.randint(4, SOURCE_SIZE, (1, length), generator=torch.Generator().manual_seed(seed))
+    source = batch_of(ids, torch.tensor([length]), CASES[name])
     beam = grown(model, source, limit, size, alpha, stop)
     expected = beam_search(
         model,
         source,
-        torch.tensor([length]),
         torch.tensor([limit]),
         SearchOptions(beam_size=size, length_penalty=alpha, stop=stop),
     )[0][0]
@@ -79,12 +80,12 @@ def test_equals_beam_search(
 def test_rules_hold_in_the_tree_as_in_beam_search(rules: Filters, size: int) -> None:
     for seed in range(4):
         model = ending_model("gru-additive-before", seed)
-        source, length = torch.tensor([[4, 5, 6, 7]]), torch.tensor([4])
+        source = pad_ids([[4, 5, 6, 7]])
         with torch.inference_mode():
-            encoded = model.encode(source, length)
+            encoded = model.encode(*source)
             beam = grow_beam(model, encoded, 6, SearchOptions(beam_size=size), filters=rules.steps)
         options = SearchOptions(beam_size=size)
-        expected = beam_search(model, source, length, torch.tensor([6]), options, rules.steps)[0][0]
+        expected = beam_search(model, source, torch.tensor([6]), options, rules.steps)[0][0]
         found = found_of(beam)
         assert found.ids == expected.ids
         assert found.score == pytest.approx(expected.score, abs=1e-5)
@@ -92,14 +93,14 @@ def test_rules_hold_in_the_tree_as_in_beam_search(rules: Filters, size: int) -> 
 
 def test_a_beam_wider_than_the_language_finds_the_true_best() -> None:
     model = ending_model("gru-dot-after", 1)
-    source = torch.tensor([[4, 5, 6]])
+    source = pad_ids([[4, 5, 6]])
     beam = grown(model, source, 3, 400, 1.0, "proven")
-    best = exhaustive_search(model, source, torch.tensor([3]), max_length=3, length_penalty=1.0)[0]
+    best = exhaustive_search(model, source, max_length=3, length_penalty=1.0)[0]
     assert found_of(beam).ids == best.ids
 
 
 def test_every_node_is_accounted_for() -> None:
-    beam = grown(ending_model("lstm-general-after", 3), torch.tensor([[4, 5, 6, 7]]), 9, 3, 1.0, "proven")
+    beam = grown(ending_model("lstm-general-after", 3), pad_ids([[4, 5, 6, 7]]), 9, 3, 1.0, "proven")
     parents, steps, statuses = beam.parents, beam.steps, beam.statuses
     inner = parents >= 0
     assert np.all(steps[inner] == steps[parents[inner]] + 1)
@@ -127,7 +128,7 @@ def test_reasons_say_why() -> None:
     for seed in range(12):
         for stop in stops:
             for eos in (-3.0, 1.5, 3.0):
-                beam = grown(ending_model("gru-general-after", seed, eos), torch.tensor([[4, 5, 6]]), 6, 2, 1.0, stop)
+                beam = grown(ending_model("gru-general-after", seed, eos), pad_ids([[4, 5, 6]]), 6, 2, 1.0, stop)
                 ends = beam.ids == EOS
                 for code, reason in enumerate(REASONS):
                     nodes = beam.reasons == code
@@ -146,8 +147,8 @@ def test_reasons_say_why() -> None:
 @torch.inference_mode()
 def test_the_reference_is_lost_where_the_beam_leaves_it() -> None:
     model = ending_model("gru-dot-after", 1)
-    source = torch.tensor([[4, 5, 6]])
-    encoded = model.encode(source, torch.tensor([3]))
+    source = pad_ids([[4, 5, 6]])
+    encoded = model.encode(*source)
 
     def left(reference: list[int]) -> int | None:
         beam = grow_beam(model, encoded, 8, SearchOptions(beam_size=2, stop="proven"), reference=reference)

@@ -10,6 +10,7 @@ import torch
 
 from architectures import CASES
 from seqweave.data.copying import CopyCoder
+from seqweave.data.source import Source, pad_sources
 from seqweave.errors import DataError
 from seqweave.inspection.attributions import METHODS, attribute, with_attributions
 from seqweave.inspection.changes import WhatIf
@@ -74,7 +75,8 @@ def test_p_gen_mixes_what_is_generated_with_what_is_copied(name: str) -> None:
     assert ((steps.p_gen > 0) & (steps.p_gen < 1)).all()
     coder = CopyCoder(model.source_tokenizer, model.target_tokenizer)
     coded = coder.sources([SOURCE])
-    stands_for = [code // model.source_tokenizer.size for code in coded.codes[0]]
+    stands_for = coded.sources[0].copies
+    assert stands_for is not None
     [ids] = coder.targets([TARGET], coded.extra)
     assert steps.readout is not None
     generated = network.output.logits(torch.from_numpy(steps.readout)).softmax(1)  # (T, V)
@@ -102,10 +104,9 @@ def test_every_item_of_the_trace_has_a_name(name: str) -> None:
 
 @names
 @torch.inference_mode()
-def test_encoder_is_that_of_the_codes(name: str) -> None:
+def test_encoder_is_that_of_the_source(name: str) -> None:
     trace, model = trace_of(name), model_of(name)
-    codes = torch.tensor(model.encode_sources([SOURCE]).codes)
-    outputs = model.single.encode(codes, torch.tensor([codes.shape[1]])).outputs[0]
+    outputs = model.single.encode(*pad_sources(model.encode_sources([SOURCE]).sources)).outputs[0]
     assert trace.encoder.outputs == pytest.approx(outputs.numpy(), abs=EXACT)
 
 
@@ -165,17 +166,16 @@ def test_attributions(method: str) -> None:
 
 def test_occlusion_changes_what_is_read_only() -> None:
     model = model_of("lstm-copies")
-    network, [codes] = model.single, model.encode_sources([SOURCE]).codes
+    network, [source] = model.single, model.encode_sources([SOURCE]).sources
     ids = [model.target_tokenizer.size, 4, EOS]
-    values = attribute(network, codes, ids, "occlusion")
-    size = model.source_tokenizer.size
-    hidden = [codes[0] - codes[0] % size + UNK, *codes[1:]]
-    assert values[:, 0] == pytest.approx(log_probs(model, codes, ids) - log_probs(model, hidden, ids), abs=1e-5)
+    values = attribute(network, source, ids, "occlusion")
+    hidden = Source(np.array([UNK, *source.values[1:]]), source.copies)
+    assert values[:, 0] == pytest.approx(log_probs(model, source, ids) - log_probs(model, hidden, ids), abs=1e-5)
 
 
-def log_probs(model: Model, codes: list[int], ids: list[int]) -> np.ndarray:
+def log_probs(model: Model, source: Source, ids: list[int]) -> np.ndarray:
     with torch.no_grad():
-        encoded = model.single.encode(torch.tensor([codes]), torch.tensor([len(codes)]))
+        encoded = model.single.encode(*pad_sources([source]))
         rows = model.single.decode(torch.tensor([[BOS, *ids[:-1]]]), encoded).logits[0].log_softmax(-1)
     return rows[range(len(ids)), ids].numpy()
 

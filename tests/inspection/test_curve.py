@@ -39,7 +39,7 @@ def test_a_curve_by_hand(folder: Path) -> None:
 def test_a_curve_as_text(folder: Path) -> None:
     points = [CurvePoint(10, 2.0, 3.5), CurvePoint(1200, 1.0, 1.75), CurvePoint(1300, 1.0, 0.5)]
     assert curve_text(points).split("\n") == [
-        "      step  teacher-forced  free-running      gap   (nats an item)",
+        "      step  teacher-forced  free-running      gap   (nats per item)",
         "        10          2.0000        3.5000   1.5000   " + "#" * 30,
         "     1,200          1.0000        1.7500   0.7500   " + "#" * 15,
         "     1,300          1.0000        0.5000  -0.5000",
@@ -64,7 +64,7 @@ def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(folder), "--plot", str(folder / "curve.png")]) == 0
     assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
     assert main(["info", str(folder), "--plot", str(folder / "curve.txt")]) == 2
-    assert "a picture's name must end in .png, .pdf, .svg, but it is" in capsys.readouterr().err
+    assert "the name of a picture must end in .png, .pdf, .svg, but it is" in capsys.readouterr().err
     assert main(["info", str(folder), "--plot", str(folder / "no" / "curve.png")]) == 2
     assert "No such file or directory; choose another place" in capsys.readouterr().err
 

@@ -25,7 +25,7 @@ from seqweave.errors import DataError, SeqweaveError
 from seqweave.inspection.doctor.answers import all_unknown
 from seqweave.inspection.doctor.attention import flat_attention, stuck_attention
 from seqweave.inspection.doctor.diagnose import diagnose
-from seqweave.inspection.doctor.run_record import Asked, Finding, Patient, admit, ask
+from seqweave.inspection.doctor.run_record import Asked, Finding, RunRecord, ask, read_run_record
 from seqweave.inspection.doctor.training_curves import exposure_bias
 from seqweave.text.vocabulary import UNK
 from tiny_model import tiny_folder, tiny_model
@@ -42,11 +42,11 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(tmp_path_factory.mktemp("healthy"), TRAINED)
 
 
-def only(patient: Patient, name: str) -> Finding:
+def only(record: RunRecord, name: str) -> Finding:
     """The one finding, which must have this name, and a remedy that the run's settings allow."""
-    found = diagnose(patient)
+    found = diagnose(record)
     assert [one.name for one in found] == [name], found
-    remedied(patient.config, found[0])
+    remedied(record.config, found[0])
     return found[0]
 
 
@@ -59,13 +59,13 @@ def remedied(config: Config, finding: Finding) -> Config:
     return changed
 
 
-def on(folder: Path, sources: list[str], targets: list[str]) -> Patient:
-    return admit(folder, (sources, targets), "cpu")
+def on(folder: Path, sources: list[str], targets: list[str]) -> RunRecord:
+    return read_run_record(folder, (sources, targets), "cpu")
 
 
 def test_a_healthy_run_has_nothing(healthy: Path) -> None:
     assert diagnose(on(healthy, SOURCES, TARGETS)) == []
-    assert diagnose(admit(healthy, device="cpu")) == []
+    assert diagnose(read_run_record(healthy, device="cpu")) == []
 
 
 def to_unknown(weights: Parameters) -> None:
@@ -97,8 +97,8 @@ def to_stuck(weights: Parameters) -> None:
     ],
 )
 def test_ill_weights(healthy: Path, change: Callable[[Parameters], None], name: str, remedy: str) -> None:
-    patient = on(healthy, SOURCES, TARGETS)
-    ill = replace(patient, asked=ask(doctored(healthy, change), SOURCES, TARGETS))
+    record = on(healthy, SOURCES, TARGETS)
+    ill = replace(record, asked=ask(doctored(healthy, change), SOURCES, TARGETS))
     assert remedy in only(ill, name).remedy
 
 
@@ -130,19 +130,20 @@ def test_leakage(healthy: Path) -> None:
 
 
 def test_a_few_shared_sources_are_no_leakage(healthy: Path) -> None:
-    patient = on(healthy, SOURCES, TARGETS)
-    assert patient.trained_on is not None
-    trained = [word for word in TRAINED[0] if patient.trained_on.knows(word)]
+    record = on(healthy, SOURCES, TARGETS)
+    assert record.trained_on is not None
+    trained = [word for word in TRAINED[0] if record.trained_on.knows(word)]
     assert len(trained) > 3000
-    assert diagnose(replace(patient, data=[*SOURCES, *trained[:2]])) == []
+    assert diagnose(replace(record, data=[*SOURCES, *trained[:2]])) == []
 
 
 def test_leakage_into_dev(tmp_path: Path) -> None:
     pairs = spelling(40, seed=1)
     folder = run(tmp_path, pairs, (pairs[0][:5], pairs[1][:5]), training__max_steps=1)
-    facts = admit(folder, device="cpu").facts
+    facts = read_run_record(folder, device="cpu").facts
     assert (
-        "without --dev" in only(Patient(admit(folder, device="cpu").config, facts=facts), "train/test leakage").remedy
+        "without --dev"
+        in only(RunRecord(read_run_record(folder, device="cpu").config, facts=facts), "train/test leakage").remedy
     )
 
 
@@ -151,9 +152,9 @@ def test_over_long_lines(healthy: Path, tmp_path: Path) -> None:
     long = ["ab" * 150, "cd" * 150]
     pairs: Pairs = (sources + long, targets + ["a" * LENGTH] * 2)
     folder = run(tmp_path, pairs, spelling(10, seed=2), training__max_steps=1, training__batch_tokens=4096)
-    facts = admit(folder, device="cpu").facts
-    patient = on(healthy, SOURCES, TARGETS)
-    found = only(replace(patient, facts={**patient.facts, "padding": facts["padding"]}), "over-long lines")
+    facts = read_run_record(folder, device="cpu").facts
+    record = on(healthy, SOURCES, TARGETS)
+    found = only(replace(record, facts={**record.facts, "padding": facts["padding"]}), "over-long lines")
     assert found.remedy.endswith("--set data.max_source_length=6")
     assert found.evidence.startswith("42% of the positions")
 
@@ -168,7 +169,7 @@ def test_a_learning_rate_that_is_too_high(tmp_path: Path) -> None:
         training__warmup_steps=0,
         training__max_steps=30,
     )
-    found = only(admit(folder, device="cpu"), "learning rate too high")
+    found = only(read_run_record(folder, device="cpu"), "learning rate too high")
     assert found.remedy.endswith("training.learning_rate=0.001")
     assert "model.cell=rnn" in found.evidence
 
@@ -177,22 +178,22 @@ def test_sparse_outputs(tmp_path: Path) -> None:
     """Infinite perplexities are no illness there; a loss far above that of a uniform guess is one."""
     pytest.importorskip("entmax", reason='entmax is not installed: pip install "seqweave[entmax]"')
     folder = run(tmp_path, TRAINED, model__output="entmax15", training__max_steps=150)
-    patient = on(folder, SOURCES, TARGETS)
-    impossible = [{**row, "perplexity": None, "free_running_perplexity": None} for row in patient.validations]
+    record = on(folder, SOURCES, TARGETS)
+    impossible = [{**row, "perplexity": None, "free_running_perplexity": None} for row in record.validations]
     assert impossible
-    assert diagnose(replace(patient, validations=impossible)) == []
+    assert diagnose(replace(record, validations=impossible)) == []
     uneven = [{**row, "perplexity": 1.1 + place, "best": True} for place, row in enumerate(impossible)]
-    assert diagnose(replace(patient, validations=uneven)) == []
-    guess = (1 - patient.facts["target_vocabulary"] ** -0.5) / 0.75
-    only(replace(patient, steps=[*patient.steps, {"loss": 1.6 * guess}]), "learning rate too high")
-    assert diagnose(replace(patient, steps=[*patient.steps, {"loss": 1.4 * guess}])) == []
+    assert diagnose(replace(record, validations=uneven)) == []
+    guess = (1 - record.facts["target_vocabulary"] ** -0.5) / 0.75
+    only(replace(record, steps=[*record.steps, {"loss": 1.6 * guess}]), "learning rate too high")
+    assert diagnose(replace(record, steps=[*record.steps, {"loss": 1.4 * guess}])) == []
 
 
 def test_a_run_that_diverged_before_it_had_weights(tmp_path: Path, capsys: Capture) -> None:
     settings: dict[str, Any] = {"training__learning_rate": 1e30, "training__max_steps": 30, "model__cell": "rnn"}
     with pytest.raises(SeqweaveError, match="training has diverged"):
         run(tmp_path, spelling(300, seed=1), **settings, training__warmup_steps=0, training__validate_every=30)
-    only(admit(tmp_path / "model", device="cpu"), "learning rate too high")
+    only(read_run_record(tmp_path / "model", device="cpu"), "learning rate too high")
     assert main(["doctor", str(tmp_path / "model"), "--device", "cpu"]) == 1
     assert "no weights yet" in capsys.readouterr().err
 
@@ -206,9 +207,9 @@ def test_under_trained(tmp_path: Path) -> None:
         training__max_steps=40,
         training__validate_every=4,
     )
-    patient = admit(folder, device="cpu")
-    assert only(patient, "under-trained").remedy.endswith("training.max_steps=120")
-    assert "goes on" in only(replace(patient, finished=False), "under-trained").remedy
+    record = read_run_record(folder, device="cpu")
+    assert only(record, "under-trained").remedy.endswith("training.max_steps=120")
+    assert "resumes" in only(replace(record, finished=False), "under-trained").remedy
 
 
 def test_a_run_that_has_learned_next_to_nothing(tmp_path: Path) -> None:
@@ -223,23 +224,23 @@ def test_bad_answers_of_a_run_that_was_stopped(healthy: Path) -> None:
     asked = ask(doctored(healthy, to_blind), SOURCES, TARGETS)
     ill = replace(on(healthy, SOURCES, TARGETS), asked=asked, finished=False)
     found = only(ill, "the same answer for everything")
-    assert found.remedy == "run the same train command again: it goes on, up to step 300"
+    assert found.remedy == "run the same train command again: it resumes, up to step 300"
 
 
 def test_over_fitted(tmp_path: Path) -> None:
     folder = run(tmp_path, noise(200, seed=1), noise(50, seed=2), model__attention="none", training__max_steps=200)
-    assert only(admit(folder, device="cpu"), "over-fitted").remedy.endswith("model.dropout=0.5")
+    assert only(read_run_record(folder, device="cpu"), "over-fitted").remedy.endswith("model.dropout=0.5")
 
 
 def test_over_fitted_before_much_was_learned() -> None:
     rows = [{"perplexity": perplexity} for perplexity in (10.4, 10.2, 10.9, 12.0, 15.0, 20.0)]
-    only(Patient(Config(), facts={"target_vocabulary": 14}, validations=rows), "over-fitted")
+    only(RunRecord(Config(), facts={"target_vocabulary": 14}, validations=rows), "over-fitted")
 
 
 @pytest.mark.slow
 def test_teacher_forced_good_but_free_running_bad(tmp_path: Path) -> None:
     folder = run(tmp_path, blind_start(6000, seed=1))
-    only(admit(folder, device="cpu"), "teacher-forced good, free-running bad")
+    only(read_run_record(folder, device="cpu"), "teacher-forced good, free-running bad")
 
 
 def looking(kind: str) -> Asked:
@@ -252,7 +253,7 @@ def looking(kind: str) -> Asked:
 @pytest.mark.parametrize("columns", [(), ("3",)])
 @pytest.mark.parametrize("kind", ["flat", "stuck"])
 def test_every_architecture_takes_its_remedies(kind: str, columns: tuple[str, ...]) -> None:
-    """One after the other, as of a patient that does not get well."""
+    """One after the other, as of a record that does not get well."""
     judge = flat_attention if kind == "flat" else stuck_attention
     for name, model in CASES.items():
         smoothing = 0.1 if model.output == "softmax" else 0.0
@@ -261,7 +262,7 @@ def test_every_architecture_takes_its_remedies(kind: str, columns: tuple[str, ..
         if list(contradictions(config)) or model.decoder == "transformer" or model.attention == "none":
             continue
         for _ in range(6):
-            finding = judge(Patient(config), looking(kind))
+            finding = judge(RunRecord(config), looking(kind))
             assert finding is not None, name
             config = remedied(config, finding)
 
@@ -277,7 +278,7 @@ def test_every_architecture_takes_its_remedies(kind: str, columns: tuple[str, ..
 def test_a_gap_in_spite_of_scheduled_sampling(settings: dict[str, Any]) -> None:
     config = build_config({**settings, "training.max_steps": 100})
     figures = {"perplexity": 1.5, "free_running_perplexity": 9.0, "best": True}
-    finding = exposure_bias(Patient(config, validations=[figures]))
+    finding = exposure_bias(RunRecord(config, validations=[figures]))
     assert finding is not None
     remedied(config, finding)
 
@@ -295,7 +296,7 @@ def test_sides_that_must_agree_are_remedied_together(text: dict[str, Any], more:
     sides = {f"data.{side}.{key}": value for side in ("source", "target") for key, value in text.items()}
     config = build_config({**sides, **more})
     answers: Any = [SimpleNamespace(tokens=["<unk>"] * 3)]
-    finding = all_unknown(Patient(config), Asked(None, [], [], answers))  # type: ignore[arg-type]
+    finding = all_unknown(RunRecord(config), Asked(None, [], [], answers))  # type: ignore[arg-type]
     assert finding is not None
     remedied(config, finding)
 
@@ -304,8 +305,8 @@ def test_a_model_without_a_run(tmp_path: Path) -> None:
     """What was made by other means has no record: only DATA is looked at."""
     folder = tiny_folder(tiny_model(CASES["gru-additive-after"]), tmp_path / "model")
     with pytest.raises(DataError, match="no samples: name DATA"):
-        admit(folder, device="cpu")
-    assert admit(folder, (["abc"], ["abc"]), "cpu").validations == []
+        read_run_record(folder, device="cpu")
+    assert read_run_record(folder, (["abc"], ["abc"]), "cpu").validations == []
 
 
 def test_the_command(healthy: Path, tmp_path: Path, capsys: Capture) -> None:

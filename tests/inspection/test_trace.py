@@ -11,7 +11,7 @@ import torch
 from architectures import CASES, each
 from seqweave.config import ModelConfig, TextConfig
 from seqweave.errors import ConfigError, DataError
-from seqweave.inspection.recorder import record_steps, recording_copy
+from seqweave.inspection.recorder import record_positions, recording_copy
 from seqweave.inspection.trace import Trace, attention_of
 from seqweave.inspection.tracing import output_tokens
 from seqweave.inspection.tracing import trace as traced
@@ -373,6 +373,6 @@ def test_offsets_cut_the_text(units: str) -> None:
 def test_recording_takes_one_step_an_item() -> None:
     network = model_of(CASES["gru-additive-between"]).single
     encoded = network.encode(torch.tensor([[4, 5, 6]]), torch.tensor([3]))
-    recording = record_steps(network, encoded, [4, 5, 6, 7, EOS])
+    recording = record_positions(network, encoded, [4, 5, 6, 7, EOS])
     assert recording.logits.shape[0] == 5
     assert [layer.hidden.shape[0] for layer in recording.layers] == [5, 5]

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from architectures import SMALL, small_batch, small_model
+from architectures import SMALL, batch_of, small_batch, small_model
 from pairwise import pairwise
 from seqweave.config import AttentionKind, AttentionPosition, AttentionWindow, Config, ModelConfig, build_config
 from seqweave.config.checks import contradictions, unread
@@ -78,7 +78,7 @@ def losses(model: Seq2Seq, config: ModelConfig) -> torch.Tensor:
     """What a training would lower."""
     source, lengths, target_in = small_batch(config=config)
     target_out = target_in.roll(-1, 1).masked_fill(torch.arange(6) == 5, 3)  # <eos> comes last
-    output = model.decode(target_in, model.encode(source, lengths), return_attention=config.coverage)
+    output = model.decode(target_in, model.encode(*batch_of(source, lengths, config)), return_attention=config.coverage)
     loss = model.output.loss(output.logits, target_out, 0.1)
     if config.coverage:
         assert output.attention is not None
@@ -146,8 +146,9 @@ def test_it_learns_and_decodes(settings: dict[str, Any]) -> None:
             parameter.sub_(1e-3 * parameter.grad / max(1.0, float(parameter.grad.norm())))
         assert losses(model, config) < before
     source, lengths, _ = small_batch(config=config)
-    greedy = greedy_search(prepared(model), source, lengths, LIMITS, SearchOptions())
-    beam = beam_search(prepared(model), source, lengths, LIMITS, SearchOptions(beam_size=1))
+    batch = batch_of(source, lengths, config)
+    greedy = greedy_search(prepared(model), batch, LIMITS, SearchOptions())
+    beam = beam_search(prepared(model), batch, LIMITS, SearchOptions(beam_size=1))
     assert [one.ids for one in greedy] == [one.ids for [one] in beam]
 
 

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 
-from architectures import CASES, CELLS, SOURCE_SIZE, coded, each, small_batch, small_model
+from architectures import CASES, CELLS, SOURCE_SIZE, batch_of, each, small_batch, small_model
 from seqweave.config import ModelConfig
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState
@@ -33,6 +33,13 @@ def looked_up(model: Seq2Seq, state: DecoderState, target_in: torch.Tensor) -> t
     return shown(model, torch.stack(logits, 1)), torch.stack(rows, 1) if rows else None
 
 
+def forced(
+    model: Seq2Seq, config: ModelConfig, source: torch.Tensor, lengths: torch.Tensor, target_in: torch.Tensor
+) -> torch.Tensor:
+    """Logits by `decode`, as `shown`. Shape: (B, S), (B,), (B, T) -> (B, T, V)."""
+    return shown(model, model.decode(target_in, model.encode(*batch_of(source, lengths, config))).logits)
+
+
 def shown(model: Seq2Seq, logits: torch.Tensor) -> torch.Tensor:
     """What rounding changes little: of log-probabilities that may be -inf not these themselves."""
     return comparable(logits, model.output.sparse)
@@ -42,7 +49,7 @@ def shown(model: Seq2Seq, logits: torch.Tensor) -> torch.Tensor:
 def test_decode_equals_repeated_step(config: ModelConfig) -> None:
     model = small_model(config)
     source, lengths, target_in = small_batch(config=config)
-    encoded = model.encode(source, lengths)
+    encoded = model.encode(*batch_of(source, lengths, config))
     output = model.decode(target_in, encoded, return_attention=True)
     logits, attention = looked_up(model, model.start(encoded), target_in)
     assert_close(logits, shown(model, output.logits))
@@ -61,19 +68,19 @@ def test_decode_equals_repeated_step(config: ModelConfig) -> None:
 def test_alone_equals_padded_equals_permuted(config: ModelConfig) -> None:
     model = small_model(config).double()  # in fp32 rounding alone, of large weights, may be more than the bound
     source, lengths, target_in = small_batch(config=config)
-    batched = shown(model, model(source, lengths, target_in))
+    batched = forced(model, config, source, lengths, target_in)
     order = torch.tensor([2, 0, 3, 1])
-    assert_close(shown(model, model(source[order], lengths[order], target_in[order])), batched[order])
+    assert_close(forced(model, config, source[order], lengths[order], target_in[order]), batched[order])
     # Whatever stands in the padding, and however much of it there is, changes nothing.
     rubbish = torch.randint(4, SOURCE_SIZE, (4, 12), generator=torch.Generator().manual_seed(5))
-    rubbish = coded(rubbish, config) if config.copy else rubbish
     rubbish[:, :7] = torch.where(torch.arange(7) < lengths[:, None], source, rubbish[:, :7])
     # A model that copies has a column more for each source position.
-    wider = shown(model, model(rubbish, lengths, target_in))
+    wider = forced(model, config, rubbish, lengths, target_in)
     assert_close(wider[..., : batched.shape[2]], batched)
     assert wider[..., batched.shape[2] :].isneginf().all()
     for row, length in enumerate(lengths.tolist()):
-        alone = shown(model, model(source[row : row + 1, :length], lengths[row : row + 1], target_in[row : row + 1]))
+        one = slice(row, row + 1)
+        alone = forced(model, config, source[one, :length], lengths[one], target_in[one])
         assert_close(alone, batched[row : row + 1, :, : alone.shape[2]])
         assert batched[row, :, alone.shape[2] :].isneginf().all()
 
@@ -82,7 +89,7 @@ def test_alone_equals_padded_equals_permuted(config: ModelConfig) -> None:
 def test_state_moves_rows_and_nothing_else(config: ModelConfig) -> None:
     model = small_model(config)
     source, lengths, target_in = small_batch(config=config)
-    state = model.start(model.encode(source, lengths))
+    state = model.start(model.encode(*batch_of(source, lengths, config)))
     state = model.step(target_in[:, 0], state).state
     expected = stepped(model, state, target_in[:, 1:])  # (4, 5, V)
     rows = torch.tensor([3, 3, 0, 1, 2])
@@ -119,7 +126,7 @@ def test_empty_source_gives_finite_logits(cell: str) -> None:
 def test_every_parameter_learns(config: ModelConfig) -> None:
     model = small_model(config).train()
     source, lengths, target_in = small_batch(config=config)
-    logits = model(source, lengths, target_in)
+    logits = model.decode(target_in, model.encode(*batch_of(source, lengths, config))).logits
     logits[logits.isfinite()].square().sum().backward()  # copying has columns that are impossible
     # A zero bridge needs no final state; everything else must get a gradient, but for the norm of outputs that no
     # attention reads.

@@ -7,10 +7,10 @@ from functools import cache
 import pytest
 import torch
 
-from architectures import CASES, each, small_batch, small_model
+from architectures import CASES, batch_of, each, small_batch, small_model, sources_of
 from exhaustive import exhaustive_search
 from seqweave.config import ModelConfig
-from seqweave.data.dataset import make_batch
+from seqweave.data.batch import make_batch
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.proofs.deviations import furthest, gap
 from seqweave.search.beam import beam_search
@@ -35,10 +35,11 @@ def model_of(config: ModelConfig) -> Seq2Seq:
     """A model whose hypotheses end at different lengths, some before their limit."""
     model = small_model(config)
     source, lengths, _ = small_batch(config=config)
+    batch = batch_of(source, lengths, config)
     for _ in range(8):
         with torch.no_grad():
             model.output.bias[3] += 2.5  # <eos>
-        found = beam_search(model, source, lengths, LIMITS, SearchOptions(beam_size=3, n_best=3, length_penalty=1.0))
+        found = beam_search(model, batch, LIMITS, SearchOptions(beam_size=3, n_best=3, length_penalty=1.0))
         if any(one.finished for group in found for one in group):
             return model
     raise AssertionError("nothing ends before its limit")
@@ -49,8 +50,7 @@ def searched(config: ModelConfig, rows: slice = slice(None), beam_size: int = 3)
     source, lengths = source[rows], lengths[rows]
     return beam_search(
         model_of(config),
-        source[:, : int(lengths.max())],
-        lengths,
+        batch_of(source[:, : int(lengths.max())], lengths, config),
         LIMITS[rows],
         SearchOptions(beam_size=beam_size, n_best=beam_size, return_attention=True),
     )
@@ -76,7 +76,7 @@ def test_searched_score_is_forced_score(config: ModelConfig) -> None:
     results = searched(config)
     pairs = [(row, found) for row, group in enumerate(results) for found in group if found.finished]
     assert pairs
-    sources = [source[row, : lengths[row]].tolist() for row, _ in pairs]
+    sources = sources_of([source[row, : lengths[row]].tolist() for row, _ in pairs], config)
     batch = make_batch(sources, [found.ids for _, found in pairs])
     forced = force_score(model_of(config), batch, SearchOptions(return_attention=True))
     for (_, found), other in zip(pairs, forced, strict=True):
@@ -86,7 +86,8 @@ def test_searched_score_is_forced_score(config: ModelConfig) -> None:
 @architectures
 def test_beam_of_one_is_greedy(config: ModelConfig) -> None:
     source, lengths, _ = small_batch(config=config)
-    greedy = greedy_search(model_of(config), source, lengths, LIMITS, SearchOptions(return_attention=True))
+    batch = batch_of(source, lengths, config)
+    greedy = greedy_search(model_of(config), batch, LIMITS, SearchOptions(return_attention=True))
     for [found], other in zip(searched(config, beam_size=1), greedy, strict=True):
         assert_same(found, other, config)
 
@@ -125,12 +126,11 @@ def test_a_beam_as_wide_as_the_language_finds_the_best(name: str) -> None:
     model = model_of(CASES[name])
     source, lengths, _ = small_batch(config=CASES[name])
     for row in range(4):
-        one = source[row : row + 1, : lengths[row]]
-        length = lengths[row : row + 1]
+        one = batch_of(source[row : row + 1, : lengths[row]], lengths[row : row + 1], CASES[name])
         # Six items besides <pad>, <bos> and <eos>: 36 prefixes of two items, 43 outputs of at most three positions.
-        every = exhaustive_search(model, one, length, 3, length_penalty=1.0)
+        every = exhaustive_search(model, one, 3, length_penalty=1.0)
         options = SearchOptions(beam_size=64, n_best=5, stop="proven")
-        [found] = beam_search(model, one, length, torch.tensor([3]), options)
+        [found] = beam_search(model, one, torch.tensor([3]), options)
         assert len(found) == 5
         for got, best in zip(found, every, strict=False):
             assert_same(got, best, CASES[name])

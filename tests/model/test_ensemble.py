@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 
-from architectures import CASES, coded, small_batch, small_model
-from seqweave.data.dataset import make_batch
+from architectures import CASES, batch_of, small_batch, small_model, sources_of
+from id_batches import ids_batch
+from seqweave.data.source import SourceBatch
 from seqweave.model.ensemble import Ensemble, mean_logits
 from seqweave.model.inference import prepared
 from seqweave.proofs.sources import Sources
@@ -53,12 +54,10 @@ def test_the_mean_by_hand() -> None:
 def test_decode_is_the_naive_mean(names: tuple[str, ...]) -> None:
     ensemble = ensemble_of(names)
     source, lengths, target_in = small_batch(config=CASES[names[0]])
+    batch = batch_of(source, lengths, CASES[names[0]])
     with torch.inference_mode():
-        output = ensemble.decode(target_in, ensemble.encode(source, lengths), return_attention=True)
-        each = [
-            member.decode(target_in, member.encode(source, lengths), return_attention=True)
-            for member in ensemble.networks
-        ]
+        output = ensemble.decode(target_in, ensemble.encode(*batch), return_attention=True)
+        each = [member.decode(target_in, member.encode(*batch), return_attention=True) for member in ensemble.networks]
     expected = sum((one.logits.double().softmax(-1) for one in each), torch.zeros(())) / len(each)
     torch.testing.assert_close(output.logits.double().softmax(-1), expected, atol=1e-6, rtol=0)
     weights = [one.attention for one in each if one.attention is not None]
@@ -74,9 +73,7 @@ def test_every_proof_of_the_search_holds(names: tuple[str, ...]) -> None:
     """Beam 1 = greedy, alone = batched = padded = permuted, searched = forced, decode = step; prepared or not."""
     ensemble = ensemble_of(names)
     ids = [[4, 5, 6, 7], [8], [9, 4, 4], [5, 10, 6, 6]]
-    if CASES[names[0]].copy:
-        ids = [coded(torch.tensor([one]), CASES[names[0]])[0].tolist() for one in ids]
-    sources = Sources(ids, LIMITS.tolist(), padding=2)
+    sources = Sources(sources_of(ids, CASES[names[0]]), LIMITS.tolist(), padding=2)
     for proof in prove(ensemble, prepared(ensemble), sources, beam_size=3, tolerance=1e-4):
         assert proof.compared > 0
         assert proof.passed, proof
@@ -87,22 +84,23 @@ def test_a_model_with_itself_is_the_model(name: str) -> None:
     model = small_model(CASES[name])
     twice = Ensemble([model, model]).eval()
     source, lengths, _ = small_batch()
-    batch = make_batch([row[:n].tolist() for row, n in zip(source, lengths.tolist(), strict=True)], [[5, 6]] * 4)
+    batch = ids_batch([row[:n].tolist() for row, n in zip(source, lengths.tolist(), strict=True)], [[5, 6]] * 4)
     for one, other in zip(force_score(model, batch), force_score(twice, batch), strict=True):
         assert one.token_log_probs == pytest.approx(other.token_log_probs, abs=1e-6)
     options = SearchOptions(beam_size=3, n_best=3)
+    sources = SourceBatch(source, lengths)
     for alone, both in (
         (
-            beam_search(model, source, lengths, LIMITS, options),
-            beam_search(twice, source, lengths, LIMITS, options),
+            beam_search(model, sources, LIMITS, options),
+            beam_search(twice, sources, LIMITS, options),
         ),
         (
-            [[one] for one in greedy_search(model, source, lengths, LIMITS, options)],
-            [[one] for one in greedy_search(twice, source, lengths, LIMITS, options)],
+            [[one] for one in greedy_search(model, sources, LIMITS, options)],
+            [[one] for one in greedy_search(twice, sources, LIMITS, options)],
         ),
         (
-            [[one] for one in sample_search(model, source, lengths, LIMITS, options)],
-            [[one] for one in sample_search(twice, source, lengths, LIMITS, options)],
+            [[one] for one in sample_search(model, sources, LIMITS, options)],
+            [[one] for one in sample_search(twice, sources, LIMITS, options)],
         ),
     ):
         for ones, others in zip(alone, both, strict=True):

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from architectures import CASES, small_batch, small_model
+from architectures import CASES, batch_of, small_batch, small_model
 from seqweave.config import ModelConfig
 from seqweave.model.cells import cell_named
 from seqweave.model.layers import mask_of
 from seqweave.model.recurrent.encoder import RecurrentLayer
+from seqweave.model.seq2seq import Seq2Seq
 
 CHOSEN = (
     "lstm-general-after",
@@ -49,10 +50,11 @@ CHOSEN = (
 STEP = 1e-6
 
 
-def total(model: torch.nn.Module, config: ModelConfig) -> Tensor:
+def total(model: Seq2Seq, config: ModelConfig) -> Tensor:
     """A loss that every parameter has a part in."""
     source, lengths, target_in = small_batch(config=config)
-    loss: Tensor = model(source, lengths, target_in).log_softmax(-1)[..., 4].sum()
+    encoded = model.encode(*batch_of(source, lengths, config))
+    loss: Tensor = model.decode(target_in, encoded).logits.log_softmax(-1)[..., 4].sum()
     return loss
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from architectures import CASES, small_batch, small_model
+from architectures import CASES, batch_of, small_batch, small_model
 from seqweave.config import ModelConfig
 from seqweave.model.state import DecoderState
 
@@ -24,7 +24,7 @@ def test_a_search_goes_on_from_named_tensors(config: ModelConfig) -> None:
     """At the start, with rows that share a sentence's memory, and after rows have moved."""
     model = small_model(config)
     source, lengths, target_in = small_batch(config=config)
-    state = model.start(model.encode(source, lengths))
+    state = model.start(model.encode(*batch_of(source, lengths, config)))
     names = list(state.tensors())
     ids = target_in
     for at in range(5):

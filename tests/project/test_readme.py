@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").rglob("*.md")]
 )
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SHELLS = ("console", "bash", "sh", "shell")
 ENDS_A_COMMAND = {"|", "||", "&&", ";", "&", "<", ">", ">>", "2>", "(", ")"}
 
@@ -148,6 +149,26 @@ def test_links_lead_somewhere(path: Path) -> None:
     targets = re.findall(r"\]\(([^)\s]+)\)", text)
     local = [target.partition("#")[0] for target in targets if "://" not in target and not target.startswith("#")]
     assert [target for target in local if not (path.parent / target).exists()] == []
+
+
+def test_the_readme_needs_no_file_beside_it() -> None:
+    """A package index shows the README alone, so a relative link or picture would be broken there."""
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", README, flags=re.S)
+    targets = re.findall(r"\]\(([^)\s]+)\)|<img[^>]*src=.([^\s>]+)", text)
+    assert [target for pair in targets for target in pair if target and not target.startswith(("https://", "#"))] == []
+
+
+def test_the_readme_names_every_document() -> None:
+    named = set(re.findall(r"`((?:docs/)?[\w.-]+\.md)`", README))
+    there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")}
+    assert {name for name in named if name.startswith("docs/")} == there
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
+def test_the_readme_is_short_and_its_first_screen_has_the_result() -> None:
+    lines = README.split("\n")
+    assert len(lines) <= 120
+    assert any("exactly right: " in line for line in lines[:25])
 
 
 def test_the_table_of_settings_is_fresh() -> None:

@@ -11,7 +11,7 @@ import torch
 
 from architectures import CASES, small_model
 from exhaustive import exhaustive_search
-from seqweave.data.dataset import pad_sources
+from id_batches import pad_ids
 from seqweave.errors import LimitError, SeqweaveError
 from seqweave.proofs.exact import exact_search
 from seqweave.search.contract import Searchable
@@ -32,33 +32,33 @@ MODELS: dict[str, Callable[[], Searchable]] = {
 def test_it_finds_the_best_of_all(name: str, length_penalty: float) -> None:
     model = MODELS[name]()
     for source in SOURCES:
-        ids, lengths = pad_sources([source])
-        best = exhaustive_search(model, ids, lengths, 4, length_penalty=length_penalty)[0]
+        ids = pad_ids([source])
+        best = exhaustive_search(model, ids, 4, length_penalty=length_penalty)[0]
         options = SearchOptions(length_penalty=length_penalty)
-        found = exact_search(model, ids, lengths, 4, options)
+        found = exact_search(model, ids, 4, options)
         assert found is not None
         assert found.ids == best.ids
         assert found.score == pytest.approx(best.score, abs=1e-5)
         assert found.token_log_probs == pytest.approx(best.token_log_probs, abs=1e-5)
         assert sum(found.token_log_probs) == pytest.approx(found.log_prob)
-        nearly = exact_search(model, ids, lengths, 4, options, beat=best.score - 1e-3)
+        nearly = exact_search(model, ids, 4, options, beat=best.score - 1e-3)
         assert nearly is not None
         assert nearly.ids == best.ids
-        assert exact_search(model, ids, lengths, 4, options, beat=best.score + 1e-3) is None
+        assert exact_search(model, ids, 4, options, beat=best.score + 1e-3) is None
 
 
 def test_too_many_prefixes_are_said() -> None:
-    ids, lengths = pad_sources([[4, 5]])
+    ids = pad_ids([[4, 5]])
     with pytest.raises(LimitError, match="exact search can follow 5 prefixes, but after step 2 of 9 there are"):
-        exact_search(ToyModel(1, spread=0.1), ids, lengths, 9, SearchOptions(), most_prefixes=5)
+        exact_search(ToyModel(1, spread=0.1), ids, 9, SearchOptions(), most_prefixes=5)
 
 
 def _needed(model: Searchable, beat: float) -> int:
     """The fewest prefixes that exact search gets by with."""
-    ids, lengths = pad_sources([[4, 5]])
+    ids = pad_ids([[4, 5]])
     for most in range(1, 1000):
         with suppress(LimitError):
-            exact_search(model, ids, lengths, 5, SearchOptions(), beat=beat, most_prefixes=most)
+            exact_search(model, ids, 5, SearchOptions(), beat=beat, most_prefixes=most)
             return most
     raise AssertionError
 
@@ -67,8 +67,8 @@ def test_a_known_score_saves_prefixes() -> None:
     saved = []
     for seed in range(5):
         model = ToyModel(seed, spread=1.0, eos_bias=-1.0)
-        ids, lengths = pad_sources([[4, 5]])
-        best = exact_search(model, ids, lengths, 5, SearchOptions())
+        ids = pad_ids([[4, 5]])
+        best = exact_search(model, ids, 5, SearchOptions())
         assert best is not None
         saved.append(_needed(model, -math.inf) - _needed(model, best.score))
     assert min(saved) >= 0
@@ -78,6 +78,6 @@ def test_a_known_score_saves_prefixes() -> None:
 def test_nan_is_refused() -> None:
     model = ToyModel(1)
     model.table[:] = torch.nan
-    ids, lengths = pad_sources([[4, 5]])
+    ids = pad_ids([[4, 5]])
     with pytest.raises(SeqweaveError, match="must be finite numbers"):
-        exact_search(model, ids, lengths, 4, SearchOptions())
+        exact_search(model, ids, 4, SearchOptions())

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from architectures import CASES
+from seqweave.data.source import make_sources
 from seqweave.errors import ConfigError, DataError
 from seqweave.model.inference import prepared
 from seqweave.proofs.search_errors import count_search_errors
@@ -24,11 +25,11 @@ from toy_search import ToyEncoded, ToyModel, ToyOutput, ToyState, ToyStep
 TEXTS = ["abc", "g", "fedcba", "aa", "cafe", "bead"]
 IDS = [[4, 5, 6, 7], [8], [9, 4, 4], [5, 10, 6, 6, 7, 8, 4], [10, 10], [4, 9]]
 LIMITS = [9, 3, 14, 6, 1, 11]
-SOURCES = Sources(IDS, LIMITS)
+SOURCES = Sources(make_sources(IDS), LIMITS)
 GREEDY = "beam 1 = greedy"
 ALONE, PERMUTED, PADDED = "batched = alone", "batched = permuted", "batched = more padding"
 FORCED = "searched score = forced score"
-STEPPED, FAST = "decode = repeated step", "decode = repeated fast step"
+STEPPED, FAST = "decode = repeated step", "decode = repeated optimized step"
 
 
 def failed(proofs: list[Proof]) -> set[str]:
@@ -84,7 +85,7 @@ def test_toy_holds_too() -> None:
 
 def test_more_outputs_that_bring_a_better_one_are_no_failure() -> None:
     """With stop="enough" a search for more outputs goes on longer."""
-    model, sources = ToyModel(10, spread=1.5, eos_bias=1.0), Sources([[5, 1]], [12])
+    model, sources = ToyModel(10, spread=1.5, eos_bias=1.0), Sources(make_sources([[5, 1]]), [12])
     [one], [two] = sources.search_all(model, 2), sources.search_all(model, 2, 2)
     assert two[0].score > one[0].score + 1e-3
     assert not failed(prove(model, model, sources, beam_size=2))
@@ -118,14 +119,14 @@ class OtherAttention(ToyModel):
 class PaddingCounts(ToyModel):
     """The width of the batch enters the logits."""
 
-    def encode(self, source: Tensor, source_lengths: Tensor) -> ToyEncoded:
+    def encode(self, source: Tensor, source_lengths: Tensor, source_copies: Tensor | None = None) -> ToyEncoded:
         return replace(super().encode(source, source_lengths), sums=source.sum(1) + source.shape[1])
 
 
 class NeighboursCount(ToyModel):
     """Each row also reads the row above it."""
 
-    def encode(self, source: Tensor, source_lengths: Tensor) -> ToyEncoded:
+    def encode(self, source: Tensor, source_lengths: Tensor, source_copies: Tensor | None = None) -> ToyEncoded:
         encoded = super().encode(source, source_lengths)
         return replace(encoded, sums=encoded.sums + encoded.sums.roll(1))
 
@@ -230,7 +231,7 @@ def test_infinite_deviations_fail_and_are_null() -> None:
 
 def test_search_errors_are_counted() -> None:
     """Against what the searches themselves and a full enumeration say."""
-    sources = Sources(IDS, [5] * len(IDS), SearchOptions(length_penalty=0.0, stop="proven"))
+    sources = Sources(make_sources(IDS), [5] * len(IDS), SearchOptions(length_penalty=0.0, stop="proven"))
     beams = [1, 2, 3, 400]
     model = ToyModel(4, spread=1.5)
     found = count_search_errors(model, sources, beams, 1e-4)

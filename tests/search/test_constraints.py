@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from architectures import CASES, small_model
 from exhaustive import exhaustive_search
+from id_batches import ids_batch, pad_ids
 from seqweave.cli.main import main
 from seqweave.config import ModelConfig, TextConfig
-from seqweave.data.dataset import make_batch, pad_sources
 from seqweave.errors import ConfigError
 from seqweave.search import beam
 from seqweave.search.beam import Beam, beam_search
@@ -75,29 +75,28 @@ def _allowed(ids: list[int], rules: Rules) -> bool:
 def _search(
     kind: str, model: Searchable, sources: list[list[int]], limits: list[int], rules: Rules | None = None
 ) -> list[Found]:
-    source, lengths = pad_sources(sources)
+    source = pad_ids(sources)
     options, filters = SearchOptions(beam_size=4, temperature=1.5), () if rules is None else rules.steps
     ends = torch.tensor(limits)
     if kind == "greedy":
-        return greedy_search(model, source, lengths, ends, options, filters)
+        return greedy_search(model, source, ends, options, filters)
     if kind == "sampling":
-        return sample_search(model, source, lengths, ends, options, filters)
-    return [one for one, *_ in beam_search(model, source, lengths, ends, options, filters)]
+        return sample_search(model, source, ends, options, filters)
+    return [one for one, *_ in beam_search(model, source, ends, options, filters)]
 
 
 @pytest.mark.parametrize("rules", RULES)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_wide_beam_is_exhaustive_search_over_the_allowed_outputs(rules: Rules, seed: int) -> None:
     model = ToyModel(seed, 7)
-    source, lengths = pad_sources([[4, 5]])
-    everything = exhaustive_search(model, source, lengths, 5, length_penalty=1.0)
+    source = pad_ids([[4, 5]])
+    everything = exhaustive_search(model, source, 5, length_penalty=1.0)
     allowed = [one for one in everything if _allowed(one.ids, rules)]
     assert allowed
     assert (len(allowed) < len(everything)) == (rules != Rules())
     (found,) = beam_search(
         model,
         source,
-        lengths,
         torch.tensor([5]),
         SearchOptions(beam_size=700, n_best=20, stop="proven"),
         rules.steps,
@@ -151,7 +150,7 @@ def test_alone_batched_and_forced_are_the_same(kind: str, name: str) -> None:
         assert (one.ids, one.finished) == (alone.ids, alone.finished)
         np.testing.assert_allclose(one.token_log_probs, alone.token_log_probs, atol=1e-5)
         if one.finished:
-            (forced,) = force_score(model, make_batch([source], [one.ids]))
+            (forced,) = force_score(model, ids_batch([source], [one.ids]))
             assert one.score == pytest.approx(forced.score, abs=1e-5)
             compared += 1
     assert compared > 0

@@ -12,8 +12,9 @@ import torch
 
 from architectures import CASES, small_model
 from exhaustive import exhaustive_search
+from id_batches import ids_batch, pad_ids
 from seqweave.config import ModelConfig, build_config
-from seqweave.data.dataset import make_batch, pad_sources
+from seqweave.data.source import make_sources
 from seqweave.errors import ConfigError
 from seqweave.inspection.tracing import trace as traced
 from seqweave.model.ensemble import Ensemble
@@ -70,12 +71,12 @@ def _model(name: str) -> Searchable:
 
 
 def _search(model: Searchable, sources: Sequence[list[int]], size: int, **options: Any) -> list[list[Found]]:
-    source, lengths = pad_sources(sources)
+    source = pad_ids(sources)
     limits = torch.full((len(sources),), 8)
     options = {"coverage_penalty": 0.7, **options}
     if size == 0:
-        return [[one] for one in greedy_search(model, source, lengths, limits, SearchOptions(**options))]
-    return beam_search(model, source, lengths, limits, SearchOptions(beam_size=size, n_best=size, **options))
+        return [[one] for one in greedy_search(model, source, limits, SearchOptions(**options))]
+    return beam_search(model, source, limits, SearchOptions(beam_size=size, n_best=size, **options))
 
 
 @pytest.mark.parametrize("name", ["toy", *NETWORKS])
@@ -90,7 +91,7 @@ def test_searched_score_is_the_forced_score(name: str, size: int) -> None:
         for one in group:
             assert one.attention is None
             if one.finished:
-                batch = make_batch([source], [one.ids])
+                batch = ids_batch([source], [one.ids])
                 (forced,) = force_score(model, batch, SearchOptions(coverage_penalty=0.7))
                 (plain,) = force_score(model, batch, SearchOptions(return_attention=True))
                 assert one.score == pytest.approx(forced.score, abs=1e-5)
@@ -104,7 +105,7 @@ def test_searched_score_is_the_forced_score(name: str, size: int) -> None:
 def test_every_proof_holds_with_it(name: str) -> None:
     network = _model(name)
     assert isinstance(network, torch.nn.Module)
-    sources = Sources(SOURCES, [8] * 4, SearchOptions(coverage_penalty=0.5), padding=3)
+    sources = Sources(make_sources(SOURCES), [8] * 4, SearchOptions(coverage_penalty=0.5), padding=3)
     for proof in prove(network, prepared(network), sources, beam_size=3):  # type: ignore[call-overload]
         assert proof.compared > 0
         assert proof.passed, proof
@@ -115,16 +116,16 @@ def test_a_beam_as_wide_as_the_language_finds_the_best() -> None:
     changed = 0
     for seed in range(12):
         model = ToyModel(seed, 6)
-        source, lengths = pad_sources([[4, 5, 5]])
-        everything = exhaustive_search(model, source, lengths, 3, length_penalty=1.0)
+        source = pad_ids([[4, 5, 5]])
+        everything = exhaustive_search(model, source, 3, length_penalty=1.0)
         scored = [
-            force_score(model, make_batch([[4, 5, 5]], [one.ids]), SearchOptions(coverage_penalty=0.8))[0]
+            force_score(model, ids_batch([[4, 5, 5]], [one.ids]), SearchOptions(coverage_penalty=0.8))[0]
             for one in everything
             if one.finished
         ]
         best = max(scored, key=lambda one: one.score)
         options = SearchOptions(beam_size=64, coverage_penalty=0.8, stop="proven")
-        (group,) = beam_search(model, source, lengths, torch.tensor([3]), options)
+        (group,) = beam_search(model, source, torch.tensor([3]), options)
         assert group[0].ids == best.ids
         assert group[0].score == pytest.approx(best.score, abs=1e-6)
         changed += best.ids != max((one for one in everything if one.finished), key=lambda one: one.score).ids
@@ -138,20 +139,19 @@ def test_exact_search_finds_the_best(name: str, penalty: float) -> None:
     changed = 0
     model = _model(name)
     for ids in SOURCES:
-        source, lengths = pad_sources([ids])
-        source = torch.nn.functional.pad(source, (0, 2))
-        everything = exhaustive_search(model, source, lengths, 4, length_penalty=1.0)
-        targets = make_batch([ids] * len(everything), [one.ids for one in everything])
+        source = pad_ids([ids]).widened(2)
+        everything = exhaustive_search(model, source, 4, length_penalty=1.0)
+        targets = ids_batch([ids] * len(everything), [one.ids for one in everything])
         scored = force_score(model, targets, SearchOptions(coverage_penalty=penalty))
         best = max(scored, key=lambda one: one.score)
-        found = exact_search(model, source, lengths, 4, SearchOptions(coverage_penalty=penalty))
+        found = exact_search(model, source, 4, SearchOptions(coverage_penalty=penalty))
         assert found is not None
         assert found.ids == best.ids
         assert found.score == pytest.approx(best.score, abs=1e-5)
         changed += best.ids != everything[0].ids
     assert changed or penalty < 1  # it does something
     errors = count_search_errors(
-        model, Sources(SOURCES, [4] * 4, SearchOptions(coverage_penalty=penalty)), (1, 2, 300), 1e-4
+        model, Sources(make_sources(SOURCES), [4] * 4, SearchOptions(coverage_penalty=penalty)), (1, 2, 300), 1e-4
     )
     assert errors.exact == 4
     assert errors.beams[-1].missed == 0
@@ -159,10 +159,10 @@ def test_exact_search_finds_the_best(name: str, penalty: float) -> None:
 
 def test_sampling_and_batches_have_it_in_their_scores() -> None:
     model = _model("gru-additive-before")
-    source, lengths = pad_sources(SOURCES)
+    source = pad_ids(SOURCES)
     limits = torch.full((4,), 8)
     options = SearchOptions(coverage_penalty=0.7, return_attention=True)
-    drawn = sample_search(model, source, lengths, limits, options)
+    drawn = sample_search(model, source, limits, options)
     for one, ids in zip(drawn, SOURCES, strict=True):
         assert one.attention is not None
         expected = length_normalised(one.log_prob, len(one.token_log_probs), 1.0)
@@ -207,5 +207,7 @@ def test_without_attention_it_is_refused() -> None:
 def test_an_ensemble_takes_the_attention_of_those_that_have_it() -> None:
     members = [small_model(CASES[name]) for name in ("gru-none-first", "gru-additive-before")]
     ensemble = Ensemble(members).eval()
-    for proof in prove(ensemble, ensemble, Sources(SOURCES, [8] * 4, SearchOptions(coverage_penalty=0.5)), beam_size=3):
+    for proof in prove(
+        ensemble, ensemble, Sources(make_sources(SOURCES), [8] * 4, SearchOptions(coverage_penalty=0.5)), beam_size=3
+    ):
         assert proof.passed, proof

@@ -16,7 +16,7 @@ from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.inspection.tracing import trace
 from seqweave.model.build import build_model
 from seqweave.model.output.pointer_generator import PointerGenerator
-from seqweave.predictor import load
+from seqweave.predictor import Model, load
 from seqweave.search.options import SearchOptions
 from tiny_model import tiny_folder, tiny_model
 
@@ -101,7 +101,7 @@ def test_the_other_side_is_named_too(folders: list[Path], tmp_path: Path) -> Non
     other = tiny_model(ModelConfig(**SIZES))
     first = load(folders[0], "cpu")
     more = tiny_model(ModelConfig(**SIZES), units=TextConfig(units="char", min_frequency=1, normalize="nfkc"))
-    other.source_tokenizer, other.target_tokenizer = first.source_tokenizer, more.target_tokenizer
+    other = Model(other.network, first.source_tokenizer, more.target_tokenizer, other.config)
     folder = tiny_folder(other, tmp_path / "t")
     with pytest.raises(ConfigError, match="the target vocabulary of"):
         load([folders[0], folder], "cpu")

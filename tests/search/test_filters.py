@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from id_batches import pad_ids
 from seqweave.config import ModelConfig
-from seqweave.data.dataset import pad_sources
 from seqweave.errors import ConfigError
 from seqweave.search import beam
 from seqweave.search.beam import Beam, beam_search
@@ -43,13 +43,13 @@ def as_a_new_tensor(log_probs: Tensor, outputs: list[list[int]]) -> Tensor:
 
 
 def search(kind: str, model: ToyModel, filters: list[StepFilter], limits: list[int] = LIMITS) -> list[Found]:
-    source, lengths = pad_sources(SOURCES)
+    source = pad_ids(SOURCES)
     ends, options = torch.tensor(limits), SearchOptions(beam_size=4, temperature=2.0)
     if kind == "greedy":
-        return greedy_search(model, source, lengths, ends, options, filters)
+        return greedy_search(model, source, ends, options, filters)
     if kind == "sampling":
-        return sample_search(model, source, lengths, ends, options, filters)
-    return [one for one, *_ in beam_search(model, source, lengths, ends, options, filters)]
+        return sample_search(model, source, ends, options, filters)
+    return [one for one, *_ in beam_search(model, source, ends, options, filters)]
 
 
 @pytest.mark.parametrize("kind", ["greedy", "beam", "sampling"])
@@ -90,10 +90,10 @@ def test_the_greedy_loop_is_a_beam_of_one(
     seed: int, bias: float, beta: float, own: bool, minimum: int, size: int
 ) -> None:
     filters = constraints(minimum, size, functions=[falling] if own else []).steps
-    source, lengths = pad_sources(SOURCES)
+    source = pad_ids(SOURCES)
     options = SearchOptions(beam_size=1, coverage_penalty=beta, return_attention=True)
     every = [
-        search(ToyModel(seed, 9, eos_bias=bias), source, lengths, torch.tensor(LIMITS), options, filters)
+        search(ToyModel(seed, 9, eos_bias=bias), source, torch.tensor(LIMITS), options, filters)
         for search in (greedy_search, beam_search)
     ]
     for one, (other,) in zip(*every, strict=True):
@@ -122,7 +122,7 @@ def test_it_comes_after_the_constraints_and_an_output_may_end() -> None:
     ("wrong", "said"),
     [
         (lambda log_probs, outputs: log_probs[:, :2], r"of shape \(6, 12\), but <lambda> returned a tensor \(6, 2\)"),
-        (lambda log_probs, outputs: 3, "but <lambda> returned int: mend the function"),
+        (lambda log_probs, outputs: 3, "but <lambda> returned int: correct the function"),
     ],
 )
 def test_what_is_no_filter_is_refused(wrong: StepFilter, said: str) -> None:

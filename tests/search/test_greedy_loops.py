@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from seqweave.data.dataset import pad_sources
+from id_batches import pad_ids
 from seqweave.search import greedy
 from seqweave.search.greedy import greedy_search
 from seqweave.search.options import SearchOptions
@@ -19,11 +19,11 @@ from toy_search import ToyModel
 @pytest.mark.parametrize("seed", range(20))
 def test_both_find_the_same(seed: int, search: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model = ToyModel(seed, 12)
-    source, lengths = pad_sources([[4, 5], [6], [7, 8, 9]])
+    source = pad_ids([[4, 5], [6], [7, 8, 9]])
     options, limits = SearchOptions(return_attention=True), torch.tensor([9, 4, 7])
-    one = search(model, source, lengths, limits, options)
+    one = search(model, source, limits, options)
     monkeypatch.setattr(greedy, "on_host", lambda device: False)
-    other = search(model, source, lengths, limits, options)
+    other = search(model, source, limits, options)
     for found, twin in zip(one, other, strict=True):
         assert found.ids == twin.ids
         assert found.finished == twin.finished

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqweave.data.dataset import pad_sources
+from id_batches import pad_ids
 from seqweave.search import beam
 from seqweave.search.beam import Beam, beam_search
 from seqweave.search.contract import Found
@@ -42,13 +42,13 @@ def test_both_beams_are_the_same(
     model = ToyModel(seed, entries, eos_bias=bias)
     if ties:
         model.table = model.table.round()
-    source, lengths = pad_sources(SOURCES)
+    source = pad_ids(SOURCES)
     limits = torch.tensor([7, 1, 4, 9, 2, 7])
     options = SearchOptions(beam_size=size, length_penalty=alpha, n_best=size, stop=stop, coverage_penalty=beta)
-    host = beam_search(model, source, lengths, limits, options)
+    host = beam_search(model, source, limits, options)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(beam, "start_beam", Beam.start)
-        tensors = beam_search(model, source, lengths, limits, options)
+        tensors = beam_search(model, source, limits, options)
     for ones, others in zip(host, tensors, strict=True):
         assert len(ones) == len(others)
         assert all(_same(one, other) for one, other in zip(ones, others, strict=True)), (ones, others)

@@ -99,7 +99,10 @@ def test_settings_of_one_call(capsys: pytest.CaptureFixture[str], tmp_path: Path
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("training.seed=3", "--set takes settings of decoding here, such as search.beam_size=3, but got training.seed"),
+        (
+            "training.seed=3",
+            "--set takes only settings of decoding here, such as search.beam_size=3, but got training",
+        ),
         ("search.beam=3", "search.beam"),
         ("search.beam_size=0", "search.beam_size"),
     ],

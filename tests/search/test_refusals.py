@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from exhaustive import exhaustive_search
-from seqweave.data.dataset import make_batch, pad_sources
+from id_batches import ids_batch, pad_ids
 from seqweave.errors import ConfigError, LimitError, SeqweaveError
 from seqweave.search.beam import beam_search
 from seqweave.search.greedy import greedy_search
@@ -16,7 +16,7 @@ from seqweave.search.options import SearchOptions
 from seqweave.search.score import force_score
 from toy_search import ToyModel
 
-SOURCE, LENGTHS = pad_sources([[4, 5], [6]])
+SOURCE = pad_ids([[4, 5], [6]])
 LIMITS = torch.tensor([5, 5])
 
 
@@ -38,9 +38,9 @@ def test_options(options: dict[str, Any], message: str) -> None:
 def test_a_maximum_length_below_one() -> None:
     limits = torch.tensor([5, 0])
     with pytest.raises(ConfigError, match="maximum length must be 1 or more, but it is 0"):
-        greedy_search(ToyModel(), SOURCE, LENGTHS, limits, SearchOptions())
+        greedy_search(ToyModel(), SOURCE, limits, SearchOptions())
     with pytest.raises(ConfigError, match="maximum length must be 1 or more, but it is 0"):
-        beam_search(ToyModel(), SOURCE, LENGTHS, limits, SearchOptions(beam_size=2))
+        beam_search(ToyModel(), SOURCE, limits, SearchOptions(beam_size=2))
 
 
 @pytest.mark.parametrize("value", [float("nan"), -float("nan"), float("inf")])
@@ -48,11 +48,11 @@ def test_numbers_that_are_none(value: float) -> None:
     model = ToyModel(0, 7)
     model.table[:, :, 4:, 5] = value  # not at the first step
     with pytest.raises(SeqweaveError, match="must be finite numbers"):
-        greedy_search(model, SOURCE, LENGTHS, torch.tensor([30, 30]), SearchOptions())
+        greedy_search(model, SOURCE, torch.tensor([30, 30]), SearchOptions())
     with pytest.raises(SeqweaveError, match="must be finite numbers"):
-        beam_search(model, SOURCE, LENGTHS, LIMITS, SearchOptions(beam_size=3))
+        beam_search(model, SOURCE, LIMITS, SearchOptions(beam_size=3))
     with pytest.raises(SeqweaveError, match="must be finite numbers"):
-        force_score(model, make_batch([[4]], [[4, 5]]))
+        force_score(model, ids_batch([[4]], [[4, 5]]))
 
 
 def test_nothing_to_choose() -> None:
@@ -60,11 +60,11 @@ def test_nothing_to_choose() -> None:
     model.table[..., 1:] = -float("inf")
     model.table[..., 0] = 0.0  # only <pad>
     with pytest.raises(SeqweaveError, match="no possible item"):
-        greedy_search(model, SOURCE, LENGTHS, LIMITS, SearchOptions())
+        greedy_search(model, SOURCE, LIMITS, SearchOptions())
     with pytest.raises(SeqweaveError, match="no possible item"):
-        beam_search(model, SOURCE, LENGTHS, LIMITS, SearchOptions(beam_size=2))
+        beam_search(model, SOURCE, LIMITS, SearchOptions(beam_size=2))
 
 
 def test_too_much_for_exhaustive_search() -> None:
     with pytest.raises(LimitError, match="exhaustive search can try 20000 prefixes"):
-        exhaustive_search(ToyModel(0, 64), SOURCE[:1], LENGTHS[:1], 9, length_penalty=1.0)
+        exhaustive_search(ToyModel(0, 64), pad_ids([[4, 5]]), 9, length_penalty=1.0)

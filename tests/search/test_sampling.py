@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from architectures import CASES, small_model
+from id_batches import ids_batch, pad_ids
 from seqweave.cli.main import main
 from seqweave.config import ModelConfig
-from seqweave.data.dataset import make_batch, pad_sources
 from seqweave.errors import ConfigError, SeqweaveError
 from seqweave.search.contract import Found, Searchable
 from seqweave.search.greedy import greedy_search
@@ -45,16 +45,16 @@ def _sample(
     limits: list[int] = LIMITS,
     draw: int = 0,
 ) -> list[Found]:
-    source, lengths = pad_sources(sources)
-    return sample_search(model, source, lengths, torch.tensor(limits), options, draw=draw)
+    source = pad_ids(sources)
+    return sample_search(model, source, torch.tensor(limits), options, draw=draw)
 
 
 @pytest.mark.parametrize("name", ["toy", "lstm-general-after"])
 @pytest.mark.parametrize("sampling", [drawn(0.0), drawn(1e-9), drawn(1e-300), drawn(top_k=1), drawn(top_p=1e-9)])
 def test_the_limits_are_greedy(name: str, sampling: SearchOptions) -> None:
     model = _model(name)
-    source, lengths = pad_sources(SOURCES)
-    greedy = greedy_search(model, source, lengths, torch.tensor(LIMITS), SearchOptions(return_attention=True))
+    source = pad_ids(SOURCES)
+    greedy = greedy_search(model, source, torch.tensor(LIMITS), SearchOptions(return_attention=True))
     for one, other in zip(_sample(model, replace(sampling, return_attention=True)), greedy, strict=True):
         assert (one.ids, one.finished) == (other.ids, other.finished)
         np.testing.assert_allclose(one.token_log_probs, other.token_log_probs, atol=1e-6)
@@ -136,8 +136,8 @@ def test_whole_outputs_have_the_frequencies_of_the_model() -> None:
         outputs += _sample(model, drawn(), sources, [2] * len(sources), draw=draw)
     # A source's sum decides its table, so each output is compared through its own probability: what the
     # model expects of a 0/1 event is its probability, and Hoeffding bounds the sum of independent events.
-    source, lengths = pad_sources(sources)
-    encoded = model.encode(source, lengths)
+    source = pad_ids(sources)
+    encoded = model.encode(*source)
     logits = model.step(torch.full((len(sources),), BOS), model.start(encoded)).logits.clone()
     chances = logits.softmax(1)
     wanted = chances / (1 - chances[:, [PAD, BOS]].sum(1, keepdim=True))
@@ -173,7 +173,7 @@ def test_the_score_is_the_models_own() -> None:
     compared = 0
     for source, one in zip(SOURCES, _sample(model, drawn(2.0, top_k=4, top_p=0.9), limits=[20] * 6), strict=True):
         if one.finished:
-            (forced,) = force_score(model, make_batch([source], [one.ids]))
+            (forced,) = force_score(model, ids_batch([source], [one.ids]))
             assert one.score == pytest.approx(forced.score, abs=1e-5)
             np.testing.assert_allclose(one.token_log_probs, forced.token_log_probs, atol=1e-5)
             compared += 1
@@ -187,9 +187,8 @@ def test_finished_sentences_leave_the_batch() -> None:
 
 
 def test_nothing_in_nothing_out() -> None:
-    empty = torch.zeros((0, 3), dtype=torch.long)
     none = torch.zeros(0, dtype=torch.long)
-    assert sample_search(ToyModel(), empty, none, none, drawn()) == []
+    assert sample_search(ToyModel(), pad_ids([]), none, drawn()) == []
 
 
 def test_nan_is_refused() -> None:

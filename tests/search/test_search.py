@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from architectures import CASES, small_model
 from exhaustive import exhaustive_search
-from seqweave.data.dataset import make_batch, pad_sources
+from id_batches import ids_batch, pad_ids
 from seqweave.search.beam import beam_search
 from seqweave.search.contract import Found, Searchable
 from seqweave.search.greedy import greedy_search
@@ -43,12 +43,12 @@ def _model(name: str) -> Searchable:
 
 
 def _search(model: Searchable, sources: Sequence[list[int]], limits: Sequence[int], size: int, **options: Any) -> Any:
-    source, lengths = pad_sources(sources)
+    source = pad_ids(sources)
     options = {"return_attention": True, **options}
     if size == 0:
-        return [[one] for one in greedy_search(model, source, lengths, torch.tensor(limits), SearchOptions(**options))]
+        return [[one] for one in greedy_search(model, source, torch.tensor(limits), SearchOptions(**options))]
     options = {"beam_size": size, "n_best": size, **options}
-    return beam_search(model, source, lengths, torch.tensor(limits), SearchOptions(**options))
+    return beam_search(model, source, torch.tensor(limits), SearchOptions(**options))
 
 
 def _check_same(one: Found, other: Found) -> None:
@@ -72,7 +72,7 @@ def test_searched_score_is_the_forced_score(name: str, size: int) -> None:
         for one in hypotheses:
             if not one.finished:
                 continue
-            (forced,) = force_score(model, make_batch([source], [one.ids]), SearchOptions(return_attention=True))
+            (forced,) = force_score(model, ids_batch([source], [one.ids]), SearchOptions(return_attention=True))
             _check_same(one, forced)
             assert (one.attention is None) == (forced.attention is None) == (name == "gru-none-every_step")
             compared += 1
@@ -99,11 +99,11 @@ def test_alone_batched_and_permuted_are_the_same(name: str, size: int, stop: Sto
 
 def test_padding_changes_nothing() -> None:
     model = _model("lstm-general-after")
-    source, lengths = pad_sources(SOURCES)
-    wider = torch.nn.functional.pad(source, (0, 9))
+    source = pad_ids(SOURCES)
+    wider = source.widened(9)
     limits = torch.full((len(SOURCES),), 10)
-    plain = beam_search(model, source, lengths, limits, SearchOptions(beam_size=3))
-    padded = beam_search(model, wider, lengths, limits, SearchOptions(beam_size=3))
+    plain = beam_search(model, source, limits, SearchOptions(beam_size=3))
+    padded = beam_search(model, wider, limits, SearchOptions(beam_size=3))
     for (one,), (other,) in zip(plain, padded, strict=True):
         _check_same(one, other)
 
@@ -146,8 +146,8 @@ def test_ties_go_to_the_lowest_id() -> None:
 )
 def test_a_beam_as_wide_as_the_language_is_exhaustive(seed: int, alpha: float, stop: Stop, limit: int) -> None:
     model = ToyModel(seed, 6)  # 3 items and <eos>: 27 * 4 continuations at the last step
-    source, lengths = pad_sources([[4, 5]])
-    expected = exhaustive_search(model, source, lengths, limit, length_penalty=alpha)
+    source = pad_ids([[4, 5]])
+    expected = exhaustive_search(model, source, limit, length_penalty=alpha)
     assert len(expected) == sum(3**length for length in range(limit))
     ((*found,),) = _search(model, [[4, 5]], [limit], 108, length_penalty=alpha, stop=stop, n_best=len(expected))
     assert [one.ids for one in found] == [one.ids for one in expected]
@@ -159,7 +159,7 @@ def test_a_beam_as_wide_as_the_language_is_exhaustive(seed: int, alpha: float, s
 def test_proven_stops_only_when_nothing_better_is_left(seed: int, alpha: float, n_best: int) -> None:
     """A beam wide enough to lose nothing, which stops before it has everything, still has the best."""
     model = ToyModel(seed, 6, spread=4.0)
-    expected = exhaustive_search(model, *pad_sources([[6]]), 4, length_penalty=alpha)
+    expected = exhaustive_search(model, pad_ids([[6]]), 4, length_penalty=alpha)
     ((*found,),) = _search(model, [[6]], [4], 108, length_penalty=alpha, stop="proven", n_best=n_best)
     assert [one.ids for one in found] == [one.ids for one in expected[:n_best]]
 
@@ -237,6 +237,6 @@ def test_finished_sentences_leave_the_batch(size: int) -> None:
 
 
 def test_an_empty_batch() -> None:
-    source, lengths = torch.zeros((0, 3), dtype=torch.long), torch.zeros(0, dtype=torch.long)
-    assert greedy_search(ToyModel(), source, lengths, lengths, SearchOptions()) == []
-    assert beam_search(ToyModel(), source, lengths, lengths, SearchOptions(beam_size=2)) == []
+    source, limits = pad_ids([]), torch.zeros(0, dtype=torch.long)
+    assert greedy_search(ToyModel(), source, limits, SearchOptions()) == []
+    assert beam_search(ToyModel(), source, limits, SearchOptions(beam_size=2)) == []

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from architectures import CASES, small_batch, small_model
 from exhaustive import exhaustive_search
+from id_batches import ids_batch, pad_ids
 from naive_entmax import SparseToy
 from seqweave.cli.main import main
-from seqweave.data.dataset import make_batch, pad_sources
+from seqweave.data.source import make_sources
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.evaluation.report import figures_table
 from seqweave.model.ensemble import Ensemble, mean_logits
@@ -51,28 +52,28 @@ NO_RULES = Filters()
 
 
 def search(kind: str, model: Searchable, rules: Filters = NO_RULES) -> list[Found]:
-    source, lengths = pad_sources(SOURCES)
+    source = pad_ids(SOURCES)
     ends = torch.tensor(LIMITS).clamp(min=rules.least_positions)
     options = SearchOptions(beam_size=4, temperature=3.0)
     if kind == "greedy":
-        return greedy_search(model, source, lengths, ends, options, rules.steps)
+        return greedy_search(model, source, ends, options, rules.steps)
     if kind == "sampling":
-        return sample_search(model, source, lengths, ends, options, rules.steps)
-    return [one for one, *_ in beam_search(model, source, lengths, ends, options, rules.steps)]
+        return sample_search(model, source, ends, options, rules.steps)
+    return [one for one, *_ in beam_search(model, source, ends, options, rules.steps)]
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_beam_wider_than_what_is_possible_finds_all_of_it(seed: int) -> None:
     model = SparseToy(seed, spread=2.5)
-    source, lengths = pad_sources([[4, 5]])
-    every = exhaustive_search(model, source, lengths, 4, length_penalty=1.0)
+    source = pad_ids([[4, 5]])
+    every = exhaustive_search(model, source, 4, length_penalty=1.0)
     options = SearchOptions(beam_size=200, n_best=200, stop="proven")
-    (found,) = beam_search(model, source, lengths, torch.tensor([4]), options)
+    (found,) = beam_search(model, source, torch.tensor([4]), options)
     finished = [one for one in found if one.finished]
     assert len(every) < 4**3 + 4**2 + 4 + 1, "something is impossible"
     assert sorted(one.ids for one in finished) == sorted(one.ids for one in every)
     assert [one.score for one in finished] == pytest.approx([one.score for one in every], abs=1e-6)
-    best = exact_search(model, source, lengths, 4, options)
+    best = exact_search(model, source, 4, options)
     assert (best is None) == (not every)
     if best is not None:
         assert best.score == pytest.approx(every[0].score, abs=1e-6)
@@ -88,12 +89,12 @@ def test_a_beam_wider_than_what_is_possible_finds_all_of_it(seed: int) -> None:
 )
 def test_both_beams_are_the_same(seed: int, entries: int, size: int, spread: float, alpha: float, stop: Stop) -> None:
     model = SparseToy(seed, entries, spread=spread)
-    source, lengths = pad_sources(SOURCES)
+    source = pad_ids(SOURCES)
     options = SearchOptions(beam_size=size, length_penalty=alpha, n_best=size, stop=stop)
-    host = beam_search(model, source, lengths, torch.tensor(LIMITS), options)
+    host = beam_search(model, source, torch.tensor(LIMITS), options)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(beam, "start_beam", Beam.start)
-        tensors = beam_search(model, source, lengths, torch.tensor(LIMITS), options)
+        tensors = beam_search(model, source, torch.tensor(LIMITS), options)
     assert host == tensors
     assert all(1 <= len(group) <= size for group in host)
     assert all(math.isfinite(one.score) for group in host for one in group)
@@ -105,14 +106,14 @@ def test_what_is_impossible_is_never_taken(kind: str, spread: float) -> None:
     model = SparseToy(3, spread=spread)
     for source, one in zip(SOURCES, search(kind, model), strict=True):
         assert all(math.isfinite(value) for value in one.token_log_probs)
-        (forced,) = force_score(model, make_batch([source], [one.ids]))
+        (forced,) = force_score(model, ids_batch([source], [one.ids]))
         assert forced.token_log_probs[: len(one.token_log_probs)] == pytest.approx(one.token_log_probs, abs=1e-6)
 
 
 def test_a_beam_of_one_is_greedy() -> None:
     model = SparseToy(5)
-    source, lengths = pad_sources(SOURCES)
-    ones = beam_search(model, source, lengths, torch.tensor(LIMITS), SearchOptions(beam_size=1))
+    source = pad_ids(SOURCES)
+    ones = beam_search(model, source, torch.tensor(LIMITS), SearchOptions(beam_size=1))
     assert [one for (one,) in ones] == search("greedy", model)
 
 
@@ -135,7 +136,7 @@ def test_an_impossible_target_scores_minus_infinity() -> None:
     model = SparseToy(3)
     logits = model.step(torch.tensor([2]), model.start(model.encode(torch.tensor([[4]]), torch.tensor([1])))).logits
     item = next(item for item in range(4, 7) if math.isinf(float(logits[0, item])))
-    (found,) = force_score(model, make_batch([[4]], [[item, 5]]))
+    (found,) = force_score(model, ids_batch([[4]], [[item, 5]]))
     assert found.log_prob == found.score == found.token_log_probs[0] == -math.inf
 
 
@@ -180,7 +181,7 @@ def test_ensembles() -> None:
                 member.output.bias[EOS] += 1.5
         source, lengths, _ = small_batch()
         ids = [row[:length].tolist() for row, length in zip(source, lengths.tolist(), strict=True)]
-        sources = Sources(ids, [8, 5, 8, 3], padding=2, sparse=True)
+        sources = Sources(make_sources(ids), [8, 5, 8, 3], padding=2, sparse=True)
         for proof in prove(ensemble, ensemble, sources, beam_size=3):
             assert proof.passed, proof
 

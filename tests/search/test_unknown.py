@@ -11,7 +11,7 @@ import torch
 from architectures import CASES
 from seqweave.config import TextConfig, build_config
 from seqweave.errors import ConfigError
-from seqweave.evaluation.evaluate import text_batches
+from seqweave.evaluation.evaluate import pair_batches
 from seqweave.evaluation.perplexity import perplexities
 from seqweave.model.ensemble import Ensemble
 from seqweave.model.output.pointer_generator import PointerGenerator
@@ -66,11 +66,11 @@ def test_constraints_hold() -> None:
 
 def test_perplexity_counts_what_can_be_copied() -> None:
     model = copying_model(CASES["lstm-copies"])
-    forced, free = perplexities(model.network, text_batches(model, ["fez"], ["zef"]))
+    forced, free = perplexities(model.network, pair_batches(model, ["fez"], ["zef"]))
     [one] = model.score([("fez", "zef")])
     assert forced == pytest.approx(np.exp(-one.log_prob / 4), rel=1e-4)
     assert np.isfinite(free)
-    assert UNK not in next(text_batches(model, ["fez"], ["zef"])).target_out
+    assert UNK not in next(pair_batches(model, ["fez"], ["zef"])).target_out
 
 
 def test_replaced_by_hand() -> None:
@@ -155,7 +155,10 @@ def test_an_ensemble_follows_the_members_that_have_attention() -> None:
 def test_labels_are_no_items_of_a_source() -> None:
     model = tiny_model(CASES["gru-additive-before"])
     model.config = build_config({"data.target.units": "label"}, model.config)
-    with pytest.raises(ConfigError, match=r"replace_unknown puts items of the source.*puts out labels.*leave it out"):
+    with pytest.raises(
+        ConfigError,
+        match=r"puts items of the source.*an output of this model is one label.*leave it out",
+    ):
         model.predict(["abc"], replace_unknown=True)
 
 

@@ -26,7 +26,7 @@ def test_learned_features_are_sets_sorted_by_frequency() -> None:
 
 
 def test_a_column_without_any_tag_is_refused() -> None:
-    with pytest.raises(DataError, match=r"column 4 must hold a tag .* data\.feature_columns"):
+    with pytest.raises(DataError, match=r"column 4 must hold a source tag .* data\.feature_columns"):
         learn_features([("V", " ; ")], ("3", "4"), ";")
 
 

@@ -131,7 +131,11 @@ def test_a_stopped_run_goes_on_with_codes(tmp_path: Path) -> None:
     assert isinstance(again, PairDataset)
     first = (tmp_path / "pairs.tsv").read_text(encoding="utf-8").split("\n")[0].split("\t")
     coded = model.encode_sources([first[0]])
-    assert again.source(0).tolist() == coded.codes[0]
+    source, expected = again.source(0), coded.sources[0]
+    assert source.copies is not None
+    assert expected.copies is not None
+    assert source.values.tolist() == expected.values.tolist()
+    assert source.copies.tolist() == expected.copies.tolist()
     assert again.target(0).tolist() == model.encode_targets([first[1]], coded)[0]
     assert again.target(0).max() >= model.target_tokenizer.size
 

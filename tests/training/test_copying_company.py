@@ -13,7 +13,7 @@ import seqweave
 from ill_runs import run as trained_run
 from seqweave.cli.main import main
 from seqweave.inspection.doctor.diagnose import diagnose
-from seqweave.inspection.doctor.run_record import admit
+from seqweave.inspection.doctor.run_record import read_run_record
 from seqweave.predictor import Model
 from seqweave.proofs.verify import verify_search
 from seqweave.training.run import train
@@ -75,8 +75,8 @@ def facts(folder: Path) -> dict[str, Any]:
 def test_the_rare_letters_are_unknown_and_can_be_copied(model: Model) -> None:
     coded = model.encode_sources(["axb\tV;TURN", "zz\t"])
     assert coded.extra == [["x"], ["z"]]
-    size = model.source_tokenizer.size
-    assert [code // size for code in coded.codes[0]][:2] == [0, 0]
+    assert coded.sources[0].copies is not None
+    assert coded.sources[0].copies[:2].tolist() == [0, 0]
     targets = model.encode_targets(["bxa", "z"], coded)
     assert targets[0][1] == targets[1][0] == model.target_tokenizer.size
 
@@ -132,7 +132,7 @@ def test_the_doctor_wants_unknown_words_in_training(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"data__source__units": "word", "data__target__units": "word", "model__copy": True}
     folder = trained_run(tmp_path, pairs, pairs, **settings, training__max_steps=2, training__validate_every=2)
     asked = [f"the new{number} is" for number in range(20)], [f"new{number}" for number in range(20)]
-    remedies = {one.name: one.remedy for one in diagnose(admit(folder, asked, "cpu"))}
+    remedies = {one.name: one.remedy for one in diagnose(read_run_record(folder, asked, "cpu"))}
     assert remedies["text prepared differently"] == (
         "train again with --set data.source.min_frequency=2 --set data.target.min_frequency=2"
     )

@@ -99,7 +99,7 @@ def test_alone_or_in_a_batch_gives_the_same(model: Model) -> None:
 def test_unknown_features_are_counted(model: Model, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "seqweave"):
         [found] = model.predict(["abc\tV;FUT\ten"])
-    assert "1 of 3 features are not known to the model, and were left out" in caplog.text
+    assert "1 of 3 source tags are not known to the model, and were left out" in caplog.text
     assert found.text == model.predict(["abc\tV\ten"])[0].text
 
 
@@ -138,7 +138,7 @@ def test_the_commands_know_features(folder: Path, model: Model) -> None:
     scored = run.invoke(app, ["score", where, data])
     assert len(scored.stdout.split("\n")) == 81
     checked = run.invoke(app, ["check", data, "--set", 'data.feature_columns=["3", "4"]'])
-    assert "features of column 3: 3 distinct, 2.0 a pair, 0 pairs without" in checked.stdout
+    assert "source tags of column 3: 3 distinct, 2.0 in a pair, 0 pairs without" in checked.stdout
     assert "4" in run.invoke(app, ["info", where]).stdout
 
 
@@ -146,7 +146,7 @@ def test_lines_without_features_are_refused_with_the_command_that_looks_at_them(
     run, plain = CliRunner(), tmp_path / "plain.tsv"
     plain.write_text("abc\tabc\n", encoding="utf-8")
     said = " ".join(run.invoke(app, ["evaluate", str(folder / "model"), str(plain)]).output.split())
-    assert "none of 1 line is usable: missing_tab (1), with features from column 3, 4; see `" in said
+    assert "none of 1 line is usable: missing_tab (1), with source tags from column 3, 4; see `" in said
     command = shlex.split(said.split("`")[1])
     assert command[3:] == ["--set", 'data.feature_columns=["3", "4"]']
     assert "missing_tab: 1 line" in run.invoke(app, command[1:]).output
@@ -172,7 +172,7 @@ def test_models_that_read_other_columns_are_refused(folder: Path, plain: Path, w
 def test_tuning_counts_unknown_features_once(model: Model, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "seqweave"):
         tune_model(model, ["abc\tNEW\ten"], ["abc"], length_penalties=[0, 1], coverage_penalties=[0])
-    assert caplog.text.count("1 of 2 features are not known") == 1
+    assert caplog.text.count("1 of 2 source tags are not known") == 1
     assert not model.quiet
 
 
@@ -196,7 +196,7 @@ def test_an_ensemble_needs_the_same_features(folder: Path, model: Model, tmp_pat
     plain = Tokenizer.from_json(text, "the tokenizer")
     pair = (model.source_tokenizer, model.target_tokenizer)
     check_vocabularies([tmp_path, folder], [pair, pair])
-    with pytest.raises(ConfigError, match="has other features"):
+    with pytest.raises(ConfigError, match="has other source tags"):
         check_vocabularies([tmp_path, folder], [pair, (plain, pair[1])])
 
 
@@ -234,7 +234,7 @@ def test_columns_of_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"data.feature_columns": ["2"]}, r"other columns than data\.target_column, but both have 2"),
+        ({"data.feature_columns": ["2"]}, r"other columns than data\.target_column, but both name 2"),
         ({"data.feature_columns": ["3", "3"]}, "distinct"),
         (
             {"data.feature_columns": 3},

@@ -129,7 +129,7 @@ def test_a_run_from_texts_to_labels(tmp_path: Path) -> None:
         for found in model.predict(words[:20], beam_size=beam_size):
             assert found.finished
             assert len(found.tokens) == 1
-    with pytest.raises(ConfigError, match="min_length must be at most 1 for a model that puts out labels"):
+    with pytest.raises(ConfigError, match="min_length must be at most 1 for a model whose outputs are labels"):
         model.predict(words[:2], options=SearchOptions(min_length=2))
     metrics = evaluate_model(model, words[:20], ["none"] * 20, samples=10)
     assert metrics.accuracy == metrics.exact_match

@@ -113,7 +113,7 @@ def test_the_rest_in_fp32_must_be_asked_for(tmp_path: Path, monkeypatch: pytest.
 def test_where_bf16_is_slow_auto_asks_and_both_can_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped(tmp_path, monkeypatch)
     processor(monkeypatch, fast=False)
-    with pytest.raises(ConfigError, match=r"is slow in bf16: .*=fp32, or --set training\.precision=bf16 to go on"):
+    with pytest.raises(ConfigError, match=r"is slow in bf16: .*=fp32, or --set training\.precision=bf16 to continue"):
         run(tmp_path, "auto")
     ear = Ear(10)
     with pytest.raises(KilledError):

@@ -12,10 +12,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from architectures import CASES, SOURCE_SIZE, TARGET_SIZE, coded, small_model
+from architectures import CASES, SOURCE_SIZE, TARGET_SIZE, small_model, sources_of
 from processors import need_bf16
-from seqweave.config import TrainConfig, config_from_json
-from seqweave.data.dataset import Batch, make_batch
+from seqweave.config import ModelConfig, TrainConfig, config_from_json
+from seqweave.data.batch import Batch, make_batch
+from seqweave.data.source import SourceBatch
 from seqweave.model.output.softmax import summed_loss
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.text.vocabulary import BOS, EOS, PAD
@@ -38,7 +39,7 @@ ON = {"training.scheduled_sampling": "linear", "training.sampling_k": 0.6, "trai
 
 
 def some_batch(name: str | None = None) -> Batch:
-    """Pairs for an architecture; where it copies, codes, and targets with ids of the sentences' own."""
+    """Pairs for an architecture; where it copies, targets have ids of a sentence's own."""
     draw = torch.Generator().manual_seed(3)
 
     def ids(length: int, size: int) -> list[int]:
@@ -46,10 +47,17 @@ def some_batch(name: str | None = None) -> Batch:
 
     sources = [ids(length, SOURCE_SIZE) for length in (5, 2, 7, 3)]
     targets = [ids(length, TARGET_SIZE) for length in (6, 1, 4, 5)]
-    if name is not None and CASES[name].copy:
-        sources = [coded(torch.tensor([one]), CASES[name])[0].tolist() for one in sources]
+    config = CASES[name] if name is not None else ModelConfig()
+    if config.copy:
         targets = [[TARGET_SIZE, *one[1:]] for one in targets]
-    return make_batch(sources, targets)
+    return make_batch(sources_of(sources, config), targets)
+
+
+def alone(source: SourceBatch, row: int) -> SourceBatch:
+    """One of the sources without padding."""
+    size = int(source.lengths[row])
+    copies = None if source.copies is None else source.copies[row : row + 1, :size]
+    return SourceBatch(source.values[row : row + 1, :size], source.lengths[row : row + 1], copies)
 
 
 @torch.no_grad()
@@ -57,8 +65,7 @@ def naive_inputs(model: Seq2Seq, batch: Batch, coins: Tensor, draws: Tensor | No
     """Bengio et al. 2015, section 2.4, one sentence after the other, without a batch or padding."""
     made = []
     for row, length in enumerate(batch.target_lengths.tolist()):
-        size = int(batch.source_lengths[row])
-        state = model.start(model.encode(batch.source[row : row + 1, :size], batch.source_lengths[row : row + 1]))
+        state = model.start(model.encode(*alone(batch.source, row)))
         read = [BOS]
         for position in range(1, length):
             output = model.step(torch.tensor(read[-1:]), state)
@@ -131,7 +138,7 @@ def test_the_ends_are_teacher_forcing_and_free_running(name: str) -> None:
     always = torch.ones(batch.target_in.shape, dtype=torch.bool)
     assert torch.equal(mixed_inputs(model, batch, always, None), batch.target_in)
     free = mixed_inputs(model, batch, ~always, None)
-    logits = model(batch.source, batch.source_lengths, free)
+    logits = model.decode(free, model.encode(*batch.source)).logits
     logits[..., [PAD, BOS]] = -math.inf
     # Reading its own outputs, what it writes is what it reads next.
     for row, length in enumerate(batch.target_lengths.tolist()):
@@ -143,9 +150,9 @@ def test_loss_and_gradient_are_those_of_a_single_pass(name: str) -> None:
     """The paper's form: one pass with gradients that reads as it goes, and none through a choice."""
     # Variational or not, dropout is what the two forms do not share.
     config = CASES[name].model_copy(update={"dropout": 0.0, "embedding_dropout": 0.0, "word_dropout": 0.0})
-    model, batch = small_model(config).train(), some_batch()
+    model, batch = small_model(config).train(), some_batch(name)
     coins, draws = numbers(batch)
-    state = model.start(model.encode(batch.source, batch.source_lengths))
+    state = model.start(model.encode(*batch.source))
     ids, logits = batch.target_in[:, 0], []
     for position in range(batch.target_in.shape[1]):
         output = model.step(ids, state)
@@ -160,7 +167,7 @@ def test_loss_and_gradient_are_those_of_a_single_pass(name: str) -> None:
     model.zero_grad()
     inputs = mixed_inputs(model, batch, coins, draws)
     assert model.training
-    loss = summed_loss(model(batch.source, batch.source_lengths, inputs), batch.target_out)
+    loss = summed_loss(model.decode(inputs, model.encode(*batch.source)).logits, batch.target_out)
     loss.backward()
     torch.testing.assert_close(loss, expected, atol=1e-4, rtol=1e-5)
     for name, parameter in model.named_parameters():

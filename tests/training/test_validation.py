@@ -13,7 +13,7 @@ from seqweave.config import Config, Metric, build_config
 from seqweave.data.batching import count_batches
 from seqweave.data.dataset import write_dataset
 from seqweave.data.readers import Pair
-from seqweave.evaluation.evaluate import text_batches
+from seqweave.evaluation.evaluate import pair_batches
 from seqweave.evaluation.perplexity import perplexities
 from seqweave.inspection.timelapse import read_timelapse
 from seqweave.model.build import build_model
@@ -144,7 +144,7 @@ def test_all_references_of_a_dev_source_stay_together() -> None:
 
 def test_perplexity_cuts_sources_as_prediction_does() -> None:
     model = small_model(**{"data.max_source_length": 3})
-    cut, long = (perplexities(model.network, text_batches(model, [text], ["ab"])) for text in ("abc", "abcdef"))
+    cut, long = (perplexities(model.network, pair_batches(model, [text], ["ab"])) for text in ("abc", "abcdef"))
     assert cut == long
 
 
@@ -209,5 +209,5 @@ def test_draws_of_a_batch_do_not_depend_on_the_version() -> None:
 def test_logits_of_a_batch_stay_small(monkeypatch: pytest.MonkeyPatch) -> None:
     model = small_model()
     monkeypatch.setattr("seqweave.evaluation.evaluate.MOST_LOGITS", 12 * model.target_tokenizer.size)
-    batches = list(text_batches(model, ["ab"] * 9, ["abc"] * 9))  # 6 positions a pair
-    assert [batch.source.shape[0] for batch in batches] == [2, 2, 2, 2, 1]
+    batches = list(pair_batches(model, ["ab"] * 9, ["abc"] * 9))  # 6 positions a pair
+    assert [len(batch.source.lengths) for batch in batches] == [2, 2, 2, 2, 1]

@@ -1,1 +1,1 @@
-"""The command line: a thin caller of the package, one file a verb; the only part that prints."""
+"""The command line: a thin caller of the package, one file for each verb; the only part that prints."""

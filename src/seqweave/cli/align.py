@@ -32,7 +32,8 @@ def align(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Print links such as `0-0 1-2` (source-target, from 0) for each line of DATA; an unusable line gives an empty one.
+    """Print links such as `0-0 1-2` (source-target, from 0) for each line of DATA; an unusable line gives an
+    empty one.
 
     With --gold, print alignment error rate, precision and recall instead, in percent.
 
@@ -47,6 +48,8 @@ def align(
     check_symmetry(symmetrise)
     folders = [folder, *(also or ())]
     models = [load(one, device) for one in folders]
+    for model in models:
+        model.check_reads_text()
     check_same_columns(folders, models)
     opposite = None if reverse is None else load(reverse, device)
     if opposite is not None:
@@ -66,12 +69,12 @@ def align(
 
 
 def _check_turned(*models: Model) -> None:
-    """Raise a `ConfigError` where a pair cannot be turned around, because its source has features."""
+    """Raise a `ConfigError` where a pair cannot be turned around, because its source has tags."""
     from seqweave.errors import ConfigError
 
     if any(model.config.data.feature_columns for model in models):
         raise ConfigError(
-            "--reverse reads targets as sources and needs models without features, but data.feature_columns is set: "
+            "--reverse reads targets as sources and needs models without source tags, but data.feature_columns is set: "
             "leave --reverse out"
         )
 
@@ -97,7 +100,9 @@ def _read_gold(path: Path, first: int, lines: int, pairs: dict[int, tuple[str, s
 
     texts = list(read_sources(path))
     if len(texts) != lines:
-        raise DataError(f"the gold must have a line a pair ({lines:,}), but it has {len(texts):,}: mend the file", path)
+        raise DataError(
+            f"the gold must have one line for each pair ({lines:,}), but it has {len(texts):,}: correct the file", path
+        )
     gold = []
     for line, (source, target) in pairs.items():
         try:

@@ -1,4 +1,4 @@
-"""`seqweave bench`: how fast a model runs here, and what bounds it."""
+"""`seqweave bench`: how fast a model runs here, and what limits it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from seqweave.benchmark import Timing
 
 _MOST_PAIRS = 4096  # enough for every work; more would only take longer to tokenise
-HEADER = ("work", "items/s", "ms a call", "at the limit: products", "weights", "bound by")
+HEADER = ("work", "items/s", "ms per call", "at the limit: products", "weights", "bound by")
 
 
 def bench(
@@ -33,14 +33,14 @@ def bench(
         Path | None, typer.Argument(metavar="[DATA]", help="Pairs to run on. Default: made-up texts of --length items.")
     ] = None,
     target_file: TargetFile = None,
-    length: Annotated[int, typer.Option(min=1, max=512, metavar="N", help="Items of made-up texts.")] = 20,
-    seconds: Annotated[float, typer.Option(min=0.1, max=600, metavar="S", help="Seconds for each work.")] = 3.0,
+    length: Annotated[int, typer.Option(min=1, max=512, metavar="N", help="Items in a made-up text.")] = 20,
+    seconds: Annotated[float, typer.Option(min=0.1, max=600, metavar="S", help="Seconds for each measurement.")] = 3.0,
     precision: Precision = None,
     settings: SearchSettings = None,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Time a training step, and greedy and beam search in batches of 64 and alone; the folder is not changed.
+    """Time a training step, and greedy and beam search in batches of 64 and of 1; the folder is not changed.
 
     A call is a step or a batch. Its limit is what the matrix products alone, or reading the weights alone, would
     take at the best rate that this machine gave just before.

@@ -23,14 +23,15 @@ def check(
     target_file: TargetFile = None,
     split: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=FILE", help="Another split, to look for sources it shares; may be given again."),
+        typer.Option(metavar="NAME=FILE", help="Another file, to look for sources that both have; repeatable."),
     ] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of data, as for `train`.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of data, as for `train`; repeatable."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Print what would be used of DATA and what dropped, lengths, repeats and leakage.
+    """Print which lines of DATA would be used and which dropped, lengths, repeats and leakage.
 
     Exit code 1 when a line would be dropped.
 
@@ -80,7 +81,7 @@ def _report(found: DataCheck) -> Iterator[str]:
         frequent = ", ".join(f"{tag} {number:,}" for tag, number in column.frequent.items())
         yield ""
         yield (
-            f"features of column {column.name}: {column.distinct:,} distinct, {column.mean:.1f} a pair, "
+            f"source tags of column {column.name}: {column.distinct:,} distinct, {column.mean:.1f} in a pair, "
             f"{count(column.without, 'pair')} without"
         )
         yield f"  most frequent: {frequent}"
@@ -90,7 +91,7 @@ def _report(found: DataCheck) -> Iterator[str]:
     for conflict in found.conflicts[:3]:
         yield f"  {conflict.targets} targets: lines {_some(conflict.lines)}"
     yield (
-        f"target characters for a source character: {found.median_ratio:.2f} (median); "
+        f"target characters for each source character: {found.median_ratio:.2f} (median); "
         f"far from it: {found.ratio_outliers:,}{_in_brackets(found.ratio_outlier_lines)}"
     )
     for leak in found.leakage:

@@ -34,9 +34,9 @@ def compare(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Compare two models on DATA in every metric, by the paired bootstrap over sources.
+    """Compare two models on DATA in every metric, by the paired bootstrap over sources; p is two-sided.
 
-    The first model's target units are those of the token error rate.
+    The token error rate is measured in the target units of the first model.
 
     Example: seqweave compare model other-model test.tsv
     """

@@ -1,4 +1,4 @@
-"""`seqweave demo`: trains a model that reads dates in many languages, and shows what it does."""
+"""`seqweave demo`: train a model that reads dates in many languages, and show what it does."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def demo(
     steps: Annotated[int, typer.Option(hidden=True, min=1)] = SETTINGS["training.max_steps"],
     pairs: Annotated[int, typer.Option(hidden=True, min=20)] = TRAIN_PAIRS,
 ) -> None:
-    """Train on dates written in 18 languages until it writes them as 2021-03-03; under 90 seconds on two cores.
+    """Train a model that reads dates of 18 locales and writes them as 2021-03-03; about half a minute on two cores.
 
     Example: seqweave demo -o demo-model
     """
@@ -82,7 +82,7 @@ def demo(
         shutil.copyfile(files[1], out / "dates.dev.tsv")
     if result.status == "already_finished":
         view.say(
-            f"{out} already holds a finished demo; `seqweave demo -o {shlex.quote(str(out))} --restart` trains anew"
+            f"{out} already holds a finished demo; `seqweave demo -o {shlex.quote(str(out))} --restart` trains again"
         )
     _show(out, device, dev, result.metrics or {}, view)
 
@@ -130,7 +130,7 @@ def _show_attention(model: Model, out: Path) -> None:
     if found.attention is None:
         return
     tokens = [*found.tokens, "<eos>"][: len(found.attention)]
-    print(f"\nwhere it looks in {EXAMPLE!r} (a row an output character):")
+    print(f"\nwhere it looks in {EXAMPLE!r} (one row for each output character):")
     print(render_attention(found.attention, found.source_tokens, tokens))
     figure = plot_attention(found.attention, found.source_tokens, tokens).figure
     assert isinstance(figure, Figure)  # plot_attention made it

@@ -1,4 +1,4 @@
-"""`seqweave doctor`: what ails a model, and the one remedy for each illness."""
+"""`seqweave doctor`: what is wrong with a model, and what to do about it."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ def doctor(
     data: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[DATA]", help="Pairs to look at, not those of the training. Default: the run's samples."
+            metavar="[DATA]", help="Pairs to look at, other than those of the training. Default: the run's samples."
         ),
     ] = None,
     target_file: TargetFile = None,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Name what ails DIR, and the one remedy for each illness.
+    """Say what is wrong with the model in DIR, and for each finding the one thing to do.
 
     Exit code 1 when something is found.
 
     Example: seqweave doctor model test.tsv
     """
     from seqweave.inspection.doctor.diagnose import diagnose
-    from seqweave.inspection.doctor.run_record import admit, config_of
+    from seqweave.inspection.doctor.run_record import config_of, read_run_record
 
     config = config_of(folder)
-    patient = admit(folder, None if data is None else read_pairs(data, target_file, config.data), device)
-    if patient.asked is None:
+    run = read_run_record(folder, None if data is None else read_pairs(data, target_file, config.data), device)
+    if run.asked is None:
         note(f"{folder} has no weights yet: only the record of its training was looked at")
-    found = diagnose(patient)
+    found = diagnose(run)
     if json:
-        asked = 0 if patient.asked is None else len(patient.asked.sources)
+        asked = 0 if run.asked is None else len(run.asked.sources)
         print_json({"sources": asked, "findings": [asdict(one) for one in found]})
     elif not found:
         print("nothing found")

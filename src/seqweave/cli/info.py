@@ -19,18 +19,19 @@ def info(
     curve: Annotated[
         bool,
         typer.Option(
-            "--curve", help="Instead: teacher-forced and free-running loss at each validation, and their gap."
+            "--curve", help="Print the training curves instead: both losses at each validation, and their gap."
         ),
     ] = False,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Instead: write that curve as a picture (PNG, PDF or SVG).")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the training curves as a picture instead (PNG, PDF or SVG)."),
     ] = None,
     json: Json = False,
 ) -> None:
     """Check a model folder against its manifest, and print its settings, sizes and figures.
 
-    With --curve or --plot: how far the model is from itself when it reads its own outputs, over the run's
-    validations; works while it trains, too.
+    The training curves are the loss with teacher forcing and the loss while the model reads its own output.
+    --curve and --plot work while it trains, too.
 
     Example: seqweave info model --curve
     """
@@ -45,10 +46,10 @@ def info(
 
 
 def _curve(folder: Path, plot: Path | None, json: bool) -> None:
-    """Print the curve, or write it as a picture.
+    """Print the training curves, or write them as a picture.
 
     Raises:
-        ConfigError: when the picture's name says no format, or it cannot be written.
+        ConfigError: when the name of the picture says no format, or it cannot be written.
     """
     from seqweave.errors import ConfigError
     from seqweave.inspection.curve import curve_json, curve_text, plot_curve, read_curve
@@ -56,7 +57,7 @@ def _curve(folder: Path, plot: Path | None, json: bool) -> None:
     points = read_curve(folder)
     if plot is not None:
         if plot.suffix.lower() not in PICTURES:
-            raise ConfigError(f"a picture's name must end in {', '.join(PICTURES)}, but it is {plot}: rename it")
+            raise ConfigError(f"the name of a picture must end in {', '.join(PICTURES)}, but it is {plot}: rename it")
         figure = plot_curve(points).get_figure(root=True)
         assert figure is not None
         try:
@@ -91,9 +92,9 @@ def describe(folder: Path) -> dict[str, Any]:
     return {
         "folder": str(folder),
         "parameters": parameters_of(folder / WEIGHTS),
-        "source_vocabulary": source.size - source.feature_count,
+        "source_vocabulary": None if source is None else source.size - source.feature_count,
         "target_vocabulary": target.size,
-        "features": source.feature_count,
+        "features": 0 if source is None else source.feature_count,
         "config": settings_of(config),
         "metrics": read_json(folder / METRICS) if (folder / METRICS).is_file() else None,
         "files": {name: (folder / name).stat().st_size for name in names},
@@ -119,16 +120,18 @@ def parameters_of(weights: Path) -> int:
 
 def _text(facts: dict[str, Any]) -> str:
     config = facts["config"]
-    vocabularies = (facts["source_vocabulary"], facts["target_vocabulary"])
+    source = f"frames of {config['model.frame_size']} floats"
+    if facts["source_vocabulary"] is not None:
+        source = f"{config['data.source.units']} units, {facts['source_vocabulary']:,} entries"
     lines = [
         f"{facts['folder']}: {facts['parameters']:,} parameters; every file is as it was written",
-        f"  source  {config['data.source.units']} units, {vocabularies[0]:,} entries",
+        f"  source  {source}",
         *(
-            [f"  features  {facts['features']:,}, of column {', '.join(config['data.feature_columns'])}"]
+            [f"  source tags  {facts['features']:,}, of column {', '.join(config['data.feature_columns'])}"]
             if facts["features"]
             else []
         ),
-        f"  target  {config['data.target.units']} units, {vocabularies[1]:,} entries",
+        f"  target  {config['data.target.units']} units, {facts['target_vocabulary']:,} entries",
         "",
         *(f"  {key} = {shown(value)}" for key, value in config.items()),
     ]

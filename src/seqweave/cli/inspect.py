@@ -31,9 +31,9 @@ def inspect(
     settings: SearchSettings = None,
     device: Device = "auto",
 ) -> None:
-    """Write what the model does with TEXT: attention, states, gates, probabilities, the beam's tree.
+    """Show what the model does with TEXT: attention, states, gates, probabilities, the beam's tree.
 
-    With --serve nothing is written: the page is at a local address until Ctrl-C, and can ask what if.
+    With --serve nothing is written: the page is at a local address until Ctrl-C, and you can change things there.
 
     Example: seqweave inspect model "cats" --target "K AE T S" -o trace.html
     """
@@ -69,7 +69,7 @@ def inspect(
 
 
 def _serve(model: Model, beam_size: int, trace: str, full: bool, port: int) -> None:
-    """Show the page with `trace` in it, and trace what it asks for, until Ctrl-C."""
+    """Serve the page with `trace` in it, and answer its questions, until Ctrl-C."""
     from seqweave.inspection.question import Question
     from seqweave.inspection.server import ADDRESS, PageServer
     from seqweave.inspection.trace_json import trace_to_json
@@ -96,6 +96,4 @@ def _default_text(folder: Path, serve: bool) -> str:
         for line in read_sources(path):
             if line:
                 return str(json.loads(line)["source"])
-    raise ConfigError(
-        'a text must be given to be inspected, but there is none: add it, as in seqweave inspect DIR "text"'
-    )
+    raise ConfigError('inspect needs a text, but there is none: add it, as in seqweave inspect DIR "text"')

@@ -43,7 +43,7 @@ _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory"
 
 
 class _Group(TyperGroup):
-    """The verbs; errors that a user can mend become one sentence."""
+    """The verbs; errors that a user can correct become one sentence."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -89,12 +89,12 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, and the log.")] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Turns a file of pairs into a sequence-to-sequence model.
+    """Turn a file of pairs into a sequence-to-sequence model.
 
     Try `seqweave demo`, or `seqweave train pairs.tsv -o model`.
     """
@@ -106,20 +106,20 @@ def _options(
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
-app.command("train", epilog=settings_help())(train)
-app.command("predict")(predict)
-app.command("evaluate")(evaluate)
-app.command("score")(score)
-app.command("compare")(compare)
-app.command("info")(info)
-app.command("check")(check)
-app.command("align")(align)
-app.command("inspect")(inspect)
-app.command("verify")(verify)
-app.command("tune")(tune)
-app.command("bench")(bench)
-app.command("doctor")(doctor)
-app.command("demo")(demo)
+app.command("train", epilog=settings_help(), short_help="Train a model on pairs.")(train)
+app.command("predict", short_help="Print an output for each line of text.")(predict)
+app.command("evaluate", short_help="Measure a model on pairs.")(evaluate)
+app.command("score", short_help="Print how probable given targets are.")(score)
+app.command("compare", short_help="Say whether the difference between two models is real.")(compare)
+app.command("info", short_help="Print what is in a model folder.")(info)
+app.command("check", short_help="Check a file of pairs before training on it.")(check)
+app.command("align", short_help="Print which source items the target items come from.")(align)
+app.command("inspect", short_help="Show what a model does with one text.")(inspect)
+app.command("verify", short_help="Prove that the search does what the model says.")(verify)
+app.command("tune", short_help="Choose beam size and penalties on dev pairs.")(tune)
+app.command("bench", short_help="Time training and decoding on this machine.")(bench)
+app.command("doctor", short_help="Say what is wrong with a model, and what to do.")(doctor)
+app.command("demo", short_help="Train a first model, on dates in many languages.")(demo)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -65,7 +65,7 @@ def predict(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Print the output for each line of FILE or stdin, in order.
+    """Print an output for each line of FILE or stdin, in order.
 
     Options you leave out use the model's settings (search.*).
 
@@ -100,10 +100,10 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _drawing(draws: bool, options: dict[str, Any]) -> dict[str, Any]:
-    """The options of drawing that were given.
+    """The options of sampling that were given.
 
     Raises:
-        ConfigError: when one is given where nothing is drawn.
+        ConfigError: when one is given without --sample.
     """
     given = _given(options)
     if given and not draws:
@@ -113,7 +113,7 @@ def _drawing(draws: bool, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print(number: int, text: str, hypotheses: Sequence[Hypothesis], n_best: int, json: bool) -> None:
-    """The outputs of the line of this number."""
+    """Print the outputs of one line."""
     if json:
         values = [hypothesis_json(hypothesis) for hypothesis in hypotheses]
         print_json({"source": text, "hypotheses": values}, indent=None)
@@ -125,7 +125,7 @@ def _print(number: int, text: str, hypotheses: Sequence[Hypothesis], n_best: int
 
 
 def _checked(lines: Iterator[str], model: Model, file: Path | None) -> Iterator[str]:
-    """The lines, each with a column for each kind of features of the model; an empty line has none.
+    """The lines, each with all the columns of source tags that the model reads; an empty line has none.
 
     Raises:
         DataError: at the first line with more or fewer columns.
@@ -136,8 +136,8 @@ def _checked(lines: Iterator[str], model: Model, file: Path | None) -> Iterator[
         if columns and line.strip() and found != len(columns) + 1:
             names = ", ".join(["source", *columns])
             raise DataError(
-                f"a line must have {len(columns) + 1} columns ({names}), because the model was trained with features, "
-                f"but it has {found}: separate source and features by tabs, with an empty column where there are none",
+                f"a line must have {len(columns) + 1} columns ({names}), because the model was trained with source "
+                f"tags, but it has {found}: put tabs between columns, and leave a column without tags empty",
                 file or Path("<stdin>"),
                 number,
             )
@@ -145,7 +145,7 @@ def _checked(lines: Iterator[str], model: Model, file: Path | None) -> Iterator[
 
 
 def hypothesis_json(hypothesis: Hypothesis) -> dict[str, Any]:
-    """A hypothesis as plain values; attention has a row a target token, or is null."""
+    """A hypothesis as plain values; attention has a row for each target token, or is null."""
     attention = hypothesis.attention
     return {
         "text": hypothesis.text,

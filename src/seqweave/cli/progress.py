@@ -21,7 +21,7 @@ PLAIN_SECONDS = 10.0  # between lines where there is no terminal
 
 
 def is_first_process() -> bool:
-    """Whether this process is the one of a torchrun that speaks."""
+    """Whether this is the process of a torchrun that reports."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -47,7 +47,7 @@ class TrainingView:
             "estimate": lambda values: self.say(
                 f"about {duration(values['seconds'])} for {count(values['steps'], 'step')}"
             ),
-            "resumed": lambda values: self.say(f"going on from step {values['step']:,}"),
+            "resumed": lambda values: self.say(f"resuming at step {values['step']:,}"),
             "step": self._step,
             "validation": self._validation,
         }
@@ -98,7 +98,7 @@ def step_text(values: Mapping[str, Any]) -> str:
 
 
 def found_text(values: Mapping[str, Any]) -> str:
-    """What training starts from, a fact a line."""
+    """What training starts from, one fact on each line."""
     because = values.get("units_because") or {}
     unknown = values.get("unknown_rate") or {}
     lines = [
@@ -117,7 +117,7 @@ def found_text(values: Mapping[str, Any]) -> str:
         lines.append(f"  {side}     {values[f'{side}_units']}{reason}, {values[f'{side}_vocabulary']:,} entries{rate}")
     if features := values.get("features"):
         known = ", ".join(f"{number:,} in column {name}" for name, number in features["columns"].items())
-        lines.append(f"  features   {known}, {100 * features['unknown_rate']:.2f}% unknown in dev")
+        lines.append(f"  source tags  {known}, {100 * features['unknown_rate']:.2f}% unknown in dev")
     for side, found in (values.get("vectors") or {}).items():
         share = 100 * found["found"] / max(1, found["entries"])
         lines.append(
@@ -143,7 +143,7 @@ def validation_text(values: Mapping[str, Any]) -> str:
 
 
 def sample_text(sample: Mapping[str, Any]) -> str:
-    """One sample: what it should be follows where it is wrong."""
+    """One sample; where it is wrong, the target follows."""
     wanted = "" if sample["output"] == sample["target"] else f"   (not {sample['target']})"
     return one_line(f"{sample['source']}  ->  {sample['output']}{wanted}")
 

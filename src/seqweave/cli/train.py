@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
@@ -41,14 +42,14 @@ def train(
     device: Device = "auto",
     restart: Restart = False,
 ) -> None:
-    """Train a model on DATA and leave it in DIR.
+    """Train a model on DATA and write it to DIR.
 
-    Arguments stand before --dev. Later settings win: preset, file, --source-units and the like, --set.
-    Ctrl-C saves; the same command goes on.
+    Settings override each other in this order: preset, file, options such as --source-units, --set.
+    Put --dev after the arguments. Ctrl-C saves; the same command resumes.
 
     Example: seqweave train words.tsv -o model --preset tiny --set model.cell=gru
 
-    On several processes or GPUs: torchrun --nproc-per-node 2 -m seqweave.cli.main train words.tsv -o model
+    With several processes or GPUs: torchrun --nproc-per-node 2 -m seqweave.cli.main train words.tsv -o model
     """
     from seqweave.cli.progress import TrainingView
     from seqweave.training.run import train as run
@@ -101,7 +102,7 @@ def ending(result: TrainResult) -> list[str]:
     if result.status == "interrupted":
         return [f"stopped at step {result.step:,} of {result.max_steps:,}, {RUN_AGAIN}"]
     if result.status == "already_finished":
-        lines = [f"{folder} is already finished, at step {result.step:,}; --restart trains it anew"]
+        lines = [f"{folder} is already finished, at step {result.step:,}; --restart trains it again"]
     else:
         lines = [f"finished at step {result.step:,}; the model is in {folder}"]
     if result.metrics:
@@ -132,12 +133,12 @@ def settings_help() -> str:
             lines += ["", "\b"]
         default = list(field.default) if isinstance(field.default, tuple) else field.default
         lines.append(f"{key}  {_kind(field.annotation)}  [{shown(default)}]")
-        lines.append(f"    {field.description}")
+        lines += textwrap.wrap(str(field.description), 78, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(lines)
 
 
 def _kind(annotation: Any) -> str:
-    """A type as a person reads it: `gru|lstm`, `int`, `numbers, separated`."""
+    """A type for people: `gru|lstm`, `integer`, `[number, number]`."""
     choices = [item for item in get_args(annotation) if item is not type(None)]
     if annotation in (int, float, bool, str):
         return {int: "integer", float: "number", bool: "true|false", str: "text"}[annotation]

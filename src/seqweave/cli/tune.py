@@ -89,7 +89,7 @@ def _numbers(option: str, text: str | None, whole: bool = False) -> list[float] 
     except ValueError:
         example = "1,5,10" if whole else "0,0.5,1"
         raise ConfigError(
-            f"--{option} takes numbers with commas between, such as {example}, but got {text!r}"
+            f"--{option} takes numbers separated by commas, such as {example}, but got {text!r}"
         ) from None
 
 
@@ -101,8 +101,8 @@ def _check_finished(folder: Path) -> None:
     run = read_run(folder)
     if run is not None and run["status"] != "finished":
         raise ConfigError(
-            f"--write needs a finished run, but the training of {folder} is not done: let it end first, or leave "
-            "--write out"
+            f"--write needs a finished run, but the training of {folder} is not finished: let it finish first, or "
+            "leave --write out"
         )
 
 
@@ -131,10 +131,9 @@ def _report(found: Tuning) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     best = found.best
-    verdict = "The settings of now are the best."
+    verdict = "The present settings are the best."
     if best is not found.now:
-        shown = "shown" if best.p < 0.05 else "not shown to be more than chance"
-        verdict = (
-            f"The best differs by {best.value - found.now.value:+.2f} from now, which is {shown} (p {best.p:.3f})."
-        )
+        shown = "more than chance" if best.p < 0.05 else "not shown to be more than chance"
+        gain = best.value - found.now.value
+        verdict = f"The best differs by {gain:+.2f} from the present settings, which is {shown} (p {best.p:.3f})."
     return "\n".join([f"{found.metric} on {count(found.pairs, 'pair')}, in percent", "", *lines, "", verdict])

@@ -48,7 +48,7 @@ def verify(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Prove that DIR is searched as the model says, and count search errors.
+    """Prove that the search does what the model says, and count search errors.
 
     Exit code 1 when a proof fails.
 
@@ -78,7 +78,7 @@ def _sizes(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise ConfigError(f"--beams takes numbers with commas between, such as 1,2,5, but got {text!r}") from None
+        raise ConfigError(f"--beams takes numbers separated by commas, such as 1,2,5, but got {text!r}") from None
 
 
 def _sources(
@@ -99,7 +99,7 @@ def _sampled_while_training(folder: Path) -> list[str]:
 
     path = folder / SAMPLES
     if not path.is_file():
-        raise DataError("there must be sources to verify on, but the folder has no such file: name DATA", path)
+        raise DataError("there must be sources to verify with, but the folder has no samples: name DATA", path)
     try:
         found = [json_format.loads(line)["source"] for line in read_sources(path)]
     except (ValueError, KeyError, TypeError):
@@ -110,8 +110,8 @@ def _sampled_while_training(folder: Path) -> list[str]:
 
 
 def _report(found: Verification, device: str) -> str:
-    weights = "prepared for decoding" if found.prepared else "as they are"
-    head = f"{count(len(found.sources), 'source')}, greedy and beam {found.beam_size}, on {device}, weights {weights}"
+    network = "optimized network" if found.prepared else "network as it is"
+    head = f"{count(len(found.sources), 'source')}, greedy and beam {found.beam_size}, on {device}, {network}"
     rows = [_proof_row(proof, found.sources) for proof in found.proofs]
     failed = sum(not proof.passed for proof in found.proofs)
     verdict = f"{failed} of {count(len(rows), 'proof')} failed" if failed else "every proof holds"

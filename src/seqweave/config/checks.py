@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from seqweave.config.data_checks import data_contradictions, unread_of_data
+from seqweave.config.frame_checks import data_frames, model_frames
 from seqweave.config.model import ModelConfig
 from seqweave.config.schema import Config
 from seqweave.config.search import SearchConfig
@@ -28,14 +29,14 @@ OF_ATTENTION = (
     "window_size",
     "coverage",
 )
-# What only a recurrent decoder reads, and why a Transformer's does not.
+# Settings that only a recurrent decoder reads, and why a Transformer decoder does not.
 RECURRENT_DECODER = (
     (("bridge",), "which has no recurrent state"),
     (
         ("attention", "attention_position", "attention_size", *OF_ATTENTION, "input_feeding", "context"),
         "which has its own attention",
     ),
-    (("copy",), "which looks from every head of every layer, and has no one attention to copy by"),
+    (("copy",), "which attends in every head of every layer, so that there is no single attention to copy by"),
     (("readout_size",), "whose readout is as wide as model.embedding_size"),
 )
 DRAWING = ("temperature", "top_k", "top_p", "seed")
@@ -54,6 +55,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _decoding(config.search)
     yield from _entmax(config)
     yield from data_contradictions(config)
+    yield from data_frames(config)
 
 
 def unread(config: Config) -> Iterator[str]:
@@ -75,6 +77,7 @@ def model_contradictions(model: ModelConfig) -> Iterator[str]:
     """All contradictions between the settings of a network."""
     yield from _of_other_layers(model)
     yield from _items(model)
+    yield from model_frames(model)
     if model.decoder == "recurrent":
         yield from _recurrent_decoder(model)
     if "transformer" in (model.encoder, model.decoder):
@@ -89,11 +92,11 @@ def encoder_width(model: ModelConfig) -> int:
 
 
 def _items(model: ModelConfig) -> Iterator[str]:
-    """How items enter the network, and leave it."""
+    """How items enter and leave the network."""
     if model.copy and model.output == "entmax15":
         yield (
-            "model.copy=true mixes softmax probabilities with attention and learns by their logarithm, which "
-            "model.output=entmax15 has not for probabilities of 0: set model.output=softmax, or model.copy=false"
+            "model.copy=true mixes softmax probabilities with attention and learns from their logarithms, but "
+            "model.output=entmax15 gives probabilities of 0: set model.output=softmax, or model.copy=false"
         )
     if model.tie_embeddings and model.input != "embedding":
         yield "model.tie_embeddings=true needs model.input=embedding, but it is one_hot: change one of them"
@@ -105,7 +108,7 @@ def _items(model: ModelConfig) -> Iterator[str]:
 
 
 def _of_other_layers(model: ModelConfig) -> Iterator[str]:
-    """Settings of layers that the network has not; refused in folders too, unlike what `unread` finds."""
+    """Settings of layers that the network does not have; refused in folders too, unlike what `unread` finds."""
     if "recurrent" not in (model.encoder, model.decoder):
         yield from _changed(
             model, RECURRENT, "is for recurrent layers, but model.encoder and model.decoder are transformer"
@@ -219,12 +222,12 @@ def _transformer(model: ModelConfig) -> Iterator[str]:
         )
     if model.embedding_size % model.heads:
         yield (
-            f"model.embedding_size must be a multiple of model.heads, but {model.embedding_size} is none of "
-            f"{model.heads}: change one of them"
+            f"model.embedding_size must be a multiple of model.heads ({model.heads}), but it is {model.embedding_size}: "
+            "change one of them"
         )
     elif model.positions == "rotary" and model.embedding_size // model.heads % 2:
         yield (
-            "model.positions=rotary turns pairs of numbers and needs heads of even width, but model.embedding_size="
+            "model.positions=rotary rotates pairs of numbers and needs heads of even width, but model.embedding_size="
             f"{model.embedding_size} over model.heads={model.heads} gives {model.embedding_size // model.heads}: "
             "change one of them"
         )
@@ -246,11 +249,9 @@ def _coverage_penalty(config: Config) -> Iterator[str]:
 
 
 def _decoding(search: SearchConfig) -> Iterator[str]:
-    """What only drawing reads, and lengths that leave no room."""
+    """Settings that only sampling reads, and lengths that leave no room."""
     if not search.sample:
-        yield from _changed(
-            search, DRAWING, "is for drawn outputs and needs search.sample=true, but it is false", "search"
-        )
+        yield from _changed(search, DRAWING, "is for sampling and needs search.sample=true, but it is false", "search")
     if search.max_length is not None and search.min_length >= search.max_length:
         yield (
             f"search.min_length={search.min_length} needs search.max_length={search.min_length + 1} or more, <eos> "
@@ -280,7 +281,7 @@ def _scheduled_sampling(training: TrainConfig) -> Iterator[str]:
 
 
 def _entmax(config: Config) -> Iterator[str]:
-    """What a loss that is no log-likelihood, and probabilities of 0, leave no room for."""
+    """What does not go with probabilities of 0 and a loss that is no log-likelihood."""
     if config.model.output != "entmax15":
         return
     if config.training.label_smoothing:
@@ -296,7 +297,7 @@ def _entmax(config: Config) -> Iterator[str]:
 
 
 def _too_long(config: Config) -> Iterator[str]:
-    """What learned positions could not tell apart, or attention never see."""
+    """Texts longer than learned positions reach, or than attention can see."""
     model, data = config.model, config.data
     if model.attention == "location" and data.max_source_length > model.location_positions:
         yield (

@@ -15,7 +15,9 @@ Units = Literal["char", "word", "space", "subword", "byte", "label"]
 class TextConfig(Group):
     """How the text of one side becomes items."""
 
-    units: Units | None = Field(None, description="what an item is; unset: guessed from the data and said")
+    units: Units | None = Field(
+        None, description="what an item is; unset: guessed from the data, and training says what it chose"
+    )
     subword_model: Literal["bpe", "unigram"] = Field("bpe", description="how subwords are learned")
     subword_dropout: float = Field(
         0.0,
@@ -23,13 +25,16 @@ class TextConfig(Group):
         le=1,
         description="BPE-dropout: probability of leaving out a merge in training (Provilkov et al. 2020)",
     )
-    lowercase: bool = Field(False, description="lower-case the text first")
-    normalize: Literal["none", "nfc", "nfkc"] = Field("nfc", description="Unicode normal form of the text")
+    lowercase: bool = Field(False, description="turn the text into lower case first")
+    normalize: Literal["none", "nfc", "nfkc"] = Field("nfc", description="Unicode normalisation of the text")
     jamo: bool = Field(False, description="split Hangul syllables into jamo (NFD in, NFC out)")
     max_size: int | None = Field(
-        None, ge=5, le=MOST, description="most entries in the vocabulary; unset: 8000 for subwords, else no limit"
+        None,
+        ge=5,
+        le=MOST,
+        description="most entries in the vocabulary; unset: 8000 for subwords, no limit for other units",
     )
-    min_frequency: int = Field(1, ge=1, le=MOST, description="times an item must occur to enter the vocabulary")
+    min_frequency: int = Field(1, ge=1, le=MOST, description="how often an item must occur to enter the vocabulary")
 
 
 class DataConfig(Group):
@@ -37,27 +42,33 @@ class DataConfig(Group):
 
     source: TextConfig = Field(TextConfig(), description="the source side")
     target: TextConfig = Field(TextConfig(), description="the target side")
-    joint_vocabulary: bool = Field(False, description="one tokenizer for both sides, made of both as data.source says")
-    source_column: str = Field("1", description="TSV: column number from 1; JSONL: field name ('1' means `source`)")
-    target_column: str = Field("2", description="TSV: column number from 1; JSONL: field name ('2' means `target`)")
-    column_names: tuple[str, ...] = Field(
-        (), description="TSV: distinct names of all columns, in order; allows extra columns"
+    joint_vocabulary: bool = Field(
+        False, description="one tokenizer for both sides, learned from both with the settings of data.source"
     )
+    source_column: str = Field(
+        "1", description="TSV: column number from 1; JSONL: field name ('1' stands for `source`)"
+    )
+    target_column: str = Field(
+        "2", description="TSV: column number from 1; JSONL: field name ('2' stands for `target`)"
+    )
+    column_names: tuple[str, ...] = Field((), description="TSV: names of all columns, in order; allows extra columns")
     feature_columns: tuple[str, ...] = Field(
-        (), description="columns (TSV) or fields (JSONL) with features of the source, such as inflection tags"
+        (), description="columns (TSV) or fields (JSONL) with source tags, such as inflection tags or a language code"
     )
     feature_separator: str = Field(
-        ";", min_length=1, description="what separates the features of one column; blanks around them do not count"
+        ";", min_length=1, description="what separates the source tags in one column; blanks around a tag do not count"
     )
-    max_line_bytes: int = Field(100_000, ge=1, le=MOST, description="bytes; longer lines are dropped and counted")
+    max_line_bytes: int = Field(
+        100_000, ge=1, le=MOST, description="longest line in bytes; longer ones are dropped and counted"
+    )
     max_source_length: int = Field(
-        512, ge=1, le=MOST, description="items; longer sources are dropped from training and counted"
+        512, ge=1, le=MOST, description="longest source in items; longer ones are dropped from training and counted"
     )
     max_target_length: int = Field(
-        512, ge=1, le=MOST, description="items; longer targets are dropped from training and counted"
+        512, ge=1, le=MOST, description="longest target in items; longer ones are dropped from training and counted"
     )
     dev_size: int = Field(
-        1000, ge=1, le=MOST, description="pairs to hold out when no dev file is given (at most a tenth)"
+        1000, ge=1, le=MOST, description="pairs to hold out for dev when no dev file is given (at most a tenth)"
     )
 
     @field_validator("feature_separator")

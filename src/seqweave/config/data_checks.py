@@ -1,4 +1,4 @@
-"""Settings that contradict each other because of what the data are: units, features, vectors, copying.
+"""Settings that contradict each other because of what the data are: units, source tags, vectors, copying.
 
 `seqweave.config.checks` has the others, and says how the sentences are made.
 """
@@ -30,8 +30,8 @@ def unread_of_data(config: Config) -> Iterator[str]:
         value = getattr(target, name)
         if name != "subword_dropout" and value not in (field.default, getattr(source, name)):
             yield (
-                f"data.target.{name}={shown(value)} must equal data.source.{name} with data.joint_vocabulary=true, "
-                f"whose one tokenizer is made as the source's, but that is {shown(getattr(source, name))}: "
+                f"data.target.{name}={shown(value)} must equal data.source.{name}, because data.joint_vocabulary=true "
+                f"makes one tokenizer with the source's settings, but that is {shown(getattr(source, name))}: "
                 "change one of them, or set data.joint_vocabulary=false"
             )
 
@@ -52,17 +52,17 @@ def _subword_dropout(config: Config) -> Iterator[str]:
         elif made.subword_model != "bpe":
             yield (
                 f"{key} leaves out merges and needs data.{name}.subword_model=bpe, but it is {made.subword_model}, "
-                "which has none: change one of them"
+                "which has no merges: change one of them"
             )
 
 
 def _features(config: Config) -> Iterator[str]:
-    """Feature columns that are read as something else, and widths of features that nobody gives."""
+    """Columns of source tags that are read as something else, and a width for tags that there are not."""
     data = config.data
     for key in ("source_column", "target_column"):
         if getattr(data, key) in data.feature_columns:
             yield (
-                f"data.feature_columns must name other columns than data.{key}, but both have {getattr(data, key)}: "
+                f"data.feature_columns must name other columns than data.{key}, but both name {getattr(data, key)}: "
                 "change one of them"
             )
     if not data.feature_columns and config.model.feature_size is not None:
@@ -75,10 +75,10 @@ def _features(config: Config) -> Iterator[str]:
 
 
 def _counted_positions(model: ModelConfig) -> Iterator[str]:
-    """What counts a source's positions, which features before its text would shift by their number."""
+    """What counts a source's positions, which source tags before its text would shift."""
     why = (
-        "counts the positions of a source, but data.feature_columns puts features before its text, from pair to pair "
-        "another number of them"
+        "counts the positions of a source, but data.feature_columns puts source tags before its text, and not the same "
+        "number in each pair"
     )
     if model.decoder != "recurrent" or model.attention == "none":
         return
@@ -89,7 +89,7 @@ def _counted_positions(model: ModelConfig) -> Iterator[str]:
 
 
 def _labels(config: Config) -> Iterator[str]:
-    """What only targets of one label have."""
+    """What does not go with targets of one label."""
     metric, units = config.training.metric, config.data.target.units
     if metric in ("accuracy", "macro_f1") and units not in (None, "label"):
         yield (
@@ -98,15 +98,15 @@ def _labels(config: Config) -> Iterator[str]:
         )
     if config.data.target.units == "label" and config.search.min_length > 1:
         yield (
-            f"search.min_length={config.search.min_length} asks for more items than the one that an output has with "
-            "data.target.units=label: leave it at 0"
+            f"search.min_length={config.search.min_length} asks for more than one item, but with "
+            "data.target.units=label an output has exactly one: leave it at 0"
         )
     if config.data.source.units == "label" and config.data.joint_vocabulary:
         yield "data.joint_vocabulary=true is for units that both sides share, but data.source.units=label: change one"
 
 
 def _vectors(config: Config) -> Iterator[str]:
-    """Pretrained vectors that no embedding takes."""
+    """Pretrained vectors without an embedding to take them."""
     training = config.training
     given = [key for key in ("source_vectors", "target_vectors") if getattr(training, key) is not None]
     if config.model.input != "embedding":
@@ -123,14 +123,14 @@ def _vectors(config: Config) -> Iterator[str]:
 
 
 def _copying(config: Config) -> Iterator[str]:
-    """What takes items of the source into the output."""
+    """What puts items of the source into the output."""
     model, source, target = config.model, config.data.source.units, config.data.target.units
     if target == "label":
         for key, on in (("model.copy", model.copy), ("search.replace_unknown", config.search.replace_unknown)):
             if on:
                 yield (
-                    f"{key}=true puts items of the source into the output, but data.target.units=label, which are no "
-                    "such items: leave it at false"
+                    f"{key}=true puts items of the source into the output, but with data.target.units=label an output "
+                    "is one label: leave it at false"
                 )
     elif model.copy and None not in (source, target) and source != target:
         yield (
@@ -140,8 +140,8 @@ def _copying(config: Config) -> Iterator[str]:
     for side, text in (("source", config.data.source), ("target", config.data.target)):
         if model.copy and text.subword_dropout:
             yield (
-                f"data.{side}.subword_dropout={text.subword_dropout:g} cuts texts into other items in each epoch, but "
-                "model.copy=true knows one way to cut them, by which it finds what can be copied: change one of them"
+                f"data.{side}.subword_dropout={text.subword_dropout:g} cuts texts differently in each epoch, but "
+                "model.copy=true needs one way to cut them to find what can be copied: change one of them"
             )
     if config.search.replace_unknown and model.decoder == "recurrent" and model.attention == "none":
         yield f"search.replace_unknown=true follows attention, but {CHOOSE_ATTENTION}"

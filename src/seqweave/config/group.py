@@ -7,7 +7,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-# Far above what is of use: beyond them stand typing errors, which would end in overflows or in no memory.
+# Far above what is useful: a larger number is a typing error, and would overflow or use up the memory.
 MOST = 1_000_000_000
 LARGEST_BATCH = 100_000_000
 WIDEST = 65_536

@@ -27,29 +27,39 @@ warnings.filterwarnings("ignore", 'Field name "copy" in "ModelConfig" shadows an
 class ModelConfig(Group):
     """What rebuilds the network."""
 
-    encoder: Layers = Field("recurrent", description="layers that read the source")
-    decoder: Layers = Field(
-        "recurrent", description="layers that write the target; each encoder goes with each decoder"
-    )
+    encoder: Layers = Field("recurrent", description="what reads the source")
+    decoder: Layers = Field("recurrent", description="what writes the target; any encoder goes with any decoder")
     cell: Cell = Field("lstm", description="recurrent cell of encoder and decoder")
     input: Literal["embedding", "one_hot"] = Field("embedding", description="learned embeddings, or one-hot vectors")
-    feature_size: int | None = Field(
-        None, ge=1, le=WIDEST, description="width of a feature's embedding; unset: embedding_size"
+    frame_size: int = Field(
+        0,
+        ge=0,
+        le=WIDEST,
+        description="floats in a frame, for sources of float vectors (from Python only); 0: sources of items",
     )
-    embedding_size: int = Field(256, ge=1, le=WIDEST, description="width of an embedding (M), and of a Transformer")
-    encoder_hidden_size: int = Field(256, ge=1, le=WIDEST, description="units of a recurrent encoder, a direction")
+    feature_size: int | None = Field(
+        None, ge=1, le=WIDEST, description="width of a source tag's embedding; unset: embedding_size"
+    )
+    embedding_size: int = Field(256, ge=1, le=WIDEST, description="width of an embedding (M) and of a Transformer")
+    encoder_hidden_size: int = Field(256, ge=1, le=WIDEST, description="units of a recurrent encoder in each direction")
     decoder_hidden_size: int = Field(512, ge=1, le=WIDEST, description="units of a recurrent decoder (H)")
     encoder_layers: int = Field(1, ge=1, le=DEEPEST, description="layers of the encoder")
     decoder_layers: int = Field(1, ge=1, le=DEEPEST, description="layers of the decoder")
     bidirectional: bool = Field(True, description="read the source in both directions")
     residual: bool = Field(False, description="add a layer's input to its output where the widths are equal")
     layer_norm: bool = Field(False, description="normalise the output of every recurrent layer")
-    reverse_source: bool = Field(False, description="feed the source last item first (Sutskever et al. 2014)")
+    reverse_source: bool = Field(False, description="read the source last item first (Sutskever et al. 2014)")
     bridge: Literal["zero", "copy", "dense"] = Field(
-        "dense", description="from the encoder's final to the decoder's first state"
+        "dense", description="how the encoder's final state becomes the decoder's first state"
     )
-    attention: AttentionKind = Field("general", description="scorer of the attention, or none")
-    attention_position: AttentionPosition = Field("after", description="where attention sits in the decoder")
+    attention: AttentionKind = Field(
+        "general", description="how attention scores a source position; none: no attention"
+    )
+    attention_position: AttentionPosition = Field(
+        "after",
+        description="which state of the decoder asks where to look: the previous one (before), the new one (after), "
+        "or the bottom layer's (between)",
+    )
     attention_size: int | None = Field(
         None,
         ge=1,
@@ -60,22 +70,30 @@ class ModelConfig(Group):
         False, description="weight-normalise v of additive and location_aware attention (Salimans & Kingma 2016)"
     )
     location_positions: int = Field(
-        512, ge=1, le=1_000_000, description="source positions that attention=location knows; it never sees later ones"
+        512,
+        ge=1,
+        le=1_000_000,
+        description="source positions that attention=location knows; it cannot look at later ones",
     )
     location_filters: int = Field(10, ge=1, le=WIDEST, description="filters of attention=location_aware")
     location_width: int = Field(
         31, ge=1, le=WIDEST, description="source positions that a filter of attention=location_aware spans, odd"
     )
     attention_window: AttentionWindow = Field(
-        "global", description="where attention may look: anywhere, around the step's own position, or a predicted one"
+        "global",
+        description="where attention may look: anywhere (global), around the target's own position (local_m), or "
+        "around a predicted one (local_p)",
     )
     window_size: int = Field(
         10, ge=1, le=WIDEST, description="source positions to each side of the centre of a local window (D)"
     )
     coverage: bool = Field(
-        False, description="the sum of earlier weights enters additive, concat and location_aware attention"
+        False,
+        description="the sum of earlier weights enters the scores of additive, concat and location_aware attention",
     )
-    input_feeding: bool = Field(False, description="feed the attentional state to the next step (position after)")
+    input_feeding: bool = Field(
+        False, description="feed the attentional state to the next position (attention_position=after)"
+    )
     copy: bool = Field(  # type: ignore[assignment]
         False, description="outputs may also be copied from the source: pointer-generator (See et al. 2017)"
     )
@@ -85,19 +103,25 @@ class ModelConfig(Group):
         json_schema_extra=BY_FORMAT,
     )
     context: Literal["first", "every_step"] = Field(
-        "first", description="without attention: where the context vector goes"
+        "first",
+        description="without attention: give the encoder's final state to the decoder's first state only (first), or "
+        "to every position as well (every_step)",
     )
     readout_size: int | None = Field(
         None,
         ge=1,
         le=WIDEST,
-        description="width of the readout before the generator; unset: decoder_hidden_size, or embedding_size when tied",
+        description="width of the readout before the output layer; unset: decoder_hidden_size, or embedding_size "
+        "when tied",
     )
-    tie_embeddings: bool = Field(False, description="the generator shares the target embedding's weights")
+    tie_embeddings: bool = Field(False, description="the output layer shares the target embedding's weights")
     output: Output = Field(
-        "softmax", description="from logits to probabilities; entmax15 gives most items exactly 0 (Peters et al. 2019)"
+        "softmax",
+        description="how logits become probabilities; entmax15 gives most items exactly 0 (Peters et al. 2019)",
     )
-    heads: int = Field(4, ge=1, le=1024, description="Transformer: attention heads, which share embedding_size")
+    heads: int = Field(
+        4, ge=1, le=1024, description="Transformer: attention heads, which divide embedding_size among them"
+    )
     feed_forward_size: int | None = Field(
         None,
         ge=1,
@@ -108,13 +132,15 @@ class ModelConfig(Group):
         "pre",
         description="Transformer: layer norm before each sub-layer (Xiong et al. 2020), or after (Vaswani et al. 2017)",
     )
-    positions: PositionKind = Field("sinusoidal", description="Transformer: how it knows positions")
+    positions: PositionKind = Field("sinusoidal", description="Transformer: how positions are encoded")
     max_positions: int = Field(
-        1024, ge=1, le=1_000_000, description="Transformer: positions that positions=learned can tell apart"
+        1024, ge=1, le=1_000_000, description="Transformer: most positions that positions=learned can encode"
     )
-    dropout: float = Field(0.2, ge=0, lt=1, description="dropout between layers and before the generator")
+    dropout: float = Field(0.2, ge=0, lt=1, description="dropout between layers and before the output layer")
     variational: bool = Field(
-        False, description="one dropout mask for all positions of a sequence (Gal & Ghahramani 2016)"
+        False,
+        description="one dropout mask for a whole sequence, on inputs and outputs of layers but not on recurrent "
+        "states (after Gal & Ghahramani 2016)",
     )
     embedding_dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the embeddings")
     word_dropout: float = Field(0.0, ge=0, lt=1, description="share of input items replaced by <unk> in training")

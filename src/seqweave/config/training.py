@@ -15,8 +15,13 @@ Metric = Literal["loss", "exact_match", "token_error_rate", "cer", "wer", "bleu"
 class TrainConfig(Group):
     """How a model is trained. Steps are optimizer updates."""
 
-    seed: int = Field(1, ge=0, le=2**64 - 1, description="seed of initial weights, order, dropout, and the dev split")
-    max_steps: int | None = Field(None, ge=1, le=MOST, description="steps; unset: from max_epochs")
+    seed: int = Field(
+        1,
+        ge=0,
+        le=2**64 - 1,
+        description="random seed for initial weights, order of batches, dropout and the dev split",
+    )
+    max_steps: int | None = Field(None, ge=1, le=MOST, description="number of steps; unset: from max_epochs")
     max_epochs: int = Field(
         30, ge=1, le=MOST, description="passes over the data, when max_steps is unset (at least 1500 steps)"
     )
@@ -24,37 +29,48 @@ class TrainConfig(Group):
         4096, ge=8, le=LARGEST_BATCH, description="source and target positions in a batch, padding counted"
     )
     max_batch_pairs: int = Field(256, ge=1, le=LARGEST_BATCH, description="most pairs in a batch")
-    accumulate: int = Field(1, ge=1, le=1_000_000, description="batches in a step")
+    accumulate: int = Field(1, ge=1, le=1_000_000, description="batches that make one step together")
     learning_rate: float = Field(1e-3, gt=0, description="highest learning rate of Adam")
     schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = Field(
         "cosine", description="learning rate after the warm-up"
     )
     warmup_steps: int = Field(200, ge=0, le=MOST, description="steps of linear warm-up")
-    plateau_factor: float = Field(0.5, gt=0, lt=1, description="plateau: the rate is multiplied by this")
-    plateau_patience: int = Field(2, ge=0, le=MOST, description="plateau: validations without gain before that")
+    plateau_factor: float = Field(0.5, gt=0, lt=1, description="plateau: what the rate is multiplied by when it falls")
+    plateau_patience: int = Field(
+        2, ge=0, le=MOST, description="plateau: validations without improvement before the rate falls"
+    )
     min_learning_rate: float = Field(1e-5, ge=0, description="cosine and plateau: the rate never falls below this")
     adam_betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's decay rates, each at least 0 and below 1")
     adam_epsilon: float = Field(1e-8, gt=0, description="Adam's epsilon")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
     clip_norm: float = Field(1.0, ge=0, description="largest norm of the gradient; 0: no clipping")
-    label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of probability spread over the vocabulary")
+    label_smoothing: float = Field(
+        0.1, ge=0, lt=1, description="share of the probability that is spread over the whole vocabulary"
+    )
     coverage_weight: float = Field(
         1.0, ge=0, le=1000, description="weight of the coverage loss, with model.coverage (See et al. 2017)"
     )
     source_vectors: str | None = Field(
         None,
         min_length=1,
-        description="file of pretrained vectors (word2vec, GloVe or fastText text) that source embeddings begin with",
+        description="file of pretrained vectors that source embeddings start from (text format of word2vec, GloVe or "
+        "fastText)",
     )
     target_vectors: str | None = Field(None, min_length=1, description="the same for target embeddings")
-    freeze_vectors: bool = Field(False, description="keep pretrained vectors as they are; what has none is trained")
+    freeze_vectors: bool = Field(
+        False, description="keep pretrained vectors as they are; all other embeddings are trained"
+    )
     ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the moving average of the weights; 0: none")
     average_checkpoints: int = Field(
-        1, ge=1, le=10_000, description="checkpoints averaged at the end, kept if better on dev; 1: none"
+        1,
+        ge=1,
+        le=10_000,
+        description="checkpoints whose average is tried at the end, and kept if better on dev; 1: none",
     )
     metric: Metric | None = Field(
         None,
-        description="what selects the best weights on dev, of greedy outputs; unset: token_error_rate for short vocabularies, accuracy for labels, else bleu",
+        description="what chooses the best weights, measured on greedy outputs of dev; unset: accuracy for labels, "
+        "token_error_rate for small vocabularies, bleu for others",
     )
     validate_every: int | None = Field(
         None, ge=1, le=MOST, description="steps between validations; unset: about 20 in a run"
@@ -63,20 +79,27 @@ class TrainConfig(Group):
         None, ge=1, le=MOST, description="steps between checkpoints; unset: validate_every"
     )
     keep_checkpoints: int = Field(2, ge=1, le=MOST, description="checkpoints kept while training")
-    patience: int = Field(0, ge=0, le=MOST, description="validations without gain before stopping early; 0: never")
+    patience: int = Field(
+        0, ge=0, le=MOST, description="validations without improvement before training stops early; 0: it never does"
+    )
     max_dev_pairs: int = Field(1000, ge=1, le=MOST, description="dev pairs decoded at a validation")
     scheduled_sampling: Literal["none", "linear", "exponential", "inverse_sigmoid"] = Field(
         "none",
-        description="how the probability of reading the reference falls, a coin for each item (Bengio et al. 2015); none: it stays 1",
+        description="how the probability falls with which the decoder reads the reference and not its own output "
+        "(Bengio et al. 2015); none: it always reads the reference",
     )
     sampling_k: float | None = Field(
         None,
         gt=0,
         le=MOST,
-        description="scheduled sampling: k of the decay: k - slope * i, k ** i, or k / (k + exp(i / k)); unset: from max_steps, one half in the middle of the run",
+        description="scheduled sampling: k in k - slope * i, k ** i, or k / (k + exp(i / k)) at step i; unset: the "
+        "probability is one half in the middle of the run",
     )
     sampling_slope: float | None = Field(
-        None, ge=0, le=MOST, description="scheduled_sampling=linear: the fall a step; unset: 1 / max_steps"
+        None,
+        ge=0,
+        le=MOST,
+        description="scheduled_sampling=linear: how much the probability falls with each step; unset: 1 / max_steps",
     )
     sampling_floor: float = Field(
         0.0,
@@ -85,11 +108,14 @@ class TrainConfig(Group):
         description="scheduled sampling: the probability of reading the reference never falls below this",
     )
     sampling_feed: Literal["sample", "argmax"] = Field(
-        "sample", description="scheduled sampling: the model's own item is drawn, or its most probable one"
+        "sample",
+        description="scheduled sampling: draw the model's own item from its distribution (sample), or take its most "
+        "probable one (argmax)",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
-        description="bf16 autocast, or fp32; auto: bf16 where the processor is fast in it; may change when a run goes on",
+        description="train in bf16 (autocast) or fp32; auto: bf16 where the processor is fast in it; may change when "
+        "a run is resumed",
     )
 
     @field_validator("adam_betas")

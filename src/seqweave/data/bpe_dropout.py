@@ -13,7 +13,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from seqweave.data.dataset import Batch, PairDataset, collate
+from seqweave.data.batch import Batch, collate
+from seqweave.data.dataset import PairDataset
 from seqweave.data.storage import SIDES
 from seqweave.text.subword_dropout import Keys, Merges, child_keys, dropped_subwords, mixed, word_keys
 

@@ -2,7 +2,7 @@
 
 One pass over each file. Texts are not kept: a text is its 64-bit BLAKE2b hash, so with n pairs
 the chance that two different texts are taken for the same is about n^2 / 2^65 (one in a million
-for 5 million pairs), and memory is about 50 bytes a pair.
+for 5 million pairs), and memory is about 50 bytes per pair.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Leakage:
 
 @dataclass(frozen=True)
 class FeatureColumn:
-    """The features of one column of the kept pairs."""
+    """The source tags in one column of the kept pairs."""
 
     name: str
     distinct: int
@@ -130,7 +130,7 @@ class _Columns:
 
 
 class _Features:
-    """How often each tag stands in each column of features, and how many pairs have none there."""
+    """How often each source tag stands in each column, and how many pairs have none there."""
 
     def __init__(self, config: DataConfig):
         self.names, self.separator = config.feature_columns, config.feature_separator

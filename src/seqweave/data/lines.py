@@ -124,7 +124,9 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
             with path.open("rb") as plain:
                 yield plain
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"must be a gzip file, but it is damaged ({error}); fetch or compress it again", path) from None
+        raise DataError(
+            f"must be a gzip file, but it is damaged ({error}); download or compress it again", path
+        ) from None
     except OSError as error:
         raise _unreadable(path, error) from None
 

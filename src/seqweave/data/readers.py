@@ -45,7 +45,7 @@ logger = logging.getLogger("seqweave")
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A source text and its target text, the 1-based line they come from, and the source's cells of features."""
+    """A source text and its target text, the 1-based line they come from, and the source's cells of tags."""
 
     source: str
     target: str
@@ -54,7 +54,7 @@ class Pair:
 
     @property
     def whole(self) -> str:
-        """The source with its features, separated by tabs: what a model reads (`seqweave.text.features`)."""
+        """The source with its tags, separated by tabs: what a model reads (`seqweave.text.features`)."""
         return "\t".join((self.source, *self.features))
 
 
@@ -108,7 +108,7 @@ class PairReader:
             if config.feature_columns:
                 raise DataError(
                     "data.feature_columns need one file with a column for each, but two parallel files were given; "
-                    "put source, target and features into one TSV or JSONL file",
+                    "put source, target and tags into one TSV or JSONL file",
                     self.path,
                 )
             check_file(self.target_path)
@@ -126,7 +126,7 @@ class PairReader:
         lines = self.report.lines
         found = f"none of {count(lines, 'line')} is usable: {self.report.reasons}" if lines else "it is empty"
         if self.config.feature_columns and lines:
-            found += f", with features from column {', '.join(self.config.feature_columns)}"
+            found += f", with source tags from column {', '.join(self.config.feature_columns)}"
         options = "" if self.target_path else column_options(self.config)  # parallel files have no columns
         command = f"seqweave check {shlex.quote(str(self.path))}{options}" if options else "seqweave check"
         return DataError(f"there must be a usable pair, but {found}; see `{command}`", self.path)

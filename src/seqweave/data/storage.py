@@ -20,7 +20,7 @@ from seqweave.files import sync_folder, write_atomic
 
 SIDES = ("source", "target")
 META_NAME = "meta.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _KINDS = {"uint16": "<u2", "uint32": "<u4", "int32": "<i4", "int64": "<i8"}
 
 
@@ -51,11 +51,19 @@ class Part:
 
 
 class SideWriter:
-    """Appends the ids, lengths and offsets of one side to its three files."""
+    """Appends the ids, lengths and offsets of one side to its three files, and what ids stand for to a fourth.
 
-    def __init__(self, folder: Path, side: str, vocabulary_size: int):
+    Args:
+        folder: where the files are made.
+        side: the first part of their names.
+        size: how many ids there can be.
+        copies: how many numbers what an id stands for can be; None: no fourth file.
+    """
+
+    def __init__(self, folder: Path, side: str, size: int, copies: int | None = None):
         self.side = side
-        self.kind = "uint16" if vocabulary_size < 65_536 else "uint32" if vocabulary_size < 2**32 else "int64"
+        self.kind = _kind(size)
+        self.copies_kind = None if copies is None else _kind(copies)
         self.texts = 0
         self.items = 0
         self._folder = folder
@@ -76,19 +84,27 @@ class SideWriter:
                     file.flush()
                     os.fsync(file.fileno())
 
-    def append(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
-        """Add texts, given as their ids one after the other and the length of each."""
+    def append(
+        self, ids: NDArray[np.int64], lengths: NDArray[np.int64], copies: NDArray[np.int64] | None = None
+    ) -> None:
+        """Add texts, given as their ids one after the other, the length of each, and what the ids stand for."""
         offsets = self.items + np.cumsum(lengths) - lengths
-        arrays = (ids, lengths, offsets)
+        arrays = (ids, lengths, offsets) if copies is None else (ids, lengths, offsets, copies)
         for part, array in zip(self.parts(), arrays, strict=True):
             self._files[part.name].write(array.astype(_KINDS[part.kind]).tobytes())
         self.texts += len(lengths)
         self.items += len(ids)
 
-    def parts(self) -> tuple[Part, Part, Part]:
-        """The three arrays of this side, as long as they are now."""
-        ids, lengths, offsets = _names(self.side)
-        return Part(ids, self.kind, self.items), Part(lengths, "int32", self.texts), Part(offsets, "int64", self.texts)
+    def parts(self) -> list[Part]:
+        """The arrays of this side, as long as they are now."""
+        made = [
+            Part(self.side, self.kind, self.items),
+            Part(f"{self.side}_lengths", "int32", self.texts),
+            Part(f"{self.side}_offsets", "int64", self.texts),
+        ]
+        if self.copies_kind is not None:
+            made.append(Part(f"{self.side}_copies", self.copies_kind, self.items))
+        return made
 
 
 def write_meta(folder: Path, *writers: SideWriter) -> None:
@@ -115,6 +131,7 @@ def read_meta(folder: Path) -> dict[str, Part]:
             raise DataError(f"must have format {FORMAT_VERSION}, but it is {meta['format']}; {_REMEDY}", path)
         parts = {name: Part(name, entry["kind"], int(entry["count"])) for name, entry in meta["arrays"].items()}
         counts = {parts[f"{side}_{what}"].count for side in SIDES for what in ("lengths", "offsets")}
+        copies = parts.get("source_copies", parts["source"]).count
         sizes = {part.file_name: part.size_bytes for part in parts.values()}
     except OSError as error:
         raise DataError(
@@ -122,7 +139,7 @@ def read_meta(folder: Path) -> dict[str, Part]:
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise DataError(f"must describe a tokenised dataset, but it is damaged; {_REMEDY}", path) from None
-    if len(counts) != 1:
+    if len(counts) != 1 or copies != parts["source"].count:
         raise DataError(f"must describe a tokenised dataset, but its counts do not agree; {_REMEDY}", path)
     for name, size in sizes.items():
         found = (folder / name).stat().st_size if (folder / name).is_file() else None
@@ -159,8 +176,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
 _REMEDY = "remove the folder, and it is made again from the pairs"
 
 
-def _names(side: str) -> tuple[str, str, str]:
-    return side, f"{side}_lengths", f"{side}_offsets"
+def _kind(size: int) -> str:
+    """The narrowest kind of number that has room for `size` ids."""
+    return "uint16" if size < 65_536 else "uint32" if size < 2**32 else "int64"
 
 
 def _check_replaceable(folder: Path) -> None:

@@ -44,7 +44,7 @@ class Vectors:
 
 
 def read_vectors(path: Path, tokenizer: Tokenizer, size: int) -> Vectors:
-    """The vectors of the entries of a vocabulary; specials and features have none.
+    """The vectors of the entries of a vocabulary; specials and source tags have none.
 
     An item is of the entries that are shown by its name (`dog`, `▁dog`, `ing`), and of those that its text
     becomes: `dog` is `▁dog` in vocabularies of words, and `Dog` too where text is lower-cased. For an entry
@@ -124,7 +124,7 @@ def _lines(path: Path, size: int) -> Iterator[tuple[int, str, bytes]]:
     if vectors < announced:
         raise DataError(
             f"must hold {announced:,} vectors, as its first line says, but it ends after {vectors:,}: "
-            "it was cut short, so fetch it again",
+            "it was cut short, so download it again",
             path,
         )
 
@@ -141,7 +141,7 @@ def _cut(line: bytes, size: int, path: Path, number: int) -> tuple[str, bytes]:
             raise _other_width(blanks, size, path)
         raise DataError(
             f"a line must be an item and {size} numbers, separated by single blanks, but {blanks} numbers follow "
-            "its item: mend or remove it",
+            "its item: correct or remove it",
             path,
             number,
         )
@@ -156,7 +156,7 @@ def _cut(line: bytes, size: int, path: Path, number: int) -> tuple[str, bytes]:
 def _other_width(found: int, size: int, path: Path) -> DataError:
     return DataError(
         f"vectors must be as wide as model.embedding_size, which is {size}, but these have {found} numbers: "
-        f"set model.embedding_size={found}, or take others",
+        f"set model.embedding_size={found}, or use others",
         path,
         1,
     )
@@ -170,10 +170,12 @@ def _vector(numbers: bytes, path: Path, number: int) -> NDArray[np.float32]:
     except ValueError:
         wrong = next(part for part in numbers.split(b" ") if not _is_number(part)).decode("utf-8", "replace")
         raise DataError(
-            f"a line must be an item and numbers, but {wrong!r} is no number: mend or remove it", path, number
+            f"a line must be an item and numbers, but {wrong!r} is not a number: correct or remove it", path, number
         ) from None
     if not np.isfinite(vector).all():
-        raise DataError("the numbers of a vector must be finite, but one is not: mend or remove the line", path, number)
+        raise DataError(
+            "the numbers of a vector must be finite, but one is not: correct or remove the line", path, number
+        )
     return vector
 
 

@@ -68,7 +68,7 @@ def read_gold(line: str, *, first: int = 1, lengths: tuple[int, int] | None = No
         if found is None or min(link) < 0:
             raise DataError(
                 f"a gold link must be i-j (sure) or ipj (possible) with numbers from {first}, but it is {part}: "
-                "mend the line, or say where the numbers start"
+                "correct the line, or say where the numbers start"
             )
         if lengths is not None and (link[0] >= lengths[0] or link[1] >= lengths[1]):
             continue

@@ -22,8 +22,8 @@ def corpus_rows(
 
     Args:
         model: what `seqweave.load` gives.
-        sources, targets: one text a row.
-        beam_size: hypotheses a sentence; None: the model's own setting, 1: greedy.
+        sources, targets: one text for each row.
+        beam_size: hypotheses for each sentence; None: the model's own setting, 1: greedy.
     """
     found = model.predict(sources, beam_size=beam_size, return_attention=True)
     # Items, not ids: two items that the vocabulary lacks are not the same.

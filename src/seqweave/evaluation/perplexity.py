@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqweave.data.dataset import Batch
+from seqweave.data.batch import Batch
 from seqweave.evaluation.metrics import perplexity
 from seqweave.search.contract import Searchable
 from seqweave.search.steps import next_log_probs
@@ -25,7 +25,7 @@ def perplexities(model: Searchable, batches: Iterable[Batch]) -> tuple[float, fl
     """Teacher-forced and free-running perplexity over all batches, `<eos>` counted."""
     forced, free, items = 0.0, 0.0, 0
     for batch in batches:
-        encoded = model.encode(batch.source, batch.source_lengths)
+        encoded = model.encode(*batch.source)
         forced += _log_prob(model.decode(batch.target_in, encoded).logits, batch.target_out)
         free += _log_prob(free_running_logits(model, batch, encoded), batch.target_out)
         items += batch.target_tokens

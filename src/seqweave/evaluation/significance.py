@@ -1,9 +1,10 @@
 """Paired bootstrap of two systems on the same sources (Koehn 2004, "Statistical significance tests
 for machine translation evaluation", section 4).
 
-Both systems are scored on the same resamples of the sources. The p-value is two-sided: twice the
-smaller share of resamples in which the difference is not positive, or not negative. The observed
-sample is counted among them, so p is never 0: with 1000 samples the smallest is about 0.002.
+Both systems are scored on the same resamples of the sources. Koehn asks how often one given system is
+the better one. The p-value here is two-sided: twice the smaller share of resamples in which the
+difference is not positive, or not negative. The observed sample is counted among them, so p is never 0:
+with 1000 samples the smallest is about 0.002.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Settings of decoding, chosen on dev pairs: every combination is decoded and measured.
 
-The best is the best value of one metric. Where the difference to the settings of now is within the noise of
+The best is the best value of one metric. Where the difference to the present settings is within the noise of
 the pairs (paired bootstrap), that is said, and a person decides.
 """
 
@@ -53,9 +53,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Trial:
-    """One choice, its metric in percent with a 95% interval, and p against the settings of now.
+    """One choice, its metric in percent with a 95% interval, and p against the present settings.
 
-    `p` is two-sided, by the paired bootstrap; 1 for the settings of now.
+    `p` is two-sided, by the paired bootstrap; 1 for the present settings.
     """
 
     choice: Choice
@@ -67,7 +67,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tuning:
-    """All trials, in the order tried, those of now first."""
+    """All trials, in the order tried, the present settings first."""
 
     metric: str
     pairs: int
@@ -108,7 +108,7 @@ def tune_model(
 
     Args:
         model: what `seqweave.load` gives.
-        sources, targets: one text a row; rows with the same source are its references.
+        sources, targets: one text for each row; rows with the same source are its references.
         metric: one of the metrics of such targets (`metrics_of`); None: that of the run.
         beam_sizes: none: that of the model. A beam of 1 has nothing to choose, so it is tried with the
             first penalties alone.
@@ -126,7 +126,7 @@ def tune_model(
     search = model.config.search
     if search.sample:
         raise ConfigError(
-            "tuning compares searches, but the model's setting is search.sample=true, which draws outputs: "
+            "tuning compares searches, but the model's setting is search.sample=true, which samples outputs: "
             "train with search.sample=false"
         )
     now = Choice(search.beam_size, search.length_penalty, search.coverage_penalty)
@@ -155,7 +155,7 @@ def _attends(config: Config) -> bool:
 def _choices(
     now: Choice, beam_sizes: Sequence[int], length_penalties: Sequence[float], coverage_penalties: Sequence[float]
 ) -> list[Choice]:
-    """Every combination once, the settings of now first."""
+    """Every combination once, the present settings first."""
     found = [now]
     for size in beam_sizes:
         every = itertools.product(length_penalties, coverage_penalties)

@@ -43,7 +43,7 @@ def mutual_links(weights: Weights, threshold: float = 0.0) -> Links:
 
 
 def monotone_links(weights: Weights, threshold: float = 0.0) -> Links:
-    """The path which never goes back in the source and collects the most weight, one source a target.
+    """The path which never goes back in the source and collects the most weight, one source for each target.
 
     Links with a weight below `threshold` are left out of the path. Shape: weights (T, S).
     """
@@ -149,7 +149,7 @@ def from_pharaoh(line: str) -> Links:
     for part in line.split():
         source, hyphen, target = part.partition("-")
         if not (hyphen and source.isdecimal() and target.isdecimal()):
-            raise DataError(f"a link must be two whole numbers from 0 as in 0-2, but it is {part}: mend the line")
+            raise DataError(f"a link must be two whole numbers from 0 as in 0-2, but it is {part}: correct the line")
         links.append((int(source), int(target)))
     return frozenset(links)
 

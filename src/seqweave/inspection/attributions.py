@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seqweave.data.source import Source, SourceBatch, pad_sources
 from seqweave.errors import ConfigError
 from seqweave.inspection.recorder import recording_copy, to_array
 from seqweave.inspection.trace import Array, Attribution, Trace, attention_of
@@ -50,12 +51,13 @@ def with_attributions(
         way_points: where integrated gradients are computed, at least 1.
 
     Raises:
-        ConfigError: when there is no such method.
+        ConfigError: when there is no such method, or the model reads frames.
     """
     unknown = [method for method in methods if method not in METHODS]
     if unknown:
         raise ConfigError(f"an attribution must be one of {', '.join(METHODS)}, but it is {unknown[0]}: choose one")
-    [source] = model.encode_sources([trace.source.text]).codes
+    model.check_reads_text()
+    [source] = model.encode_sources([trace.source.text]).sources
     ids = [token.id for token in trace.steps.tokens]
     attention = attention_of(trace.steps)
     weights = None if attention is None else attention.weights
@@ -67,21 +69,21 @@ def with_attributions(
 
 
 def attribute(
-    network: Seq2Seq, source: Sequence[int], ids: Sequence[int], method: str, *, way_points: int = WAY_POINTS
+    network: Seq2Seq, source: Source, ids: Sequence[int], method: str, *, way_points: int = WAY_POINTS
 ) -> Array:
     """One measure of the log-probability of each of `ids` (with `<eos>`), decoded by force.
 
-    `source` are ids; codes where the network copies, and `ids` are of the extended vocabulary then.
+    Where the network copies, `ids` are of the extended vocabulary.
 
-    Shape: source (S,), ids (T,) -> (T, S).
+    Shape: ids (T,) -> (T, S).
     """
     twin = _detached(network)
     device = next(network.parameters()).device
-    places, taken = torch.tensor([list(source)], device=device), torch.tensor([list(ids)], device=device)
+    places, taken = pad_sources([source]).to(device), torch.tensor([list(ids)], device=device)
     if method == "occlusion":
         return _occlusion(twin, places, taken)
     with torch.no_grad():
-        read = twin.output.read(places)
+        read = places.values
         embedded = twin.source_input(read)[0].clone()  # (S, M)
         fixed = twin.source_input.places(read.flip(1) if twin.reverse_source else read)
     if method == "gradient_x_input":
@@ -136,10 +138,10 @@ def _detached(network: Seq2Seq) -> Seq2Seq:
     return twin
 
 
-def _gradients(twin: Seq2Seq, embedded: Tensor, source: Tensor, ids: Tensor, fixed: Tensor | None) -> Tensor:
+def _gradients(twin: Seq2Seq, embedded: Tensor, source: SourceBatch, ids: Tensor, fixed: Tensor | None) -> Tensor:
     """Of each item's log-probability with respect to the source's vectors.
 
-    Shape: (S, M), (1, S), (1, T) -> (T, S, M).
+    Shape: embedded (S, M), one source, ids (1, T) -> (T, S, M).
     """
     with torch.enable_grad():
         vectors = embedded.detach().requires_grad_()
@@ -156,20 +158,21 @@ def _with_source(twin: Seq2Seq, vectors: Tensor, fixed: Tensor | None) -> Seq2Se
 
 
 @torch.no_grad()
-def _occlusion(twin: Seq2Seq, source: Tensor, ids: Tensor) -> Array:
-    size = source.shape[1]
-    changed = source.repeat(size, 1)  # (S, S)
-    changed.diagonal().add_(UNK - twin.output.read(source)[0])
+def _occlusion(twin: Seq2Seq, source: SourceBatch, ids: Tensor) -> Array:
+    size = source.width
     whole = _log_probs(twin, source, ids)  # (1, T)
-    parts = [_log_probs(twin, rows, ids.expand(len(rows), -1)) for rows in changed.split(64)]
+    parts = []
+    for places in torch.arange(size, device=source.device).split(64):
+        changed = source.repeated(len(places))
+        changed.values[torch.arange(len(places)), places] = UNK  # (P, S)
+        parts.append(_log_probs(twin, changed, ids.expand(len(places), -1)))
     return to_array((whole - torch.cat(parts)).T)  # (S, T) -> (T, S)
 
 
-def _log_probs(network: Seq2Seq, source: Tensor, ids: Tensor) -> Tensor:
-    """Of given items, decoded by force. Shape: source (B, S), ids (B, T) -> (B, T)."""
-    lengths = torch.full((source.shape[0],), source.shape[1], device=source.device)
+def _log_probs(network: Seq2Seq, source: SourceBatch, ids: Tensor) -> Tensor:
+    """Of given items, decoded by force. Shape: ids (B, T) -> (B, T)."""
     target_in = functional.pad(ids[:, :-1], (1, 0), value=BOS)  # (B, T)
-    logits = network.decode(target_in, network.encode(source, lengths)).logits
+    logits = network.decode(target_in, network.encode(*source)).logits
     log_probs = logits.log_softmax(-1).gather(2, ids[..., None])[..., 0]  # (B, T, V) -> (B, T)
     return log_probs.clamp(min=IMPOSSIBLE)
 

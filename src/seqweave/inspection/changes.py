@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seqweave.data.source import pad_sources
 from seqweave.errors import ConfigError, DataError
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState, Encoded
@@ -226,9 +227,9 @@ def _first_states(model: Model, what_if: WhatIf, encoded: Encoded) -> tuple[Tens
         )
     if what_if.start_source is None:
         return tuple(torch.zeros_like(part) for part in own)
+    model.check_reads_text()
     text = what_if.start_source
-    codes = model.encode_sources([text]).codes if text.strip() else [[]]
-    if not codes[0]:
+    source = pad_sources(model.encode_sources([text]).sources).to(model.device)
+    if not (text.strip() and int(source.lengths)):
         raise DataError("the source whose state is the start must have an item, but it is empty: give a text")
-    source = torch.tensor(codes, device=model.device)  # (1, S')
-    return network.start(network.encode(source, torch.tensor([source.shape[1]], device=model.device))).recurrent
+    return network.start(network.encode(*source)).recurrent

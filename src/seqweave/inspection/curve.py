@@ -1,8 +1,8 @@
-"""Exposure bias over a run: the teacher-forced and the free-running loss of every validation, and their gap.
+"""Training curves: the teacher-forced and the free-running loss of every validation, and their gap (exposure bias).
 
 A model that is only ever fed the reference does worse once it reads its own outputs (Bengio et al. 2015;
 Ranzato et al. 2016). Both losses are logged at each validation (`events.jsonl`): mean negative
-log-likelihood of the references in nats an item, `<eos>` counted. What this leaves out: the validation of a
+log-likelihood of the references in nats per item, `<eos>` counted. What this leaves out: the validation of a
 final average of checkpoints, which is no step of the run.
 """
 
@@ -26,7 +26,7 @@ _BAR = 30  # characters of the longest bar
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One validation; losses in nats an item, infinite where a reference had no probability."""
+    """One validation; losses in nats per item, infinite where a reference had no probability."""
 
     step: int
     forced: float
@@ -73,9 +73,9 @@ def _point(row: dict[str, Any]) -> CurvePoint:
 
 
 def curve_text(points: Sequence[CurvePoint]) -> str:
-    """The curve as a table with a bar for the gap, a line a validation."""
+    """The curve as a table with a bar for the gap, a line for each validation."""
     widest = max((abs(point.gap) for point in points if math.isfinite(point.gap)), default=0.0) or 1.0
-    lines = [f"{'step':>10}  {'teacher-forced':>14}  {'free-running':>12}  {'gap':>7}   (nats an item)"]
+    lines = [f"{'step':>10}  {'teacher-forced':>14}  {'free-running':>12}  {'gap':>7}   (nats per item)"]
     for point in points:
         bar = "#" * round(_BAR * max(0.0, point.gap) / widest) if math.isfinite(point.gap) else ""
         line = f"{point.step:>10,}  {point.forced:>14.4f}  {point.free:>12.4f}  {point.gap:>7.4f}   {bar}"
@@ -116,6 +116,6 @@ def plot_curve(points: Sequence[CurvePoint], ax: Axes | None = None) -> Axes:
     ax.plot(steps, free, marker="s", label="free-running: reads its own output")
     ax.fill_between(steps, forced, free, alpha=0.15)
     ax.set_xlabel("step")
-    ax.set_ylabel("loss on dev, nats an item")
+    ax.set_ylabel("loss on dev, nats per item")
     ax.legend()
     return ax

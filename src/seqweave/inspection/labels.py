@@ -36,7 +36,7 @@ def check_shape(shape: tuple[int, ...], source_tokens: int, target_tokens: int) 
     """Raise a DataError unless `shape` is (target_tokens, source_tokens) with neither empty."""
     if shape != (target_tokens, source_tokens) or 0 in shape:
         raise DataError(
-            f"attention weights must have one row a target token and one column a source token, here "
+            f"attention weights must have one row for each target token and one column for each source token, here "
             f"({target_tokens}, {source_tokens}) with neither 0, but their shape is {shape}; "
             "pass the tokens of the same hypothesis (target tokens with <eos> where the weights have it)"
         )

@@ -42,7 +42,7 @@ def read_question(body: bytes) -> Question:
     target = value.get("target")
     start = value.get("start")
     if start is not None and start != "zero" and (not isinstance(start, dict) or list(start) != ["source"]):
-        raise DataError('a start must be "zero" or {"source": "text"}, but it is neither: leave it out, or mend it')
+        raise DataError('a start must be "zero" or {"source": "text"}, but it is neither: leave it out, or correct it')
     other = _text(start["source"], "the start's source") if isinstance(start, dict) else None
     what_if = WhatIf(
         forced={step: _item(step, item) for step, item in _steps(value, "forced").items()},
@@ -61,7 +61,7 @@ def _text(value: Any, name: str) -> str:
             f"{name} must have at most {MOST_CHARACTERS:,} characters, but it has {len(value):,}: shorten it"
         )
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise DataError(f"{name} must be Unicode text, but it has half of a surrogate pair: mend it")
+        raise DataError(f"{name} must be Unicode text, but it has half of a surrogate pair: correct it")
     return value
 
 
@@ -71,18 +71,18 @@ def _steps(value: dict[str, Any], name: str) -> dict[int, Any]:
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise DataError(f'{name} must map steps, as in {{"2": ...}}, but it is {_kind(found)}: mend it')
+        raise DataError(f'{name} must map steps, as in {{"2": ...}}, but it is {_kind(found)}: correct it')
     if len(found) > MOST_STEPS:
         raise LimitError(f"{name} must change at most {MOST_STEPS:,} steps, but it has {len(found):,}: leave some out")
     for step in found:
         if not (step.isascii() and step.isdecimal() and len(step) <= 6):
-            raise DataError(f"a step in {name} must be a whole number from 0, but it is {step[:40]!r}: mend it")
+            raise DataError(f"a step in {name} must be a whole number from 0, but it is {step[:40]!r}: correct it")
     return {int(step): one for step, one in found.items()}
 
 
 def _item(step: int, value: Any) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int | str) or (isinstance(value, int) and abs(value) > 1e9):
-        raise DataError(f"a forced item must be an id or a name, but at step {step} it is {_kind(value)}: mend it")
+        raise DataError(f"a forced item must be an id or a name, but at step {step} it is {_kind(value)}: correct it")
     return value if isinstance(value, int) else _text(value, "a forced item")
 
 
@@ -91,7 +91,7 @@ def _weights(step: int, value: Any) -> list[float]:
         isinstance(one, int | float) and not isinstance(one, bool) and abs(one) < 1e9 for one in value
     )
     if not numbers:
-        raise DataError(f"a row of attention must be a list of weights, but at step {step} it is not: mend it")
+        raise DataError(f"a row of attention must be a list of weights, but at step {step} it is not: correct it")
     return [float(one) for one in value]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seqweave.data.source import SourceBatch
 from seqweave.inspection.changes import NO_CHANGES, Changes, Overwritten
 from seqweave.inspection.gates import before, cell_states, gate_values
 from seqweave.inspection.trace import Array, Attention, Encoder, Layer
@@ -57,14 +58,13 @@ def recording_copy(network: Seq2Seq) -> Seq2Seq:
     return copy.deepcopy(network, shared).eval()
 
 
-def record_encoder(network: Seq2Seq, source: Tensor) -> tuple[Encoded, Encoder]:
-    """Encode one source, ids or codes (1, S), and keep the states and gates of every layer."""
+def record_encoder(network: Seq2Seq, source: SourceBatch) -> tuple[Encoded, Encoder]:
+    """Encode one source, and keep the states and gates of every layer."""
     twin = recording_copy(network)
     encoder, turned = twin.encoder, twin.reverse_source
     layers = _kept_forward(encoder)
-    lengths = torch.tensor([source.shape[1]], device=source.device)
-    encoded = twin.encode(source, lengths)
-    source = twin.output.read(source)
+    encoded = twin.encode(*source)
+    values = source.values
     traced: list[Layer] = []
     attention: list[Attention] = []
     directions = 1
@@ -79,12 +79,12 @@ def record_encoder(network: Seq2Seq, source: Tensor) -> tuple[Encoded, Encoder]:
         for layer in encoder.layers:
             hidden = layers[layer][1][0][0]  # (S, M)
             traced.append(Layer(to_array(hidden.flip(0) if turned else hidden), None, {}))
-        read = source.flip(1) if turned else source
-        looks = encoder.attention(twin.source_input(read), lengths, twin.source_input.places(read))
+        read = values.flip(1) if turned else values
+        looks = encoder.attention(twin.source_input(read), source.lengths, twin.source_input.places(read))
         attention = _by_head(Looks(*(part.flip(3, 4) for part in looks)) if turned else looks)
     return encoded, Encoder(
         directions=directions,
-        embedding_norms=to_array(twin.source_input(source)[0].norm(dim=-1)),
+        embedding_norms=to_array(twin.source_input(values)[0].norm(dim=-1)),
         layers=traced,
         attention=attention,
         outputs=to_array(encoded.outputs[0]),
@@ -92,7 +92,9 @@ def record_encoder(network: Seq2Seq, source: Tensor) -> tuple[Encoded, Encoder]:
     )
 
 
-def record_steps(network: Seq2Seq, encoded: Encoded, ids: Sequence[int], changes: Changes = NO_CHANGES) -> Recording:
+def record_positions(
+    network: Seq2Seq, encoded: Encoded, ids: Sequence[int], changes: Changes = NO_CHANGES
+) -> Recording:
     """Feed `<bos>` and all but the last of `ids` (T of them), one a step, to the decoder of one sentence.
 
     With `changes`, from their start and with their attention; what is fed is `ids` all the same.

@@ -1,4 +1,4 @@
-"""An attention matrix as text: a row a target token, a column of two places a source token.
+"""An attention matrix as text: a row for each target token, a column of two places for each source token.
 
 Source tokens stand above their column, written downwards. Shades are quarters of the weight range
 0 to 1. A matrix too wide for the terminal is cut into panels below each other.
@@ -24,7 +24,7 @@ MIN_WIDTH = MAX_LABEL + 1 + CELL
 def render_attention(
     weights: NDArray[np.floating], source_tokens: Sequence[str], target_tokens: Sequence[str], width: int = 80
 ) -> str:
-    """Draw attention weights (T, S), each in 0 to 1, as text of at most `width` columns a line.
+    """Draw attention weights (T, S), each in 0 to 1, as text of at most `width` columns.
 
     Raises:
         ConfigError: when `width` is too small for any column.

@@ -129,7 +129,7 @@ class Bridge:
 
 @dataclass(frozen=True)
 class Steps:
-    """What the decoder did, one row a step.
+    """What the decoder did, one row for each step.
 
     Step t reads token t-1 (`<bos>` first) and gives a distribution, of which `tokens[t]` was taken.
 

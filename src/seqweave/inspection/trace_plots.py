@@ -54,7 +54,7 @@ def plot_entropy(trace: Trace, ax: Axes | None = None) -> Axes:
 
 
 def plot_gate(trace: Trace, gate: str, ax: Axes | None = None, *, layer: int = -1, side: str = "decoder") -> Axes:
-    """One gate of a layer: a row a unit, a column a position.
+    """One gate of a layer: a row for each unit, a column for each position.
 
     Raises:
         DataError: when there is no such gate, layer or side.

@@ -15,16 +15,18 @@ import torch
 from torch import Tensor
 
 from seqweave.data.copying import Coded
+from seqweave.data.source import pad_sources
 from seqweave.errors import ConfigError, DataError
 from seqweave.inspection.beam_tree import found_of, grow_beam
 from seqweave.inspection.changes import NO_CHANGES, Changes, WhatIf, changes_of
-from seqweave.inspection.recorder import Recording, record_encoder, record_steps, to_array
+from seqweave.inspection.recorder import Recording, record_encoder, record_positions, to_array
 from seqweave.inspection.trace import Beam, Bridge, Forced, Output, Sentence, Steps, Token, Trace
 from seqweave.model.seq2seq import parameter_count
 from seqweave.model.state import DecoderState, Encoded
 from seqweave.predictor import Model
 from seqweave.search.arguments import kind_of
 from seqweave.search.filters import Filters, filters_of
+from seqweave.search.given import Given, items_of
 from seqweave.search.lengths import max_lengths
 from seqweave.search.options import SearchOptions
 from seqweave.search.penalties import coverage_term, length_normalised, no_attention
@@ -38,7 +40,7 @@ TOP = 10  # items of a step's distribution that are kept
 
 def trace(
     model: Model,
-    source: str,
+    source: Given,
     target: str | None = None,
     beam_size: int = 5,
     *,
@@ -49,7 +51,8 @@ def trace(
 
     Args:
         model: what `seqweave.load` gives.
-        source: a text; what is longer than `data.max_source_length` is cut off.
+        source: a text, or frames (S, F) for a model that reads them; what is longer than `data.max_source_length` is
+            cut off.
         target: a reference, for the teacher-forced twin.
         beam_size: hypotheses kept; 1: greedy.
         features: of the source, as `Model.predict` takes them of each; they are items before those of the text.
@@ -61,13 +64,13 @@ def trace(
         DataError: when the source has no items, lacks its columns of features, or what_if names what is not there.
         SeqweaveError: when the network gives NaN.
     """
-    for name, text in (("source", source), ("target", target)):
-        if not isinstance(text, str) and not (name == "target" and text is None):
-            raise ConfigError(f"{name} must be a text, but it is {kind_of(text)}: give one text")
+    source = model.sources.one(source)
+    if target is not None and not isinstance(target, str):
+        raise ConfigError(f"target must be a text, but it is {kind_of(target)}: give one text")
     options = replace(model.options, beam_size=beam_size, n_best=1)
     [source] = model.with_features([source], None if features is None else [features])
     coded = model.encode_sources([source])
-    if not (source.strip() and coded.codes[0]):
+    if model.sources.is_empty(source) or not len(coded.sources[0]):
         raise DataError("a source must have an item to be traced, but it is empty: give a text")
     reference = None
     if target is not None:
@@ -81,14 +84,15 @@ Model.trace = trace  # type: ignore[assignment, method-assign]
 
 
 def _traced(
-    model: Model, text: str, coded: Coded, target: Sentence | None, options: SearchOptions, what_if: WhatIf | None
+    model: Model, given: Given, coded: Coded, target: Sentence | None, options: SearchOptions, what_if: WhatIf | None
 ) -> Trace:
     network, extra = model.single.eval(), coded.extra[0]
-    codes = torch.tensor(coded.codes, device=model.device)  # (1, S)
-    source = _sentence(model.source_tokenizer, text, network.output.read(codes)[0].tolist())
-    encoded, encoder = record_encoder(network, codes)
+    text, items = model.sources.items(given, coded.sources[0])
+    source = Sentence(text, [Token(*item) for item in items])
+    batch = pad_sources(coded.sources).to(model.device)
+    encoded, encoder = record_encoder(network, batch)
     filters = filters_of(options, model.target_tokenizer)
-    limit = _limit(codes.shape[1], options, filters)
+    limit = _limit(batch.width, options, filters)
     changes = NO_CHANGES if what_if is None else changes_of(model, what_if, encoded, limit, extra)
     reference = None if target is None else [*(token.id for token in target.tokens), EOS]
     # Prepared weights search much faster; those in 8 bits would not be the network that is shown.
@@ -110,11 +114,11 @@ def _traced(
         log_prob=best.log_prob,
         finished=best.finished,
     )
-    given = [*best.ids, EOS] if best.finished else best.ids
+    taken = [*best.ids, EOS] if best.finished else best.ids
     entries = model.target_tokenizer.size + len(extra)
-    recording = record_steps(network, encoded, given, changes)
+    recording = record_positions(network, encoded, taken, changes)
     steps = steps_of(recording, _with_end(output.tokens, best.finished), entries)
-    forced = None if target is None else _forced(model, encoded, target, given, changes, entries)
+    forced = None if target is None else _forced(model, encoded, target, taken, changes, entries)
     return Trace(
         model=description(model),
         source=source,
@@ -141,9 +145,9 @@ def description(model: Model) -> dict[str, Any]:
     settings = model.config.model.model_dump()
     return {
         **settings,
-        "source_units": model.source_tokenizer.units,
+        "source_units": model.sources.units,
         "target_units": model.target_tokenizer.units,
-        "source_size": model.source_tokenizer.size,
+        "source_size": model.sources.size,
         "target_size": model.target_tokenizer.size,
         "parameters": parameter_count(model.single),
     }
@@ -191,8 +195,7 @@ def output_tokens(tokenizer: Tokenizer, ids: Sequence[int], extra: Sequence[str]
 
 def _sentence(tokenizer: Tokenizer, text: str, ids: Sequence[int]) -> Sentence:
     """A text and its items, the first of which have `ids`."""
-    parts = zip(tokenizer.tokens(text), ids, tokenizer.offsets(text), strict=False)
-    return Sentence(text, [Token(name, id_, start, end) for name, id_, (start, end) in parts])
+    return Sentence(text, [Token(*item) for item in items_of(tokenizer, text, ids)])
 
 
 def _with_end(tokens: list[Token], finished: bool) -> list[Token]:
@@ -204,7 +207,7 @@ def _forced(
     model: Model, encoded: Encoded, target: Sentence, free: Sequence[int], changes: Changes, entries: int
 ) -> Forced:
     ids = [*(token.id for token in target.tokens), EOS]
-    steps = steps_of(record_steps(model.single, encoded, ids, changes), _with_end(target.tokens, True), entries)
+    steps = steps_of(record_positions(model.single, encoded, ids, changes), _with_end(target.tokens, True), entries)
     log_prob = math.fsum(steps.log_probs.tolist())
     different = [at for at in range(max(len(ids), len(free))) if ids[at : at + 1] != list(free[at : at + 1])]
     score = length_normalised(log_prob, len(ids), model.config.search.length_penalty) + _coverage(model, encoded, ids)

@@ -11,6 +11,7 @@ from seqweave.model.attention.windows import build_window
 from seqweave.model.cells import cell_named
 from seqweave.model.decoder import Decoder
 from seqweave.model.input.embeddings import Embedding, FeaturedEmbedding, OneHot, pays
+from seqweave.model.input.frames import FrameInput
 from seqweave.model.layers import SequenceDropout
 from seqweave.model.output.base import Output
 from seqweave.model.output.entmax import EntmaxOutput, entmax_library
@@ -31,7 +32,7 @@ def build_model(config: ModelConfig, source_size: int, target_size: int, feature
 
     Args:
         config: which network.
-        source_size, target_size: entries in the vocabularies.
+        source_size, target_size: entries in the vocabularies; of a source of frames nothing asks for it.
         features: how many of the source's entries, the last ones, are features.
 
     Raises:
@@ -49,7 +50,7 @@ def build_model(config: ModelConfig, source_size: int, target_size: int, feature
         bridge=_bridge(config, encoder.output_size),
         decoder=_decoder(config, target_input.size, encoder.output_size, _readout_size(config)),
         target_input=target_input,
-        output=_output(config, target_input, encoder.output_size, (source_size, target_size)),
+        output=_output(config, target_input, encoder.output_size, target_size),
         reverse_source=config.reverse_source,
     )
 
@@ -60,19 +61,17 @@ def check_libraries(config: ModelConfig) -> None:
         entmax_library()
 
 
-def _output(
-    config: ModelConfig, target_input: Embedding | OneHot, encoder_size: int, vocabularies: tuple[int, int]
-) -> Output:
-    """The output of a config; `vocabularies` are the entries of source and target."""
+def _output(config: ModelConfig, target_input: Embedding | OneHot, encoder_size: int, entries: int) -> Output:
+    """The output of a config; `entries` are those of the target vocabulary."""
     size = _readout_size(config)
     dropout = _dropout(config) if config.decoder == "recurrent" else SequenceDropout(0.0)
     tied = target_input if config.tie_embeddings and isinstance(target_input, Embedding) else None
     if config.copy:
         state_size = config.decoder_hidden_size if config.copy_gate == "state" else size
         gate = GateInput(config.copy_gate, encoder_size, state_size, target_input.size)
-        return PointerGenerator(size, *vocabularies, dropout, gate, tied)
+        return PointerGenerator(size, entries, dropout, gate, tied)
     kind = EntmaxOutput if config.output == "entmax15" else SoftmaxOutput
-    return kind(size, vocabularies[1], dropout, tied)
+    return kind(size, entries, dropout, tied)
 
 
 def _dropout(config: ModelConfig) -> SequenceDropout:
@@ -97,7 +96,10 @@ def _decoder_takes_items(config: ModelConfig) -> bool:
     return config.attention != "none" or config.context == "first"
 
 
-def _source_input(config: ModelConfig, size: int, features: int) -> Embedding | OneHot | FeaturedEmbedding:
+def _source_input(config: ModelConfig, size: int, features: int) -> Embedding | OneHot | FeaturedEmbedding | FrameInput:
+    if config.frame_size:
+        dropout = SequenceDropout(config.embedding_dropout, config.variational)
+        return FrameInput(config.frame_size, config.embedding_size, dropout)
     takes_items = _encoder_takes_items(config)
     if not features:
         return _input(config, size, takes_items)

@@ -25,7 +25,7 @@ class Decoder(Protocol):
     """
 
     def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> DecoderState:
-        """The state before the first step, one row a sentence: what the steps look up, computed once.
+        """The state before the first step, one row for each sentence: what the steps look up, computed once.
 
         Shape: recurrent, the bridge's states, each (B, H).
         """

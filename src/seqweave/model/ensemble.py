@@ -1,7 +1,7 @@
 """Several networks as one, behind the same contract: their probabilities are averaged at every step.
 
-The arithmetic mean of probabilities, p(item) = 1/N sum_n p_n(item), as the ensembles of Sutskever et al.
-(2014), section 3.6, are used; not that of log-probabilities. What is given as logits is the logarithm of
+The arithmetic mean of probabilities, p(item) = 1/N sum_n p_n(item), not that of log-probabilities. Sutskever et
+al. (2014), section 3.6, use ensembles; this mean is our choice. What is given as logits is the logarithm of
 the mean, which the softmax leaves as it is. Architectures may differ; vocabularies must not. Attention is
 the mean over the members that have any.
 """
@@ -58,12 +58,12 @@ class Ensemble(nn.Module):
         self.networks = tuple(members)
         self.members = nn.ModuleList(member for member in members if isinstance(member, nn.Module))
 
-    def encode(self, source: Tensor, source_lengths: Tensor) -> tuple[Any, ...]:
-        """Every member reads the sources. Shape: source (B, S) ids, source_lengths (B,)."""
-        return tuple(network.encode(source, source_lengths) for network in self.networks)
+    def encode(self, source: Tensor, source_lengths: Tensor, source_copies: Tensor | None = None) -> tuple[Any, ...]:
+        """Every member reads the sources; shapes as in `Seq2Seq.encode`."""
+        return tuple(network.encode(source, source_lengths, source_copies) for network in self.networks)
 
     def start(self, encoded: tuple[Any, ...]) -> EnsembleState:
-        """The state before the first step, one row a sentence."""
+        """The state before the first step, one row for each sentence."""
         pairs = zip(self.networks, encoded, strict=True)
         return EnsembleState(tuple(network.start(one) for network, one in pairs))
 

@@ -24,7 +24,10 @@ def reverse_by_length(values: Tensor, lengths: Tensor) -> Tensor:
 
 
 class SequenceDropout(nn.Module):
-    """Dropout on (..., T, X); with `variational`, one mask for all T positions (Gal & Ghahramani 2016)."""
+    """Dropout on (..., T, X); with `variational`, one mask for all T positions, after Gal & Ghahramani (2016).
+
+    They also mask the recurrent states; here only inputs and outputs of layers are masked.
+    """
 
     def __init__(self, probability: float, variational: bool = False):
         super().__init__()
@@ -36,8 +39,8 @@ class SequenceDropout(nn.Module):
         factors = self.factors(values.shape[0], values.shape[1], values.shape[2], values)
         return values if factors is None else values * factors
 
-    def factors(self, rows: int, steps: int, size: int, like: Tensor) -> Tensor | None:
+    def factors(self, rows: int, positions: int, size: int, like: Tensor) -> Tensor | None:
         """What to multiply with, in the type of `like`: (B, T, X), (B, 1, X) if variational, None for all ones."""
         if not self.training or self.probability == 0:
             return None
-        return dropout_factors(self.probability, (rows, 1 if self.variational else steps, size), like)
+        return dropout_factors(self.probability, (rows, 1 if self.variational else positions, size), like)

@@ -51,13 +51,17 @@ class Seq2Seq(nn.Module):
         self.output = output
         self.reverse_source = reverse_source
 
-    def encode(self, source: Tensor, source_lengths: Tensor) -> Encoded:
-        """Read the sources. Shape: source (B, S) ids, or what the output reads them from; source_lengths (B,)."""
-        encoded = self._encode(self.output.read(source), source_lengths)
-        return replace(encoded, copies=self.output.copies(source, encoded.mask))
+    def encode(self, source: Tensor, source_lengths: Tensor, source_copies: Tensor | None = None) -> Encoded:
+        """Read the sources.
+
+        Shape: source ids (B, S) or frames (B, S, F); source_lengths (B,); source_copies (B, S), what positions stand
+        for in an output, where the output copies.
+        """
+        encoded = self._encode(source, source_lengths)
+        return replace(encoded, copies=self.output.copies(source_copies, encoded.mask))
 
     def start(self, encoded: Encoded) -> DecoderState:
-        """The decoder's state before the first step, one row a sentence."""
+        """The decoder's state before the first step, one row for each sentence."""
         return self.decoder.start(encoded, self.bridge(encoded))
 
     def decode(self, target_in: Tensor, encoded: Encoded, return_attention: bool = False) -> DecoderOutput:
@@ -74,9 +78,11 @@ class Seq2Seq(nn.Module):
         logits = self.output.step(decoded, embedded, state)
         return StepOutput(logits, after, decoded.weights if return_attention else None)
 
-    def forward(self, source: Tensor, source_lengths: Tensor, target_in: Tensor) -> Tensor:
-        """Encode and decode with teacher forcing. Shape: (B, S), (B,), (B, T) -> logits (B, T, V)."""
-        return self.decode(target_in, self.encode(source, source_lengths)).logits
+    def forward(
+        self, source: Tensor, source_lengths: Tensor, target_in: Tensor, source_copies: Tensor | None = None
+    ) -> Tensor:
+        """Encode and decode with teacher forcing. Shape: as `encode`, and target_in (B, T) -> logits (B, T, V)."""
+        return self.decode(target_in, self.encode(source, source_lengths, source_copies)).logits
 
     def _encode(self, source: Tensor, lengths: Tensor) -> Encoded:
         if not self.reverse_source:
@@ -84,8 +90,8 @@ class Seq2Seq(nn.Module):
         turned = self._read(reverse_by_length(source, lengths), lengths)
         return replace(turned, outputs=reverse_by_length(turned.outputs, lengths))
 
-    def _read(self, ids: Tensor, lengths: Tensor) -> Encoded:
-        encoded: Encoded = self.encoder(self.source_input.items(ids), lengths, self.source_input.places(ids))
+    def _read(self, source: Tensor, lengths: Tensor) -> Encoded:
+        encoded: Encoded = self.encoder(self.source_input.items(source), lengths, self.source_input.places(source))
         return encoded
 
 

@@ -27,7 +27,7 @@ class Encoded:
     """What an encoder gives.
 
     Attributes:
-        outputs: one vector a source position. Shape: (B, S, E).
+        outputs: one vector for each source position. Shape: (B, S, E).
         final: states at each sentence's own end, from the first layer to the last; an LSTM gives
             (hidden, cell) for each layer. Shape: each (B, E).
         mask: True at real positions. Shape: (B, S).
@@ -104,8 +104,8 @@ class DecoderState:
     def tensors(self) -> dict[str, Tensor]:
         """All of it by name: `recurrent.0`, ..., `memory.values`, ..., `feed`, `cache.0`, ..., `past.coverage`, ...
 
-        What the decoder has no use for is left out; the names are the same at every step. All hold one row a row of
-        the state but the memory, which holds one a sentence. Shape: as those of the attributes; `cache.N`
+        What the decoder has no use for is left out; the names are the same at every step. All hold one row for each
+        row of the state but the memory, which holds one for each sentence. Shape: as those of the attributes; `cache.N`
         (R, 2, heads, positions so far, D).
         """
         found = {f"recurrent.{index}": part for index, part in enumerate(self.recurrent)}

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqweave.data.source import SourceBatch
 from seqweave.errors import LimitError
 from seqweave.search.contract import Found, Searchable, not_finite
 from seqweave.search.options import SearchOptions
@@ -29,8 +30,7 @@ Prefix = tuple[list[int], list[float]]  # items, and their log-probabilities
 @torch.inference_mode()
 def exact_search(
     model: Searchable,
-    source: Tensor,
-    source_lengths: Tensor,
+    source: SourceBatch,
     max_length: int,
     options: SearchOptions,
     *,
@@ -39,9 +39,8 @@ def exact_search(
 ) -> Found | None:
     """The best output of at most `max_length` positions that ends with `<eos>`; None when none scores above `beat`.
 
-    Shape: source (1, S), source_lengths (1,).
-
     Args:
+        source: one sentence.
         options: its penalties count.
         beat: a score that is known to be reached; the closer to the best, the less has to be tried.
         most_prefixes: prefixes that may be alive at a step.
@@ -53,10 +52,10 @@ def exact_search(
     """
     best: Found | None = None
     alpha = options.length_penalty
-    state: Any = model.start(model.encode(source, source_lengths))
+    state: Any = model.start(model.encode(*source))
     prefixes: list[Prefix] = [([], [])]
     totals = torch.zeros(1, dtype=torch.float64)  # (R,) log-probabilities of the prefixes
-    coverage = Coverage(source_lengths, source.shape[1], options.coverage_penalty)
+    coverage = Coverage(source.lengths, source.width, options.coverage_penalty)
     for step in range(max_length):
         last = torch.tensor([ids[-1] if ids else BOS for ids, _ in prefixes], device=source.device)
         output = model.step(last, state, options.coverage_penalty > 0)

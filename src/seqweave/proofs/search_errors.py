@@ -80,7 +80,7 @@ def count_search_errors(
     scores = [[one.score if one.finished else -math.inf for one in each] for each in found]
     exact = [
         _best(network, sources, row, max(each[row] for each in scores), most_prefixes)
-        for row in range(len(sources.ids))
+        for row in range(len(sources.all))
     ]
     counts = []
     for place, (beam, each) in enumerate(zip(beams, scores, strict=True)):
@@ -97,7 +97,7 @@ def count_search_errors(
             )
         )
     known = sum(best is not None for best in exact)
-    return SearchErrors(counts, len(sources.ids), known, most_prefixes)
+    return SearchErrors(counts, len(sources.all), known, most_prefixes)
 
 
 def _best(network: Searchable, sources: Sources, row: int, known: float, most_prefixes: int) -> float | None:
@@ -105,7 +105,7 @@ def _best(network: Searchable, sources: Sources, row: int, known: float, most_pr
     try:
         found = exact_search(
             network,
-            *sources.padded([row]),
+            sources.padded([row]),
             sources.limits[row],
             sources.options,
             beat=known,

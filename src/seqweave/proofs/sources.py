@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from seqweave.data.dataset import pad_sources
+from seqweave.data.source import Source, SourceBatch, pad_sources
 from seqweave.search.beam import beam_search
 from seqweave.search.contract import Found, Searchable
 from seqweave.search.greedy import greedy_search
@@ -21,10 +21,10 @@ PADDING = 7
 
 @dataclass(frozen=True)
 class Sources:
-    """What is searched: ids of the sources, the most positions of their outputs, and how.
+    """What is searched: the sources, the most positions of their outputs, and how.
 
     Attributes:
-        ids: source ids, none of them empty.
+        all: the sources, none of them empty.
         limits: most positions of each output, `<eos>` counted.
         options: how; penalties and `stop` count, constraints and sampling do not.
         device: where the networks are.
@@ -32,7 +32,7 @@ class Sources:
         sparse: probabilities may be 0, and are compared as `deviations.comparable` says.
     """
 
-    ids: list[list[int]]
+    all: list[Source]
     limits: list[int]
     options: SearchOptions = field(default_factory=SearchOptions)
     device: torch.device | str = "cpu"
@@ -43,21 +43,20 @@ class Sources:
         self, network: Searchable, rows: Sequence[int], beam_size: int, n_best: int = 1, padding: int = 0
     ) -> list[list[Found]]:
         """Search the sources `rows` in one batch; a beam of 0 is `greedy_search`."""
-        source, lengths = self.padded(rows, padding)
+        source = self.padded(rows, padding)
         limits = torch.tensor([self.limits[row] for row in rows])
         if beam_size == 0:
-            return [[one] for one in greedy_search(network, source, lengths, limits, self.options)]
+            return [[one] for one in greedy_search(network, source, limits, self.options)]
         options = replace(self.options, beam_size=beam_size, n_best=n_best)
-        return beam_search(network, source, lengths, limits, options)
+        return beam_search(network, source, limits, options)
 
     def search_all(self, network: Searchable, beam_size: int, n_best: int = 1) -> list[list[Found]]:
         """Search all sources, a fixed number in a batch, in order."""
-        return [one for rows in chunks(range(len(self.ids))) for one in self.search(network, rows, beam_size, n_best)]
+        return [one for rows in chunks(range(len(self.all))) for one in self.search(network, rows, beam_size, n_best)]
 
-    def padded(self, rows: Sequence[int], padding: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-        """The sources `rows` (B, S), with `padding` columns more than needed, and their lengths (B,)."""
-        source, lengths = pad_sources([self.ids[row] for row in rows])
-        return torch.nn.functional.pad(source, (0, padding)).to(self.device), lengths.to(self.device)
+    def padded(self, rows: Sequence[int], padding: int = 0) -> SourceBatch:
+        """The sources `rows`, with `padding` positions more than needed."""
+        return pad_sources([self.all[row] for row in rows]).widened(padding).to(self.device)
 
 
 def chunks(rows: Sequence[int], size: int = AT_ONCE) -> Iterator[Sequence[int]]:

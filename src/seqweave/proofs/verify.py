@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from seqweave.config import LARGEST_BEAM
-from seqweave.data.dataset import make_batch
+from seqweave.data.batch import make_batch
 from seqweave.errors import ConfigError, DataError
 from seqweave.model.ensemble import Ensemble
 from seqweave.model.inference import prepared
@@ -30,6 +30,7 @@ from seqweave.proofs.search_errors import SearchErrors, count_search_errors
 from seqweave.proofs.sources import AT_ONCE, PADDING, Sources, chunks
 from seqweave.search.batches import MOST_LOGITS
 from seqweave.search.contract import Found, Searchable
+from seqweave.search.given import Given
 from seqweave.search.lengths import max_lengths
 from seqweave.search.score import force_score
 from seqweave.text.vocabulary import EOS
@@ -79,7 +80,7 @@ class Verification:
     """All proofs and counts for one model.
 
     Attributes:
-        sources: the texts they are made on.
+        sources: the texts they are made on, or what stands for frames.
         prepared: whether the model decodes with prepared weights (`seqweave.model.inference`).
         beam_size: that of the proofs.
         proofs: see `Proof`.
@@ -123,7 +124,7 @@ class Verification:
 
 def verify_search(
     model: Model,
-    texts: Sequence[str],
+    given: Sequence[Given],
     *,
     beams: Sequence[int] = BEAMS,
     tolerance: float = TOLERANCE,
@@ -132,7 +133,7 @@ def verify_search(
 
     Args:
         model: a model; it decodes as its config says.
-        texts: sources; those without items are left out.
+        given: sources; those without items are left out.
         beams: beam sizes, ascending.
         tolerance: see `Proof`.
 
@@ -142,7 +143,7 @@ def verify_search(
         SeqweaveError: when the network gives NaN.
     """
     _check(beams, tolerance)
-    kept, sources = _sources(model, texts)
+    kept, sources = _sources(model, given)
     beam_size = max(2, model.config.search.beam_size)
     training = model.network.training
     model.network.eval()
@@ -155,15 +156,15 @@ def verify_search(
     return Verification(kept, fast is not model.network, beam_size, proofs, errors)
 
 
-def _sources(model: Model, texts: Sequence[str]) -> tuple[list[str], Sources]:
-    """The texts that have items, and what to search, as `Model.predict` would."""
+def _sources(model: Model, given: Sequence[Given]) -> tuple[list[str], Sources]:
+    """What names the sources that have items, and what to search, as `Model.predict` would."""
     config, options = model.config, model.options
-    encoded = model.encode_sources(texts).codes
-    kept = [(text, ids) for text, ids in zip(texts, encoded, strict=True) if ids and text.strip()]
+    every = zip(given, model.encode_sources(given).sources, strict=True)
+    kept = [(one, source) for one, source in every if len(source) and not model.sources.is_empty(one)]
     if not kept:
-        raise DataError(f"there must be a source to verify on, but all {len(texts)} are empty: give other data")
-    ids = [one for _, one in kept]
-    lengths = [len(one) for one in ids]
+        raise DataError(f"there must be a source to verify on, but all {len(given)} are empty: give other data")
+    sources = [source for _, source in kept]
+    lengths = [len(source) for source in sources]
     # Learned positions end somewhere; padding must not pass them.
     learned = config.model.encoder == "transformer" and config.model.positions == "learned"
     room = config.model.max_positions - max(lengths) if learned else PADDING
@@ -173,7 +174,7 @@ def _sources(model: Model, texts: Sequence[str]) -> tuple[list[str], Sources]:
     padding = max(0, min(PADDING, room))
     networks = model.network.networks if isinstance(model.network, Ensemble) else (model.network,)
     sparse = any(network.output.sparse for network in networks)
-    return [text for text, _ in kept], Sources(ids, limits, options, model.device, padding, sparse)
+    return [model.sources.key(one) for one, _ in kept], Sources(sources, limits, options, model.device, padding, sparse)
 
 
 @torch.inference_mode()
@@ -211,7 +212,7 @@ def prove(
     targets = [group[0].ids for group in greedy]
     proofs.append(proof("decode = repeated step", [*_stepped(plain, plain, sources, targets)]))
     if fast is not plain:
-        proofs.append(proof("decode = repeated fast step", [*_stepped(plain, fast, sources, targets)]))
+        proofs.append(proof("decode = repeated optimized step", [*_stepped(plain, fast, sources, targets)]))
     return proofs
 
 
@@ -219,12 +220,12 @@ Way = Callable[[Searchable, Sources, int], Iterator[tuple[Sequence[int], list[li
 
 
 def _alone(network: Searchable, sources: Sources, size: int) -> Iterator[tuple[Sequence[int], list[list[Found]]]]:
-    for row in range(len(sources.ids)):
+    for row in range(len(sources.all)):
         yield [row], sources.search(network, [row], size)
 
 
 def _permuted(network: Searchable, sources: Sources, size: int) -> Iterator[tuple[Sequence[int], list[list[Found]]]]:
-    order = np.random.default_rng(1).permutation(len(sources.ids)).tolist()
+    order = np.random.default_rng(1).permutation(len(sources.all)).tolist()
     # Smaller batches: most sources also get other neighbours and another width.
     for rows in chunks(order, max(1, min(AT_ONCE, len(order)) // 2)):
         yield rows, sources.search(network, rows, size)
@@ -232,7 +233,7 @@ def _permuted(network: Searchable, sources: Sources, size: int) -> Iterator[tupl
 
 def _padded(network: Searchable, sources: Sources, size: int) -> Iterator[tuple[Sequence[int], list[list[Found]]]]:
     if sources.padding:
-        for rows in chunks(range(len(sources.ids))):
+        for rows in chunks(range(len(sources.all))):
             yield rows, sources.search(network, rows, size, padding=sources.padding)
 
 
@@ -268,7 +269,7 @@ def _greedy_gap(plain: Searchable, sources: Sources, row: int, one: Found, other
     place = next((place for place, (a, b) in enumerate(zip(*ways, strict=False)) if a != b), None)
     if place is None:  # one goes on where the other was cut
         return math.inf
-    batch = make_batch([sources.ids[row]] * 2, [way[: place + 1] for way in ways]).to(sources.device)
+    batch = make_batch([sources.all[row]] * 2, [way[: place + 1] for way in ways]).to(sources.device)
     first, second = force_score(plain, batch)
     return gap(first.token_log_probs[place], second.token_log_probs[place], sources.sparse)
 
@@ -278,7 +279,7 @@ def _forced(plain: Searchable, sources: Sources, searches: Sequence[list[list[Fo
     flat = [(row, found) for search in searches for row, group in enumerate(search) for found in group]
     ids = [found.ids for _, found in flat]
     for some in _within_memory(plain, sources, ids, [row for row, _ in flat]):
-        batch = make_batch([sources.ids[flat[i][0]] for i in some], [ids[i] for i in some]).to(sources.device)
+        batch = make_batch([sources.all[flat[i][0]] for i in some], [ids[i] for i in some]).to(sources.device)
         forced = force_score(plain, batch, sources.options)
         for i, known in zip(some, forced, strict=True):
             row, found = flat[i]
@@ -294,9 +295,9 @@ def _stepped(
 ) -> Iterator[Deviation]:
     """Log-probabilities of the whole vocabulary and attention: `plain.decode` against `stepping.step`."""
     for rows in _within_memory(plain, sources, targets, range(len(targets))):
-        batch = make_batch([sources.ids[row] for row in rows], [targets[row] for row in rows]).to(sources.device)
-        whole = plain.decode(batch.target_in, plain.encode(batch.source, batch.source_lengths), return_attention=True)
-        state = stepping.start(stepping.encode(batch.source, batch.source_lengths))
+        batch = make_batch([sources.all[row] for row in rows], [targets[row] for row in rows]).to(sources.device)
+        whole = plain.decode(batch.target_in, plain.encode(*batch.source), return_attention=True)
+        state = stepping.start(stepping.encode(*batch.source))
         furthest = torch.zeros(len(rows), device=sources.device)
         for place in range(batch.target_in.shape[1]):
             step = stepping.step(batch.target_in[:, place], state, True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from seqweave.errors import ConfigError
 
 
@@ -25,8 +28,30 @@ def list_of_texts(texts: Any) -> list[str]:
     return found
 
 
-def list_of_pairs(pairs: Any) -> list[tuple[str, str]]:
-    """What a caller gave, as a list of pairs.
+def list_of_frames(sources: Any, frame_size: int) -> list[NDArray[np.float32]]:
+    """What a caller gave to a model that reads frames, as a list of arrays (S, F).
+
+    Raises:
+        ConfigError: when it is something else, or a number is NaN or infinite.
+    """
+    rule = f"this model reads frames: a list with an array (S, {frame_size}) of floats for each source"
+    if isinstance(sources, str | np.ndarray) or not isinstance(sources, Iterable):
+        raise ConfigError(f"{rule}, but it got {kind_of(sources)}: give such a list")
+    found = []
+    for number, source in enumerate(sources, 1):
+        if not isinstance(source, np.ndarray) or not np.issubdtype(source.dtype, np.floating):
+            given = f"an array of {source.dtype}" if isinstance(source, np.ndarray) else kind_of(source)
+            raise ConfigError(f"{rule}, but number {number} is {given}: give an array of floats")
+        if source.ndim != 2 or source.shape[1] != frame_size:
+            raise ConfigError(f"{rule}, but number {number} has the shape {source.shape}: give (S, {frame_size})")
+        if not np.isfinite(source).all():
+            raise ConfigError(f"{rule}, but number {number} has NaN or infinity in it: mend it")
+        found.append(source.astype(np.float32, copy=False))
+    return found
+
+
+def list_of_pairs(pairs: Any, frames: bool = False) -> list[tuple[Any, str]]:
+    """What a caller gave, as a list of pairs; with `frames` the sources are left to `list_of_frames`.
 
     Raises:
         ConfigError: when it is something else.
@@ -42,18 +67,18 @@ def list_of_pairs(pairs: Any) -> list[tuple[str, str]]:
         if len(pair) != 2:
             raise ConfigError(f"{rule}, but number {number} has {len(pair)} parts: give it as (source, target)")
         source, target = pair
-        if not isinstance(source, str) or not isinstance(target, str):
-            wrong = target if isinstance(source, str) else source
+        if not isinstance(target, str) or not (frames or isinstance(source, str)):
+            wrong = target if frames or isinstance(source, str) else source
             raise ConfigError(f"{rule}, but number {number} holds {kind_of(wrong)}: give both as text")
         found.append((source, target))
     return found
 
 
 def rows_of_features(features: Any, columns: Sequence[str], count: int) -> list[list[str]]:
-    """What a caller gave as features, as a list of cells for each of `count` texts.
+    """What a caller gave as source tags (`features`), as a list of cells for each of `count` texts.
 
     Raises:
-        ConfigError: when the model has no columns of features, or they do not fit columns or texts.
+        ConfigError: when the model has no columns of tags, or they do not fit columns or texts.
     """
     if not columns:
         raise ConfigError(
@@ -67,7 +92,7 @@ def rows_of_features(features: Any, columns: Sequence[str], count: int) -> list[
     for number, row in enumerate(rows, 1):
         fits = isinstance(row, list | tuple) and len(row) == len(columns)
         if not fits or not all(isinstance(cell, str) and "\t" not in cell for cell in row):
-            raise ConfigError(f"{rule}, without tabs, but number {number} is {row!r}: mend it")
+            raise ConfigError(f"{rule}, without tabs, but number {number} is {row!r}: correct it")
     if len(rows) != count:
         raise ConfigError(f"{rule}, but there are {len(rows)} of them for {count} texts: give as many")
     return [list(row) for row in rows]

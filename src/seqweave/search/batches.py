@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from seqweave.data.batch import make_batch
 from seqweave.data.batching import sequential_batches
-from seqweave.data.dataset import make_batch, pad_sources
+from seqweave.data.source import Source, pad_sources
 from seqweave.search.beam import beam_search
 from seqweave.search.contract import Found, Searchable
 from seqweave.search.filters import Filters
@@ -41,14 +42,14 @@ class Batches:
     device: torch.device
     target_size: int
 
-    def find(self, network: Searchable, sources: Sequence[list[int]]) -> list[list[Found]]:
+    def find(self, network: Searchable, sources: Sequence[Source]) -> list[list[Found]]:
         """Search or draw for each source; nothing for an empty one.
 
         Raises:
             SeqweaveError: when the network gives NaN.
         """
         found: list[list[Found]] = [[] for _ in sources]
-        real = [index for index, ids in enumerate(sources) if ids]
+        real = [index for index, source in enumerate(sources) if len(source)]
         lengths = np.array([len(sources[index]) for index in real], dtype=np.int64)
         rows = 1 if self.options.sample else self.options.beam_size  # of a sentence
         budget = max(1, self.options.batch_tokens // rows)
@@ -60,7 +61,7 @@ class Batches:
                 found[index] = output
         return found
 
-    def force(self, network: Searchable, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> list[Found]:
+    def force(self, network: Searchable, sources: Sequence[Source], targets: Sequence[list[int]]) -> list[Found]:
         """Score the target (without `<eos>`) of each source.
 
         Raises:
@@ -76,23 +77,22 @@ class Batches:
             found.update(zip(where, force_score(network, batch, self.options), strict=True))
         return [found[index] for index in range(len(sources))]
 
-    def _search(self, network: Searchable, sources: list[list[int]]) -> list[list[Found]]:
+    def _search(self, network: Searchable, sources: list[Source]) -> list[list[Found]]:
         """Search one batch of sources, or draw their outputs."""
         options, filters = self.options, self.filters.steps
-        batch = self._padded(sources)
+        batch = pad_sources(sources).to(self.device)
+        limits = self._limits([len(source) for source in sources])
         if options.sample:
-            draws = [sample_search(network, *batch, options, filters, draw) for draw in range(options.n_best)]
+            draws = [sample_search(network, batch, limits, options, filters, draw) for draw in range(options.n_best)]
             return [list(each) for each in zip(*draws, strict=True)]
         if options.beam_size == 1:
-            return [[one] for one in greedy_search(network, *batch, options, filters)]
-        return beam_search(network, *batch, options, filters)
+            return [[one] for one in greedy_search(network, batch, limits, options, filters)]
+        return beam_search(network, batch, limits, options, filters)
 
-    def _padded(self, sources: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Sources (B, S), their lengths (B,), and the most positions of their outputs (B,), enough for the filters."""
-        source, lengths = pad_sources(sources)
-        limits = max_lengths(lengths.tolist(), self.options.max_length_ratio, self.options.max_length)
-        least = self.filters.least_positions
-        return source.to(self.device), lengths.to(self.device), torch.tensor(limits).clamp(min=least)
+    def _limits(self, lengths: list[int]) -> torch.Tensor:
+        """The most positions of the outputs of sources so long, enough for the filters. Shape: (B,)."""
+        limits = max_lengths(lengths, self.options.max_length_ratio, self.options.max_length)
+        return torch.tensor(limits).clamp(min=self.filters.least_positions)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqweave.data.source import SourceBatch
 from seqweave.search.beam_parts import AnyBeam, Chosen
 from seqweave.search.contract import Found, Searchable, StepFilter, not_finite
 from seqweave.search.filters import Outputs
@@ -37,8 +38,7 @@ _DEAD = float("-inf")
 @torch.inference_mode()
 def beam_search(
     model: Searchable,
-    source: Tensor,
-    source_lengths: Tensor,
+    source: SourceBatch,
     max_lengths: Tensor,
     options: SearchOptions,
     filters: Sequence[StepFilter] = (),
@@ -53,23 +53,23 @@ def beam_search(
     enters the score where a hypothesis stops; it is never above 0, and a live hypothesis counts in `stop` as if it
     had none to come.
 
-    Shape: source (B, S), source_lengths (B,), max_lengths (B,): most positions, `<eos>` counted.
+    Shape: max_lengths (B,): most positions, `<eos>` counted.
 
     Raises:
         ConfigError: when a maximum length is below 1, or a coverage penalty has no attention to look at.
         SeqweaveError: when the model gives NaN, or no possible item.
     """
-    if source.shape[0] == 0:
+    if len(source.lengths) == 0:
         return []
     if options.beam_size == 1:
         options = replace(options, stop="enough")
     limits = checked_limits(max_lengths)
     beam = start_beam(max_lengths.to(source.device), options)
-    state = model.start(model.encode(source, source_lengths))
+    state = model.start(model.encode(*source))
     outputs = Outputs(filters, len(limits))
-    coverage = Coverage(source_lengths, source.shape[1], options.coverage_penalty)
+    coverage = Coverage(source.lengths, source.width, options.coverage_penalty)
     found = _run(model, state, beam, limits, options, outputs, coverage)
-    lengths = source_lengths.cpu()
+    lengths = source.lengths.cpu()
     return [with_coverage(group, lengths[row].expand(len(group)), options) for row, group in enumerate(found)]
 
 

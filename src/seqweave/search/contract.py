@@ -78,8 +78,8 @@ class TeacherForced(Protocol):
 class Searchable(Protocol):
     """A model which search can drive (docs/architecture.md, "The contract that holds it together")."""
 
-    def encode(self, source: Tensor, source_lengths: Tensor, /) -> Any:
-        """Encode sources (B, S) of the given lengths (B,)."""
+    def encode(self, source: Tensor, source_lengths: Tensor, source_copies: Tensor | None = None, /) -> Any:
+        """Encode the parts of a `SourceBatch`: ids (B, S) or frames (B, S, F), lengths (B,), copies (B, S)."""
         ...
 
     def decode(self, target_in: Tensor, encoded: Any, return_attention: bool = False) -> TeacherForced:

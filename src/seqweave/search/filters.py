@@ -46,7 +46,7 @@ def filters_of(options: SearchOptions, tokenizer: Tokenizer) -> Filters:
     label = tokenizer.units == "label"
     if label and options.min_length > 1:
         raise ConfigError(
-            f"min_length must be at most 1 for a model that puts out labels, which are one item each, but it "
+            f"min_length must be at most 1 for a model whose outputs are labels, of one item each, but it "
             f"is {options.min_length}: leave it out"
         )
     return constraints(
@@ -114,7 +114,7 @@ def filtered(log_probs: Tensor, outputs: list[list[int]], filters: Sequence[Step
             what = f"a tensor {tuple(changed.shape)}" if isinstance(changed, Tensor) else f"{type(changed).__name__}"
             raise ConfigError(
                 f"a step filter must return None or log-probabilities of shape {tuple(log_probs.shape)}, but "
-                f"{getattr(one, '__name__', one)} returned {what}: mend the function"
+                f"{getattr(one, '__name__', one)} returned {what}: correct the function"
             )
         log_probs = changed
     lost = log_probs.amax(1).isneginf()  # (R,); NaN is not lost, and is found by the search
@@ -219,7 +219,7 @@ class Outputs:
 
         Args:
             ids: the items, (R,).
-            rows: the rows continued, (R,); None: each its own. In the first step they count `size` rows a sentence.
+            rows: the rows continued, (R,); None: each its own. In the first step they count `size` rows of a sentence.
             size: rows of a sentence.
         """
         if not self._filters:

@@ -14,7 +14,7 @@ _NONE = float("-inf")
 
 @dataclass
 class Finished:
-    """At most K hypotheses a sentence, best first: finished ones, then cut ones, then empty places.
+    """At most K hypotheses for each sentence, best first: finished ones, then cut ones, then empty places.
 
     A hypothesis has `items` items; the last stands in `slots` at the step `items - 1`.
     """

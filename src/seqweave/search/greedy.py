@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqweave.data.source import SourceBatch
 from seqweave.search.contract import Found, Searchable, StepFilter, not_finite
 from seqweave.search.filters import Outputs
 from seqweave.search.options import SearchOptions
@@ -24,8 +25,7 @@ from seqweave.text.vocabulary import BOS, EOS
 
 def greedy_search(
     model: Searchable,
-    source: Tensor,
-    source_lengths: Tensor,
+    source: SourceBatch,
     max_lengths: Tensor,
     options: SearchOptions,
     filters: Sequence[StepFilter] = (),
@@ -34,13 +34,13 @@ def greedy_search(
 
     Equal to `beam_search` with `beam_size=1`. Finished sentences leave the batch.
 
-    Shape: source (B, S), source_lengths (B,), max_lengths (B,): most positions, `<eos>` counted.
+    Shape: max_lengths (B,): most positions, `<eos>` counted.
 
     Raises:
         ConfigError: when a maximum length is below 1, or a coverage penalty has no attention to look at.
         SeqweaveError: when the model gives NaN, or no possible item.
     """
-    return one_each(model, source, source_lengths, max_lengths, options, filters, MostProbable())
+    return one_each(model, source, max_lengths, options, filters, MostProbable())
 
 
 class Choice(Protocol):
@@ -60,18 +60,17 @@ class Choice(Protocol):
 @torch.inference_mode()
 def one_each(
     model: Searchable,
-    source: Tensor,
-    source_lengths: Tensor,
+    source: SourceBatch,
     max_lengths: Tensor,
     options: SearchOptions,
     filters: Sequence[StepFilter],
     choice: Choice,
 ) -> list[Found]:
     """Decode each source with the items that `choice` takes; shapes and errors as in `greedy_search`."""
-    if source.shape[0] == 0:
+    if len(source.lengths) == 0:
         return []
     limits, looks = checked_limits(max_lengths), needs_attention(options)
-    state = model.start(model.encode(source, source_lengths))
+    state = model.start(model.encode(*source))
     device = source.device
     batch, history, outputs = BatchMap(len(limits), device), History(), Outputs(filters, len(limits))
     rows = _Rows(limits, device)
@@ -96,7 +95,7 @@ def one_each(
             state, ids = state.keep(stay), ids[stay]
             for part in (rows, outputs, choice):
                 part.keep(stay)
-    return with_coverage(history.found(limits, options.length_penalty), source_lengths, options)
+    return with_coverage(history.found(limits, options.length_penalty), source.lengths, options)
 
 
 class MostProbable:
@@ -180,7 +179,7 @@ class History:
             self._attention.append(attention)
 
     def found(self, limits: list[int], length_penalty: float) -> list[Found]:
-        """One hypothesis a sentence: its steps up to the first `<eos>` or its limit."""
+        """One hypothesis for each sentence: its steps up to the first `<eos>` or its limit."""
         shape = (len(limits), len(self._ids))
         ids = np.zeros(shape, dtype=np.int64)
         log_probs = np.zeros(shape)

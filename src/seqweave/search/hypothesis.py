@@ -56,12 +56,15 @@ class Shown:
     attention: bool
 
 
-def hypothesis_of(found: Found, shown: Shown, source_tokenizer: Tokenizer, target_tokenizer: Tokenizer) -> Hypothesis:
-    """What a search found, in texts; with `shown.replaced_from` it needs attention."""
+def hypothesis_of(
+    found: Found, shown: Shown, source_tokenizer: Tokenizer | None, target_tokenizer: Tokenizer
+) -> Hypothesis:
+    """What a search found, in texts; with `shown.replaced_from` it needs attention and texts as sources."""
     width = len(shown.source_tokens)  # what is behind it is padding
     ids, extra, attention = found.ids, shown.extra, found.attention
     if shown.replaced_from is not None and UNK in ids:
         assert attention is not None
+        assert source_tokenizer is not None
         first = target_tokenizer.size + len(extra)
         ids = replaced_unknown(ids, attention[:, :width], first, source_tokenizer.features_in(shown.replaced_from))
         extra = extra + target_items(source_tokenizer, target_tokenizer, shown.replaced_from)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqweave.data.source import SourceBatch
 from seqweave.search.contract import Found, Searchable, StepFilter
 from seqweave.search.greedy import one_each
 from seqweave.search.options import SearchOptions
@@ -23,8 +24,7 @@ from seqweave.search.steps import checked_limits, working_dtype
 
 def sample_search(
     model: Searchable,
-    source: Tensor,
-    source_lengths: Tensor,
+    source: SourceBatch,
     max_lengths: Tensor,
     options: SearchOptions,
     filters: Sequence[StepFilter] = (),
@@ -35,7 +35,7 @@ def sample_search(
     A sentence's draws depend on the seed, `draw` and its own items only: neither on its place nor on its
     company in the batch. So the same source twice gives the same output twice; another `draw` is another one.
 
-    Shape: source (B, S), source_lengths (B,), max_lengths (B,): most positions, `<eos>` counted.
+    Shape: max_lengths (B,): most positions, `<eos>` counted.
 
     Raises:
         ConfigError: when a maximum length is below 1, or a coverage penalty has no attention to look at.
@@ -44,8 +44,8 @@ def sample_search(
     limits = checked_limits(max_lengths)
     if not limits:
         return []
-    drawn = Drawn(_chances(source, source_lengths, limits, options.seed, draw), options)
-    return one_each(model, source, source_lengths, max_lengths, options, filters, drawn)
+    drawn = Drawn(_chances(source, limits, options.seed, draw), options)
+    return one_each(model, source, max_lengths, options, filters, drawn)
 
 
 class Drawn:
@@ -88,15 +88,26 @@ def draw_items(log_probs: Tensor, chance: Tensor, options: SearchOptions) -> Ten
     return ordered.indices.gather(1, chosen.minimum(kept - 1)).squeeze(1)
 
 
-def _chances(source: Tensor, lengths: Tensor, limits: list[int], seed: int, draw: int) -> np.ndarray[Any, Any]:
+def _chances(source: SourceBatch, limits: list[int], seed: int, draw: int) -> np.ndarray[Any, Any]:
     """Numbers in [0, 1) for each step of each sentence, (B, T), 0 behind its limit.
 
     The generator of a sentence is keyed by a hash of seed, draw and source.
     """
     chances = np.zeros((len(limits), max(limits)))
-    rows = zip(source.tolist(), lengths.tolist(), limits, strict=True)
-    for row, (ids, length, limit) in enumerate(rows):
-        text = " ".join(map(str, [seed, draw, *ids[:length]]))
-        key = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "little")
+    values, copies = (None if part is None else part.cpu().numpy() for part in (source.values, source.copies))
+    assert values is not None
+    for row, (length, limit) in enumerate(zip(source.lengths.tolist(), limits, strict=True)):
+        hashed = hashlib.blake2b(f"{seed} {draw}".encode(), digest_size=16)
+        for part in (values, copies):
+            if part is not None:
+                hashed.update(_hashed(part[row, :length]))
+        key = int.from_bytes(hashed.digest(), "little")
         chances[row, :limit] = np.random.Generator(np.random.Philox(key=key)).random(limit)
     return chances
+
+
+def _hashed(values: np.ndarray[Any, Any]) -> bytes:
+    """Ids of a source, or its frames, for the hash; ids as text, so that draws are those of earlier versions."""
+    if values.ndim == 1:
+        return "".join(f" {id_}" for id_ in values.tolist()).encode()
+    return np.ascontiguousarray(values).tobytes()

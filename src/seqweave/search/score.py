@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from seqweave.data.source import SourceBatch
 from seqweave.search.contract import Found, Searchable, not_finite
 from seqweave.search.options import SearchOptions
 from seqweave.search.penalties import length_normalised, needs_attention, with_coverage
@@ -16,16 +17,11 @@ DEFAULTS = SearchOptions()
 
 
 class ForcedBatch(Protocol):
-    """What `force_score` reads of a `seqweave.data.dataset.Batch`."""
+    """What `force_score` reads of a `seqweave.data.batch.Batch`."""
 
     @property
-    def source(self) -> Tensor:
-        """Source ids, (B, S)."""
-        ...
-
-    @property
-    def source_lengths(self) -> Tensor:
-        """Source items, (B,)."""
+    def source(self) -> SourceBatch:
+        """The sources."""
         ...
 
     @property
@@ -51,7 +47,7 @@ def force_score(model: Searchable, batch: ForcedBatch, options: SearchOptions = 
     Raises:
         SeqweaveError: when the model gives NaN.
     """
-    encoded = model.encode(batch.source, batch.source_lengths)
+    encoded = model.encode(*batch.source)
     wanted = needs_attention(options)
     output = model.decode(batch.target_in, encoded, return_attention=wanted)
     wide = output.logits.dtype if output.logits.dtype == torch.float64 else torch.float32
@@ -77,4 +73,4 @@ def force_score(model: Searchable, batch: ForcedBatch, options: SearchOptions = 
                 attention=None if attention is None else attention[row, :length].copy(),
             )
         )
-    return with_coverage(found, batch.source_lengths, options)
+    return with_coverage(found, batch.source.lengths, options)

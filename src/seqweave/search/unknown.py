@@ -19,12 +19,16 @@ from seqweave.text.vocabulary import UNK
 
 
 def check_replaces_unknown(config: Config) -> None:
-    """Raise a `ConfigError` where `<unk>` cannot be replaced: no attention to follow, or labels put out."""
+    """Raise a `ConfigError` where `<unk>` cannot be replaced: no attention to follow, or outputs that are labels."""
     model = config.model
+    if model.frame_size:
+        raise ConfigError(
+            "replace_unknown puts items of the source into the output, but the model reads frames: leave it out"
+        )
     if config.data.target.units == "label":
         raise ConfigError(
-            "replace_unknown puts items of the source into the output, but the model puts out labels, which are no "
-            "such items: leave it out"
+            "replace_unknown puts items of the source into the output, but an output of this model is one label: "
+            "leave it out"
         )
     if model.decoder == "recurrent" and model.attention == "none":
         raise ConfigError(
@@ -38,7 +42,7 @@ def replaced_unknown(
 ) -> list[int]:
     """The ids, with `first + s` in the place of each `<unk>` that looked most at source position s.
 
-    Of equal weights the first counts. The first `features` positions are features, which never replace
+    Of equal weights the first counts. The first `features` positions are source tags, which never replace
     anything. Shape: attention (T, S), T at least `len(ids)`.
     """
     text = attention[:, features:]  # (T, S - features)

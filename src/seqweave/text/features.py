@@ -1,13 +1,13 @@
-"""Features of a source: tags of one or more columns (`V;PST;3;SG`, a language code) as items before its text.
+"""Source tags: tags of one or more columns (`V;PST;3;SG`, a language code) as items before a source's text.
 
-A source with features is written in one text, as a line of a table: the source, a tab, and the cell of
-each feature column, separated by tabs. A cell holds any number of tags; they are a set: their order and
-repeats mean nothing. The same tag in two columns is two features.
+In code and files they are called features. A source with tags is written in one text, as a line of a table:
+the source and the cell of each column of tags, separated by tabs. A cell holds any number of tags. They are
+a set: their order and repeats mean nothing. The same tag in two columns is two different tags.
 
-`FeaturedTokenizer` reads such texts. Features become items that stand before the items of the text, as
-in Kann & Schütze 2016 ("MED: The LMU system for the SIGMORPHON 2016 shared task"), so attention can say
-which of them an output item comes from, and everything that knows sources knows features. Their ids
-follow those of the text's vocabulary.
+`FeaturedTokenizer` reads such texts. Tags become items that stand before the items of the text, as in Kann &
+Schütze 2016 ("MED: The LMU system for the SIGMORPHON 2016 shared task"). So attention can say which of them an
+output item comes from, and whatever works with sources works with tags. Their ids follow those of the text's
+vocabulary.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TAB = "\t"
 
 @dataclass(frozen=True)
 class Features:
-    """The features a model knows.
+    """The source tags that a model knows.
 
     Attributes:
         columns: what the config calls each column.
@@ -40,7 +40,7 @@ class Features:
 
     @property
     def names(self) -> list[str]:
-        """All features for people, in the order of their ids: `[PST]`."""
+        """Names of all tags for people, in the order of their ids: `[PST]`."""
         return [f"[{tag}]" for tags in self.tags for tag in tags]
 
     @property
@@ -68,27 +68,27 @@ class Features:
             columns = tuple((column["name"], tuple(column["tags"])) for column in content["columns"])
             found = cls(tuple(name for name, _ in columns), content["separator"], tuple(tags for _, tags in columns))
         except OSError as error:
-            raise ModelFolderError(f"cannot read the features {path}: {error.strerror}; restore the file") from None
+            raise ModelFolderError(f"cannot read the source tags {path}: {error.strerror}; restore the file") from None
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelFolderError(
-                f"{path} must hold features written by seqweave, but it does not ({error}): restore the file"
+                f"{path} must hold source tags written by seqweave, but it does not ({error}): restore the file"
             ) from None
         texts = [*found.columns, found.separator, *(tag for tags in found.tags for tag in tags)]
         distinct = all(len(set(tags)) == len(tags) for tags in found.tags)
         if not distinct or not found.separator or not all(isinstance(one, str) and one for one in texts):
             raise ModelFolderError(
-                f"{path} must hold distinct features, each a text, but it does not: restore the file"
+                f"{path} must hold distinct source tags, each a text, but it does not: restore the file"
             )
         return found
 
 
 def tags_of(cell: str, separator: str) -> Iterator[str]:
-    """The tags of a cell, without blanks around them; empty ones are none."""
+    """The tags of a cell, without blanks around them; empty ones do not count."""
     return (tag.strip() for tag in cell.split(separator) if tag.strip())
 
 
 def learn_features(rows: Iterable[Sequence[str]], columns: Sequence[str], separator: str) -> Features:
-    """The features of some rows of cells (read once, as a stream); the most frequent first, then by code points.
+    """The tags of some rows of cells (read once, as a stream); the most frequent first, then by code points.
 
     Raises:
         DataError: when a column has no tag in any row.
@@ -100,7 +100,7 @@ def learn_features(rows: Iterable[Sequence[str]], columns: Sequence[str], separa
     for name, counter in zip(columns, counts, strict=True):
         if not counter:
             raise DataError(
-                f"feature column {name} must hold a tag in some training pair, but it is empty in all: "
+                f"column {name} must hold a source tag in some training pair, but it is empty in all: "
                 "name another column in data.feature_columns, or leave it out"
             )
     tags = tuple(tuple(sorted(counter, key=lambda tag: (-counter[tag], tag))) for counter in counts)
@@ -108,7 +108,7 @@ def learn_features(rows: Iterable[Sequence[str]], columns: Sequence[str], separa
 
 
 class FeaturedTokenizer(Tokenizer):
-    """A tokenizer of texts with features; made around a tokenizer of texts alone, whose ids come first."""
+    """A tokenizer of texts with source tags; it wraps a tokenizer of texts alone, whose ids come first."""
 
     def __init__(self, text: Tokenizer, features: Features):
         super().__init__(text.pipeline)
@@ -122,23 +122,23 @@ class FeaturedTokenizer(Tokenizer):
 
     @property
     def feature_count(self) -> int:
-        """Features known; their ids are the last of `size`."""
+        """How many tags are known; their ids are the last of `size`."""
         return len(self._feature_names)
 
     @property
     def size(self) -> int:
-        """Entries of the vocabulary, specials and features included."""
+        """Entries of the vocabulary, specials and tags included."""
         return super().size + self.feature_count
 
     def features_in(self, text: str) -> int:
-        """How many of the ids of `text` are features; they come first."""
+        """How many of the ids of `text` are tags; they come first."""
         return sum(id_ >= super(FeaturedTokenizer, self).size for id_ in self.encode(text))
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the features, then of the text; none for a text of no items. Unknown features are left out.
+        """Ids of the tags, then of the text; none for a text without items. Unknown tags are left out.
 
         Raises:
-            DataError: when `text` has not as many columns as the features need.
+            DataError: when `text` does not have as many columns as the tags need.
         """
         return self.encode_batch([text])[0]
 
@@ -149,7 +149,7 @@ class FeaturedTokenizer(Tokenizer):
         return [[*self._known(cells), *items] if items else [] for (_, cells), items in zip(rows, ids, strict=True)]
 
     def letters_batch(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
-        """As of a text alone, with each feature before it as a word of its own, so that no merge takes it."""
+        """As of a text alone, with each tag before it as a word of its own, so that no merge takes it."""
         rows = [self._cut(text) for text in texts]
         found = []
         for (_, cells), (letters, words) in zip(rows, super().letters_batch([text for text, _ in rows]), strict=True):
@@ -158,7 +158,7 @@ class FeaturedTokenizer(Tokenizer):
         return found
 
     def tokens(self, text: str) -> list[str]:
-        """Names of features and items for people, as many as `encode` gives ids."""
+        """Names of tags and items for people, one for each id that `encode` gives."""
         base, cells = self._cut(text)
         items = super().tokens(base)
         return [*self.names(self._known(cells)), *items] if items else []
@@ -182,7 +182,7 @@ class FeaturedTokenizer(Tokenizer):
         return [*spans, *items] if items else []
 
     def names(self, ids: Sequence[int], extra: Sequence[str] = ()) -> list[str]:
-        """Names of ids for people; a feature in brackets."""
+        """Names of ids for people; a tag in brackets."""
         first, end = super().size, self.size
         return [
             self._feature_names[id_ - first]
@@ -192,22 +192,22 @@ class FeaturedTokenizer(Tokenizer):
         ]
 
     def items(self, text: str, ids: Sequence[int] | None = None) -> list[str]:
-        """Names of the features, then the items of the text alone as the vocabulary holds them."""
+        """Names of the tags, then the items of the text alone as the vocabulary holds them."""
         ids = self.encode(text) if ids is None else ids
         features = [id_ for id_ in ids if id_ >= super(FeaturedTokenizer, self).size]
         return [*self.names(features), *super().items(self._cut(text)[0], ids[len(features) :])]
 
     def decode(self, ids: Sequence[int], extra: Sequence[str] = ()) -> str:
-        """The text of ids; features are left out."""
+        """The text of ids; tags are left out."""
         first, end = super().size, self.size
         return super().decode([id_ for id_ in ids if not first <= id_ < end], extra)
 
     def normalized(self, text: str) -> str:
-        """The text without its features, as `decode(encode(text))` gives it when nothing is unknown."""
+        """The text without its tags, as `decode(encode(text))` gives it when nothing is unknown."""
         return super().normalized(self._cut(text)[0])
 
     def unknown_features(self, texts: Sequence[str]) -> tuple[int, int]:
-        """How many tags of some texts the model does not know, and how many tags there are (each once a cell)."""
+        """How many tags of some texts the model does not know, and how many tags there are (once for each cell)."""
         unknown = total = 0
         for text in texts:
             for ids, cell in zip(self._tag_ids, self._cut(text)[1], strict=True):
@@ -217,7 +217,7 @@ class FeaturedTokenizer(Tokenizer):
         return unknown, total
 
     def _known(self, cells: Sequence[str]) -> list[int]:
-        """Ids of the features of a row, ascending."""
+        """Ids of the tags in a row, ascending."""
         separator = self.features.separator
         found = {
             ids[tag]
@@ -236,5 +236,5 @@ class FeaturedTokenizer(Tokenizer):
             return "", [""] * len(self._tag_ids)
         raise DataError(
             f"a source must be {self.features.expected}, which is {len(self._tag_ids) + 1} columns, but it has "
-            f"{len(cells) + 1}: give each feature column, empty where there is no feature"
+            f"{len(cells) + 1}: give each column of tags, empty where there is none"
         )

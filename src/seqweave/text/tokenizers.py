@@ -57,11 +57,11 @@ class Tokenizer:
 
     @property
     def feature_count(self) -> int:
-        """Features known, whose ids are the last of `size`; see `seqweave.text.features`."""
+        """Source tags known, whose ids are the last of `size`; see `seqweave.text.features`."""
         return 0
 
     def features_in(self, text: str) -> int:
-        """How many of the ids of `text` are features; they come first."""
+        """How many of the ids of `text` are source tags; they come first."""
         return 0
 
     @property
@@ -93,7 +93,7 @@ class Tokenizer:
     def letters_batch(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
         """Of each text: the ids of its characters, and how many of them each word has (no merge leaves a word).
 
-        For subwords of BPE, where merging begins with them; `seqweave.text.subword_dropout` goes on from there.
+        For subwords of BPE, where merging begins with them; `seqweave.text.subword_dropout` continues from there.
         """
         if self._letters is None:
             content = json.loads(self._pipeline.to_str())

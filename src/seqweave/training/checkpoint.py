@@ -145,5 +145,5 @@ def prune_checkpoints(folder: Path, keep: set[int]) -> None:
 
 def _damaged(path: Path, why: str) -> ModelFolderError:
     return ModelFolderError(
-        f"the checkpoint {path} is damaged ({why}): remove that folder to go on from an earlier one, or use --restart"
+        f"the checkpoint {path} is damaged ({why}): remove that folder to resume from an earlier one, or use --restart"
     )

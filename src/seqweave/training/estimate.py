@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from itertools import islice
 
-from seqweave.evaluation.evaluate import text_batches
+from seqweave.evaluation.evaluate import pair_batches
 from seqweave.evaluation.perplexity import perplexities
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import ignore
@@ -45,7 +45,7 @@ def _seconds_per_validation(run: Run) -> float:
     """From both perplexities of one batch of dev pairs; decoding takes about as long again."""
     training = run.model.training
     run.model.eval()
-    batches = list(text_batches(run.as_model(), run.dev.sources, run.dev.targets))
+    batches = list(pair_batches(run.as_model(), run.dev.sources, run.dev.targets))
     if not batches:
         return 0.0
     timed = batches[len(batches) // 2]

@@ -1,4 +1,4 @@
-"""The precision of a run: refused where the processor cannot run it, and changed where a stopped run goes on."""
+"""The precision of a run: refused where the processor cannot run it, and changed where a stopped run is resumed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_new(config: Config, device: torch.device) -> None:
 
 
 def check_rest(folder: Path, wanted: Config, device: torch.device) -> None:
-    """Refuse to go on with a stopped run where its precision would have to change without having been asked for.
+    """Refuse to resume a run where its precision would have to change without having been asked for.
 
     Raises:
         ConfigError: when the run has trained in bf16 and this device cannot, or `auto` would not choose it here; or
@@ -44,7 +44,7 @@ def check_rest(folder: Path, wanted: Config, device: torch.device) -> None:
     if possible and (wanted.training.precision == "bf16" or best_precision(wanted.model, device) == "bf16"):
         return None
     why = f"cannot train {_layers(wanted.model)} in bf16" if not possible else "is slow in bf16"
-    other = f", or --set {KEY}=bf16 to go on slowly" if possible else ""
+    other = f", or --set {KEY}=bf16 to continue slowly" if possible else ""
     raise ConfigError(
         f"the run in {folder} was begun in bf16, but {_named(device)} {why}: the rest would be fp32, and the "
         "result then not bit for bit that of the unbroken run; if you want that, run the same command with "

@@ -29,7 +29,7 @@ from seqweave.data.lines import check_file
 from seqweave.data.readers import Pair, PairReader
 from seqweave.data.split import dev_fraction, is_dev
 from seqweave.data.vectors import Vectors
-from seqweave.errors import DataError
+from seqweave.errors import ConfigError, DataError
 from seqweave.model.precision import best_precision
 from seqweave.text.features import FeaturedTokenizer, learn_features
 from seqweave.text.tokenizers import Tokenizer, coverage, guess_units, train_tokenizer
@@ -146,8 +146,10 @@ def prepare(
     """Read, decide, tokenise; the ids go into `cache`. `world` processes will train.
 
     Raises:
+        ConfigError: when the model reads frames.
         DataError: when a file cannot be read, or nothing usable is left on a side.
     """
+    check_reads_text(config)
     for path in vector_files(config).values():
         check_file(path)  # before the long passes; it is read when the vocabulary is known
     pairs = _Pairs(files, config)
@@ -181,6 +183,15 @@ def prepare(
     }
     config = decided(config, dataset, device, world)
     return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts, vectors, hashes)
+
+
+def check_reads_text(config: Config) -> None:
+    """Raise a `ConfigError` when the model reads frames, which no file has."""
+    if config.model.frame_size:
+        raise ConfigError(
+            f"model.frame_size={config.model.frame_size} reads frames, but files of pairs hold texts, and there is no "
+            "reader of frames yet: leave it at 0"
+        )
 
 
 def _facts(

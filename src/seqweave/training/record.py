@@ -59,10 +59,11 @@ class Record:
         if self.writes and (self.folder / files.MANIFEST).is_file():
             files.write_manifest(self.folder, files.model_files(self.folder))
 
-    def prepared(self, config: Config, source: Tokenizer, target: Tokenizer) -> None:
-        """Write config.json and the tokenizers."""
+    def prepared(self, config: Config, source: Tokenizer | None, target: Tokenizer) -> None:
+        """Write config.json and the tokenizers; a model that reads frames has none for its sources."""
         self._bytes(files.CONFIG, config_to_json(config).encode())
-        self._bytes(files.SOURCE_TOKENIZER, source.to_json().encode())
+        if source is not None:
+            self._bytes(files.SOURCE_TOKENIZER, source.to_json().encode())
         self._bytes(files.TARGET_TOKENIZER, target.to_json().encode())
         if isinstance(source, FeaturedTokenizer):
             self._bytes(files.FEATURES, source.features.to_json().encode())
@@ -148,7 +149,16 @@ def read_run(folder: Path) -> dict[str, Any] | None:
 def is_run_folder(folder: Path) -> bool:
     """Whether a folder with a run.json, which may be damaged, holds nothing but what a run writes."""
     names = {path.name for path in folder.iterdir()}
-    ours = {*files.REQUIRED, files.MODEL_CARD, files.RUN, files.METRICS, files.SAMPLES, files.EVENTS, files.MANIFEST}
+    ours = {
+        *files.REQUIRED,
+        files.SOURCE_TOKENIZER,
+        files.MODEL_CARD,
+        files.RUN,
+        files.METRICS,
+        files.SAMPLES,
+        files.EVENTS,
+        files.MANIFEST,
+    }
     ours |= {files.SOURCE_HASHES, files.CHECKPOINTS, CACHE, files.FEATURES}
     strange = [name for name in names - ours if not (name.startswith(".") and name.endswith(".tmp"))]
     return {files.RUN, files.CONFIG} <= names and not strange

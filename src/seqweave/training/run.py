@@ -31,7 +31,7 @@ from seqweave.training.events import Listener, TrainEvent, ignore
 from seqweave.training.lock import only_training
 from seqweave.training.loop import Run, run_training
 from seqweave.training.precision import KEY, change_precision, check_new, check_rest, warn_if_slow
-from seqweave.training.prepare import DataFiles, Prepared, fingerprints, prepare, reopen
+from seqweave.training.prepare import DataFiles, Prepared, check_reads_text, fingerprints, prepare, reopen
 from seqweave.training.record import Record, is_run_folder, read_run, requested_config
 from seqweave.training.validation import sample_rows
 from seqweave.training.vectors import all_vectors, set_vectors, vector_files, vector_fingerprints
@@ -66,7 +66,7 @@ def train(
     restart: bool = False,
     listen: Listener = ignore,
 ) -> TrainResult:
-    """Train a model, or go on with a run that was stopped.
+    """Train a model, or resume a run that was stopped.
 
     Args:
         data: file of pairs (TSV, JSONL, gz of each), or of sources when `target_file` is given.
@@ -76,7 +76,7 @@ def train(
         preset: tiny, small or base; then `config_file` (TOML), then `settings`, then `seed` on top.
         settings: `KEY=VALUE` texts, or a mapping of dotted keys.
         device: auto, cpu, cuda or mps.
-        restart: train anew where `out` holds a run.
+        restart: start over where `out` holds a run.
         listen: told what happens, see `seqweave.training.events`.
 
     Raises:
@@ -267,7 +267,10 @@ def _continue(
     config = files.read_config(folder)
     warn_if_slow(config, device, listen)
     facts = (read_run(folder) or {})["facts"]
-    tokenizers = files.read_tokenizers(folder, config)
+    check_reads_text(config)
+    source_tokenizer, target_tokenizer = files.read_tokenizers(folder, config)
+    assert source_tokenizer is not None
+    tokenizers = (source_tokenizer, target_tokenizer)
     if prepared is not None:  # just read in this process: no second pass over the files
         dataset, dev, vectors = prepared.dataset, prepared.dev, prepared.vectors
     else:

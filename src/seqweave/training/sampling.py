@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from seqweave.config import TrainConfig
-from seqweave.data.dataset import Batch
+from seqweave.data.batch import Batch
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.steps import next_log_probs, working_dtype
 from seqweave.training.state import coin_seed
@@ -119,7 +119,7 @@ def mixed_inputs(model: Seq2Seq, batch: Batch, coins: Tensor, draws: Tensor | No
     """
     read = [batch.target_in[:, 0]]
     with _without_dropout(model):
-        state = model.start(model.encode(batch.source, batch.source_lengths))
+        state = model.start(model.encode(*batch.source))
         for position in range(1, batch.target_in.shape[1]):
             output = model.step(read[-1], state)
             state = output.state

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqweave.config import TrainConfig
+from seqweave.data.batch import Batch, collate
 from seqweave.data.batching import epoch_batches
 from seqweave.data.bpe_dropout import SubwordDropout
-from seqweave.data.dataset import Batch, PairDataset, collate
+from seqweave.data.dataset import PairDataset
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import Listener, TrainEvent
@@ -119,7 +120,7 @@ class Stepper:
             with self._precision():
                 target_in = scheduled_inputs(self.model, batch, self.training, step, index)
             with self._precision():  # a second one: torch may reuse weights converted without gradients
-                encoded = self.model.encode(batch.source, batch.source_lengths)
+                encoded = self.model.encode(*batch.source)
                 output = self.model.decode(target_in, encoded, return_attention=self.coverage)
             smoothing = self.training.label_smoothing
             loss = self.model.output.loss(output.logits, batch.target_out, smoothing) / target_tokens

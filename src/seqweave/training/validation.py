@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seqweave.config import Metric
-from seqweave.evaluation.evaluate import text_batches
+from seqweave.evaluation.evaluate import pair_batches
 from seqweave.evaluation.metrics import higher_is_better, quick_metric
 from seqweave.evaluation.perplexity import perplexities
 from seqweave.predictor import Model
@@ -55,7 +55,7 @@ def metric_rises(metric: Metric) -> bool:
 
 def validate(model: Model, dev: DevPairs, metric: Metric) -> Validation:
     """Measure a model on dev: greedy outputs (of each source once), and both perplexities."""
-    forced, free = perplexities(model.network, text_batches(model, dev.sources, dev.targets))
+    forced, free = perplexities(model.network, pair_batches(model, dev.sources, dev.targets))
     distinct = list(dict.fromkeys(dev.sources))
     shown = distinct[:SAMPLES]
     # `loss` needs no outputs, so only the samples are decoded.

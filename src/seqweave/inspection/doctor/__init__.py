@@ -1,1 +1,1 @@
-"""What ails a run, and the one remedy: each illness is one function from a `Patient` to a `Finding` or None."""
+"""What is wrong with a run, and the one remedy: each illness is a function from `RunRecord` to a `Finding` or None."""

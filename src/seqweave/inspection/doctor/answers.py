@@ -6,26 +6,26 @@ from collections import Counter
 
 from seqweave.config import Config
 from seqweave.inspection.doctor.remedies import again, in_other_text
-from seqweave.inspection.doctor.run_record import Asked, Finding, Patient
+from seqweave.inspection.doctor.run_record import Asked, Finding, RunRecord
 from seqweave.text.vocabulary import SPECIALS, UNK
 
-# Chosen, not measured: most of what is written is nothing.
+# Chosen, not measured: most of the output says nothing.
 UNKNOWN_SHARE = 0.5
 # Chosen, not measured: nine of ten answers are one text, which is right for less than half of the sources.
 SAME_SHARE = 0.9
 RIGHT_SHARE = 0.5
-# Fewer sources with an answer show nothing by being answered alike.
+# With fewer answers, equal ones show nothing.
 LEAST_ANSWERS = 4
 
 
-def all_unknown(patient: Patient, asked: Asked) -> Finding | None:
+def all_unknown(run: RunRecord, asked: Asked) -> Finding | None:
     """Most output items are <unk>."""
     tokens = [token for answer in asked.answers for token in answer.tokens]
     share = tokens.count(SPECIALS[UNK]) / len(tokens) if tokens else 0.0
     if share < UNKNOWN_SHARE:
         return None
     return Finding(
-        "unknown output", f"{100 * share:.0f}% of the output items are {SPECIALS[UNK]}", _vocabulary(patient.config)
+        "unknown output", f"{100 * share:.0f}% of the output items are {SPECIALS[UNK]}", _vocabulary(run.config)
     )
 
 
@@ -42,7 +42,7 @@ def _vocabulary(config: Config) -> str:
     return in_other_text(config, side, "units", "byte")
 
 
-def same_answer(patient: Patient, asked: Asked) -> Finding | None:
+def same_answer(run: RunRecord, asked: Asked) -> Finding | None:
     """The same text for everything."""
     rows = zip(asked.sources, asked.targets, asked.answers, strict=True)
     answered = [(answer.text, target) for source, target, answer in rows if source.strip()]
@@ -54,8 +54,8 @@ def same_answer(patient: Patient, asked: Asked) -> Finding | None:
     right = sum(normalized(target) == text for _, target in answered) / len(answered)
     if share < SAME_SHARE or right > RIGHT_SHARE:
         return None
-    model = patient.config.model
-    remedy = again({"training.max_steps": 4 * (patient.config.training.max_steps or 1)})
+    model = run.config.model
+    remedy = again({"training.max_steps": 4 * (run.config.training.max_steps or 1)})
     if model.decoder == "recurrent" and model.attention == "none":
         context = {"model.context": "first"} if model.context != "first" else {}
         remedy = again({"model.attention": "general", **context})

@@ -7,18 +7,18 @@ from numpy.typing import NDArray
 
 from seqweave.config import Config, ModelConfig
 from seqweave.inspection.doctor.remedies import again
-from seqweave.inspection.doctor.run_record import Asked, Finding, Patient
+from seqweave.inspection.doctor.run_record import Asked, Finding, RunRecord
 
 # Of eight models that work (Multi30k, CMUdict, Korean, SCAN, KSS, dates) no sample passed 0.48 and 0.55.
 FLAT = 0.95  # mean entropy as a share of that of equal weights
-STUCK = 0.95  # of the steps of an answer look mostly at one and the same position
-LEAST_POSITIONS = 4  # of source and answer each; with fewer there is little to choose
+STUCK = 0.95  # of the positions of an answer look mostly at the same source position
+LEAST_POSITIONS = 4  # of source and answer each; with fewer there is little to choose from
 LEAST_ANSWERS = 3
 
 
-def flat_attention(patient: Patient, asked: Asked) -> Finding | None:
-    """Attention that looks everywhere alike."""
-    weights = _weights(patient, asked)
+def flat_attention(run: RunRecord, asked: Asked) -> Finding | None:
+    """Attention that looks everywhere equally."""
+    weights = _weights(run, asked)
     if len(weights) < LEAST_ANSWERS:
         return None
     flatness = float(np.mean([_flatness(one) for one in weights]))
@@ -27,13 +27,13 @@ def flat_attention(patient: Patient, asked: Asked) -> Finding | None:
     return Finding(
         "attention does not align (flat)",
         f"the entropy of its weights is {100 * flatness:.0f}% of that of equal weights",
-        again(_sharper(patient.config)),
+        again(_sharper(run.config)),
     )
 
 
-def stuck_attention(patient: Patient, asked: Asked) -> Finding | None:
-    """Attention that stays at one place while the answer goes on."""
-    weights = _weights(patient, asked)
+def stuck_attention(run: RunRecord, asked: Asked) -> Finding | None:
+    """Attention that stays in one place while the answer moves on."""
+    weights = _weights(run, asked)
     if len(weights) < LEAST_ANSWERS:
         return None
     share = float(np.mean([np.bincount(one.argmax(1)).max() / len(one) for one in weights]))
@@ -41,14 +41,14 @@ def stuck_attention(patient: Patient, asked: Asked) -> Finding | None:
         return None
     return Finding(
         "attention does not align (stuck)",
-        f"{100 * share:.0f}% of the steps of an answer look at the same source position",
-        again(_moving(patient.config)),
+        f"{100 * share:.0f}% of the positions of an answer look at the same source position",
+        again(_moving(run.config)),
     )
 
 
-def _weights(patient: Patient, asked: Asked) -> list[NDArray[np.float32]]:
+def _weights(run: RunRecord, asked: Asked) -> list[NDArray[np.float32]]:
     """The weights (T, S) of each answer that is long enough; none of a Transformer, which has several heads."""
-    if patient.config.model.decoder == "transformer":
+    if run.config.model.decoder == "transformer":
         return []
     found = [answer.attention for answer in asked.answers if answer.attention is not None]
     return [one for one in found if min(one.shape) >= LEAST_POSITIONS]
@@ -87,6 +87,6 @@ def _moving(config: Config) -> dict[str, object]:
 
 
 def _left(model: ModelConfig) -> dict[str, object]:
-    """What `location` alone reads, as it is by default."""
+    """The default of what only `location` reads."""
     default = type(model).model_fields["location_positions"].default
     return {} if model.location_positions == default else {"model.location_positions": default}

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from seqweave.data.readers import column_options
 from seqweave.inspection.doctor.remedies import again
-from seqweave.inspection.doctor.run_record import Finding, Patient
+from seqweave.inspection.doctor.run_record import Finding, RunRecord
 
 # Chosen, not measured. With 1 known source of 20, exact match can be up to 5 points too good.
 LEAKED = 0.05
-# Chosen, not measured: a fifth of the positions that are computed are nothing.
+# Chosen, not measured: a fifth of the positions that are computed are wasted.
 PADDING = 0.2
 # By definition: "most of it".
 MOST_OF_IT = 0.5
 
 
-def leakage(patient: Patient) -> Finding | None:
+def leakage(run: RunRecord) -> Finding | None:
     """Sources of DATA, or of the run's dev pairs, that were trained on."""
-    known = [patient.trained_on.knows(source) for source in patient.data] if patient.trained_on else []
-    told = [one for one in known if one is not None]  # of very many sources only some can be told
+    known = [run.trained_on.knows(source) for source in run.data] if run.trained_on else []
+    told = [one for one in known if one is not None]  # of very many sources only some can be checked
     if told and sum(told) >= LEAKED * len(told):
-        which = "" if len(told) == len(known) else " that can be told"
+        which = "" if len(told) == len(known) else " that can be checked"
         return Finding(
             "train/test leakage",
             f"{sum(told):,} of {len(told):,} sources of DATA{which} were trained on",
-            f"measure on other pairs; `seqweave check TRAIN --split test=DATA{column_options(patient.config.data)}` "
+            f"measure on other pairs; `seqweave check TRAIN --split test=DATA{column_options(run.config.data)}` "
             "names the lines that two files share",
         )
-    shared, pairs = patient.facts.get("dev_sources_shared") or 0, patient.facts.get("dev_pairs") or 0
+    shared, pairs = run.facts.get("dev_sources_shared") or 0, run.facts.get("dev_pairs") or 0
     if shared and shared >= LEAKED * pairs:
         return Finding(
             "train/test leakage",
@@ -36,9 +36,9 @@ def leakage(patient: Patient) -> Finding | None:
     return None
 
 
-def over_long_lines(patient: Patient) -> Finding | None:
-    """A few pairs that are so long that most of the padding of the batches is beside them."""
-    padding = patient.facts.get("padding") or {}
+def over_long_lines(run: RunRecord) -> Finding | None:
+    """A few pairs so long that they cause most of the padding in the batches."""
+    padding = run.facts.get("padding") or {}
     share, rest = padding.get("share", 0.0), padding.get("share_without", 0.0)
     if share < PADDING or rest > (1 - MOST_OF_IT) * share:
         return None

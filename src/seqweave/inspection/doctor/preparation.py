@@ -1,4 +1,4 @@
-"""Text prepared in another way than the texts of the training."""
+"""Text that was prepared differently from that of the training."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections import Counter
 
 from seqweave.data.facts.profile import profile_of
 from seqweave.inspection.doctor.remedies import again, in_other_text
-from seqweave.inspection.doctor.run_record import Asked, Finding, Patient
+from seqweave.inspection.doctor.run_record import Asked, Finding, RunRecord
 from seqweave.text.features import FeaturedTokenizer, tags_of
 from seqweave.text.tokenizers import Tokenizer, coverage
 from seqweave.text.vocabulary import UNK
 
 # Texts of one convention are near 0 or near 1, so half way between lies a change of convention. Not measured.
 DIFFERENT = 0.5
-# Chosen, not measured: 1 of 10 items more is lost than in training.
+# Chosen, not measured: 1 in 10 more items is lost than in training.
 MORE_UNKNOWN = 0.1
-SHOWN = 5  # unknown items, or features
+SHOWN = 5  # unknown items, or source tags
 
 
-def prepared_differently(patient: Patient, asked: Asked) -> Finding | None:
-    """Case, normal form, jamo against syllables, features, or far more unknown items than in training."""
+def prepared_differently(run: RunRecord, asked: Asked) -> Finding | None:
+    """Case, normalisation, jamo or syllables, source tags, or far more unknown items than in training."""
     tokenizer = asked.model.source_tokenizer
     now = profile_of(tokenizer, asked.sources)
-    trained = patient.facts.get("source_text") or {}
+    trained = run.facts.get("source_text") or {}
 
     def differs(key: str, value: float | None) -> bool:
         before = trained.get(key)
@@ -30,25 +30,25 @@ def prepared_differently(patient: Patient, asked: Asked) -> Finding | None:
 
     if differs("decomposed", now.decomposed):
         what = f"{_percent(now.decomposed)} of the letters that can be are written as several code points"
-        return _finding(what, trained["decomposed"], in_other_text(patient.config, "source", "normalize", "nfc"))
+        return _finding(what, trained["decomposed"], in_other_text(run.config, "source", "normalize", "nfc"))
     if differs("jamo", now.jamo):
         how = "in syllables (한), not in letters (ㅎㅏㄴ)"
         if trained["jamo"] >= DIFFERENT:
             how = "in letters (ㅎㅏㄴ), not in syllables (한)"
-        what = f"{_percent(now.jamo)} of the Hangul are letters that stand by themselves"
+        what = f"{_percent(now.jamo)} of the Hangul are single letters"
         return _finding(what, trained["jamo"], f"write Hangul as in training: {how}")
     if differs("upper", now.upper):
         what = f"{_percent(now.upper)} of the letters are upper case"
-        return _finding(what, trained["upper"], in_other_text(patient.config, "source", "lowercase", "true"))
+        return _finding(what, trained["upper"], in_other_text(run.config, "source", "lowercase", "true"))
     if isinstance(tokenizer, FeaturedTokenizer):
-        if found := _unknown_features(patient, asked, tokenizer):
+        if found := _unknown_features(run, asked, tokenizer):
             return found
         if differs("featureless", now.featureless) and (now.featureless or 0.0) > trained["featureless"]:
-            what = f"{_percent(now.featureless)} of the sources have no features"
-            return _finding(what, trained["featureless"], f"write features as in training: {_example(tokenizer)}")
+            what = f"{_percent(now.featureless)} of the sources have no source tags"
+            return _finding(what, trained["featureless"], f"write source tags as in training: {_example(tokenizer)}")
     before = trained.get("unknown")
     if before is None:
-        before = (patient.facts.get("unknown_rate") or {}).get("source") or 0.0
+        before = (run.facts.get("unknown_rate") or {}).get("source") or 0.0
     if now.unknown < before + MORE_UNKNOWN:
         return None
     what = f"{_percent(now.unknown)} of the items are unknown ({_unknown(tokenizer, asked)})"
@@ -60,7 +60,7 @@ def _finding(what: str, before: float, remedy: str) -> Finding:
 
 
 def _for_unknown(tokenizer: Tokenizer, asked: Asked, before: float) -> str:
-    """What brings the items back that the training knew."""
+    """What brings back the items that the training knew."""
     if tokenizer.units == "space":
         spaced = coverage(tokenizer, map(_spaced, asked.sources)).rate
         if spaced < before + MORE_UNKNOWN:
@@ -75,15 +75,15 @@ def _for_unknown(tokenizer: Tokenizer, asked: Asked, before: float) -> str:
 
 
 def _spaced(source: str) -> str:
-    """The source with a blank between all characters of its text; its features stay as they are."""
+    """The source with a blank between all characters of its text; its tags stay as they are."""
     text, tab, cells = source.partition("\t")
     return " ".join("".join(text.split())) + tab + cells
 
 
-def _unknown_features(patient: Patient, asked: Asked, tokenizer: FeaturedTokenizer) -> Finding | None:
-    """Far more features that the model does not know than in the dev pairs."""
+def _unknown_features(run: RunRecord, asked: Asked, tokenizer: FeaturedTokenizer) -> Finding | None:
+    """Far more source tags that the model does not know than in the dev pairs."""
     unknown, total = tokenizer.unknown_features(asked.sources)
-    before = (patient.facts.get("features") or {}).get("unknown_rate") or 0.0
+    before = (run.facts.get("features") or {}).get("unknown_rate") or 0.0
     if not total or unknown / total < before + MORE_UNKNOWN:
         return None
     features = tokenizer.features
@@ -92,13 +92,13 @@ def _unknown_features(patient: Patient, asked: Asked, tokenizer: FeaturedTokeniz
         for known, cell in zip(features.tags, source.split("\t")[1:], strict=False):  # a blank source has no cells
             strange.update(set(tags_of(cell, features.separator)) - set(known))
     names = ", ".join(repr(tag) for tag, _ in strange.most_common(SHOWN))
-    what = f"{_percent(unknown / total)} of the features are unknown ({names})"
-    remedy = f"write features as in training: {_example(tokenizer)}; or train again with pairs that have these"
+    what = f"{_percent(unknown / total)} of the source tags are unknown ({names})"
+    remedy = f"write source tags as in training: {_example(tokenizer)}; or train again with pairs that have these"
     return _finding(what, before, remedy)
 
 
 def _example(tokenizer: FeaturedTokenizer) -> str:
-    """What cells hold, by the most frequent features."""
+    """What cells hold, by their most frequent tags."""
     features = tokenizer.features
     columns = zip(features.columns, features.tags, strict=True)
     shown = ", ".join(f"{', '.join(map(repr, tags[:3]))} in column {name}" for name, tags in columns)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from seqweave.config import Config
-from seqweave.inspection.doctor.run_record import Patient
+from seqweave.inspection.doctor.run_record import RunRecord
 
 
 def again(settings: Mapping[str, object]) -> str:
-    """The remedy of a new training with some settings changed: `train again with --set KEY=VALUE`."""
+    """The remedy of training again with some settings changed: `train again with --set KEY=VALUE`."""
     return "train again with " + " ".join(f"--set {key}={value}" for key, value in settings.items())
 
 
-def go_on(patient: Patient) -> str:
-    """The remedy of a run that has not come to its end."""
-    return f"run the same train command again: it goes on, up to step {patient.config.training.max_steps or 1:,}"
+def go_on(run: RunRecord) -> str:
+    """The remedy for a run that is not finished."""
+    return f"run the same train command again: it resumes, up to step {run.config.training.max_steps or 1:,}"
 
 
 def in_other_text(config: Config, side: str, key: str, value: object) -> str:
-    """The remedy of a new training with another setting of one side's text; of both where they must agree."""
+    """The remedy of training again with another setting for one side's text, or for both where they must agree."""
     both = config.data.joint_vocabulary or (config.model.copy and key == "units")
     settings: dict[str, object] = {}
     for one in ("source", "target") if both else (side,):

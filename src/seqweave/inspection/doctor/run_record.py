@@ -45,7 +45,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Patient:
+class RunRecord:
     """What is known of a run.
 
     Attributes:
@@ -54,7 +54,7 @@ class Patient:
         data: all sources of DATA; none where the run's own samples are looked at.
         trained_on: which sources were trained on; None in folders that do not keep it.
         facts: those of run.json.
-        finished: whether the run came to its end.
+        finished: whether the run is finished.
         steps, validations: the lines of events.jsonl, in order; the averaged weights' validation is left out.
     """
 
@@ -68,7 +68,9 @@ class Patient:
     validations: Sequence[Mapping[str, Any]] = ()
 
 
-def admit(folder: Path, pairs: tuple[Sequence[str], Sequence[str]] | None = None, device: str = "auto") -> Patient:
+def read_run_record(
+    folder: Path, pairs: tuple[Sequence[str], Sequence[str]] | None = None, device: str = "auto"
+) -> RunRecord:
     """Read a run, and ask its model.
 
     Args:
@@ -86,9 +88,11 @@ def admit(folder: Path, pairs: tuple[Sequence[str], Sequence[str]] | None = None
         run = _run(folder / RUN)
     asked = None
     if (folder / WEIGHTS).is_file():
-        asked = ask(load(folder, device), *(pairs or _samples(folder)))
+        model = load(folder, device)
+        model.check_reads_text()
+        asked = ask(model, *(pairs or _samples(folder)))
     events = _rows(folder / EVENTS)
-    return Patient(
+    return RunRecord(
         config=config,
         asked=asked,
         data=pairs[0] if pairs else (),
@@ -137,7 +141,7 @@ def _run(path: Path) -> dict[str, Any]:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    """The JSON objects of a record, a line each; a last line that a kill cut short is left out."""
+    """The JSON objects of a file of them, one on each line; a last line that was cut short is left out."""
     if not path.is_file():
         return []
     lines = [line for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if line]
@@ -148,6 +152,6 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             if number < len(lines):
                 raise ModelFolderError(
-                    f"{path} must hold a JSON object on every line, but line {number} is none: {RESTORE}"
+                    f"{path} must hold a JSON object on every line, but line {number} is not one: {RESTORE}"
                 ) from None
     return [row for row in rows if isinstance(row, dict)]

@@ -1,7 +1,7 @@
-"""Illnesses that show in the course of training.
+"""Illnesses that show in the training curves.
 
 Perplexities are left out where probabilities may be 0 (model.output=entmax15): there they are infinite as soon as
-one item of the dev pairs is impossible, in a healthy run as in an ill one.
+one item of the dev pairs is impossible, whether anything is wrong with the run or not.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from seqweave.config import TrainConfig
 from seqweave.inspection.doctor.remedies import again, go_on
-from seqweave.inspection.doctor.run_record import Finding, Patient
+from seqweave.inspection.doctor.run_record import Finding, RunRecord
 
 # The numbers of runs are those of 23 recorded ones on CMUdict, Korean, Multi30k, KSS and SCAN (docs/doctor.md).
 # Of these none passed 1.10.
@@ -23,55 +23,55 @@ GOOD_PERPLEXITY = 2.0
 GAP = 2.0  # times the teacher-forced perplexity
 # Three on Multi30k that were ended at a third of the steps fell by 28% to 45%, the others by at most 24%.
 FALLING = 0.26  # of the perplexity, in the second half of the run
-# Chosen, not measured: half of what one who knows nothing has.
+# Chosen, not measured: half of what a model has that knows nothing.
 LEARNED = 0.5  # of the perplexity of a uniform guess
 # None passed 1.14, and that one still gained in BLEU.
 RISEN = 1.3  # times the lowest perplexity
 LEAST_VALIDATIONS = 5
 
 
-def rate_too_high(patient: Patient) -> Finding | None:
-    """Training loss far above that of a guess, or no number at all."""
-    losses = [row.get("loss", 0.0) for row in patient.steps]
-    figures = [*losses, *(row.get("perplexity", 1.0) for row in _judged(patient))]
+def rate_too_high(run: RunRecord) -> Finding | None:
+    """Training loss far above that of a guess, or not even a number."""
+    losses = [row.get("loss", 0.0) for row in run.steps]
+    figures = [*losses, *(row.get("perplexity", 1.0) for row in _judged(run))]
     lost = sum(one is None for one in figures)
-    guess = _guess(patient)
+    guess = _guess(run)
     highest = max((loss for loss in losses if loss is not None), default=0.0)
     if not lost and highest < SPIKE * guess:
         return None
-    training = patient.config.training
-    shown = f"loss or perplexity was no finite number {lost:,} times" if lost else f"the loss rose to {highest:.2f}"
+    training = run.config.training
+    shown = f"loss or perplexity was not finite {lost:,} times" if lost else f"the loss rose to {highest:.2f}"
     lower = DEFAULT_RATE if training.learning_rate > DEFAULT_RATE else training.learning_rate / 4
     return Finding(
         "learning rate too high",
-        f"{shown} (a uniform guess has {guess:.2f}), with model.cell={patient.config.model.cell} and "
+        f"{shown} (a uniform guess has {guess:.2f}), with model.cell={run.config.model.cell} and "
         f"training.learning_rate={training.learning_rate:g}",
         again({"training.learning_rate": f"{lower:g}"}),
     )
 
 
-def under_trained(patient: Patient) -> Finding | None:
-    """Perplexity on dev that is near that of a guess, or still fell a lot in the second half of the run."""
-    values = _perplexities(patient)
+def under_trained(run: RunRecord) -> Finding | None:
+    """Perplexity on dev that stayed near that of a guess, or still fell a lot in the second half of the run."""
+    values = _perplexities(run)
     if not values:
         return None
-    middle, last, guess = values[(len(values) - 1) // 2], values[-1], math.exp(_guess(patient))
+    middle, last, guess = values[(len(values) - 1) // 2], values[-1], math.exp(_guess(run))
     if min(values) > LEARNED * guess and not _risen(values):
         shown = f"dev perplexity is {min(values):.2f} at best, and a uniform guess has {guess:.2f}"
     elif len(values) >= LEAST_VALIDATIONS and last <= (1 - FALLING) * middle:
         shown = f"dev perplexity fell from {middle:.2f} to {last:.2f} in the second half of the run"
     else:
         return None
-    longer = again({"training.max_steps": 3 * (patient.config.training.max_steps or 1)})
-    return Finding("under-trained", shown, longer if patient.finished else go_on(patient))
+    longer = again({"training.max_steps": 3 * (run.config.training.max_steps or 1)})
+    return Finding("under-trained", shown, longer if run.finished else go_on(run))
 
 
-def over_fitted(patient: Patient) -> Finding | None:
+def over_fitted(run: RunRecord) -> Finding | None:
     """Perplexity on dev that rose again."""
-    values = _perplexities(patient)
+    values = _perplexities(run)
     if not _risen(values):
         return None
-    dropout = patient.config.model.dropout
+    dropout = run.config.model.dropout
     remedy = again({"model.dropout": 0.5}) if dropout < 0.5 else "train again with more pairs"
     return Finding(
         "over-fitted", f"dev perplexity was {min(values):.2f} at best and {values[-1]:.2f} at the end", remedy
@@ -82,17 +82,17 @@ def _risen(values: Sequence[float]) -> bool:
     return len(values) >= LEAST_VALIDATIONS and values[-1] >= RISEN * min(values)
 
 
-def exposure_bias(patient: Patient) -> Finding | None:
-    """Good when the reference is before it, bad with its own output."""
-    best = _best(patient)
+def exposure_bias(run: RunRecord) -> Finding | None:
+    """Good when it reads the reference, bad when it reads its own output."""
+    best = _best(run)
     forced, free = best.get("perplexity"), best.get("free_running_perplexity", 1.0)
     if forced is None or forced > GOOD_PERPLEXITY or (free is not None and free < GAP * forced):
         return None
     return Finding(
         "teacher-forced good, free-running bad",
-        f"perplexity {forced:.2f} after the reference, {'infinite' if free is None else f'{free:.2f}'} after its "
-        "own output",
-        again(_own_inputs(patient.config.training)),
+        f"perplexity {forced:.2f} when it reads the reference, {'infinite' if free is None else f'{free:.2f}'} when it "
+        "reads its own output",
+        again(_own_inputs(run.config.training)),
     )
 
 
@@ -105,22 +105,22 @@ def _own_inputs(training: TrainConfig) -> dict[str, object]:
     return {"training.max_steps": 2 * (training.max_steps or 1)}
 
 
-def _best(patient: Patient) -> Mapping[str, Any]:
+def _best(run: RunRecord) -> Mapping[str, Any]:
     """The validation of the weights that the folder has."""
-    kept = [row for row in _judged(patient) if row.get("best")]
+    kept = [row for row in _judged(run) if row.get("best")]
     return kept[-1] if kept else {}
 
 
-def _perplexities(patient: Patient) -> list[float]:
-    return [row["perplexity"] for row in _judged(patient) if row.get("perplexity") is not None]
+def _perplexities(run: RunRecord) -> list[float]:
+    return [row["perplexity"] for row in _judged(run) if row.get("perplexity") is not None]
 
 
-def _judged(patient: Patient) -> Sequence[Mapping[str, Any]]:
+def _judged(run: RunRecord) -> Sequence[Mapping[str, Any]]:
     """The validations whose perplexities say something."""
-    return () if patient.config.model.output == "entmax15" else patient.validations
+    return () if run.config.model.output == "entmax15" else run.validations
 
 
-def _guess(patient: Patient) -> float:
+def _guess(run: RunRecord) -> float:
     """The loss of a uniform guess: log V, or that of entmax-1.5, (1 - 1 / sqrt(V)) / 0.75."""
-    size = patient.facts.get("target_vocabulary") or math.inf
-    return (1 - size**-0.5) / 0.75 if patient.config.model.output == "entmax15" else math.log(size)
+    size = run.facts.get("target_vocabulary") or math.inf
+    return (1 - size**-0.5) / 0.75 if run.config.model.output == "entmax15" else math.log(size)

@@ -1,7 +1,7 @@
 """Attention as one function of query, keys and values: scores -> masked softmax -> weights -> context.
 
-A scorer says what a key is (`keys`, computed once a sentence) and how well a query fits it (called with both). It
-has a file of its own, and its name stands in `scorers.py`; windows around a position are in `windows.py`.
+A scorer says what a key is (`keys`, computed once for each sentence) and how well a query fits it (called with both).
+It has a file of its own, and its name stands in `scorers.py`; windows around a position are in `windows.py`.
 
 What a scorer or a window remembers of earlier steps is its own: it makes the state before the first step and each
 next one, as named tensors (`AttentionState`). Whoever carries the states from step to step need not know what is in

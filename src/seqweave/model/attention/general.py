@@ -9,7 +9,7 @@ from seqweave.model.attention.base import AttentionState, Memoryless, ScoreForm
 
 
 class GeneralScorer(Memoryless):
-    """`score = q . W k` (Luong et al. 2015, section 3.1, general); W is applied to the keys, once a sentence."""
+    """`score = q . W k` (Luong et al. 2015, section 3.1, general); W is applied to the keys, once for each sentence."""
 
     def __init__(self, query_size: int, value_size: int):
         super().__init__()

@@ -118,7 +118,7 @@ def supported(stack: RecurrentStack, input_size: int) -> bool:
 def has_prepared_step(layer: RecurrentLayer) -> bool:
     """Whether the cell of a layer has one; that it lacks one is told."""
     if layer.cell.prepared is None:
-        tell_slow_path(layer.cell.name, "prepared step for search")
+        tell_slow_path(layer.cell.name, "optimized step for search")
     return layer.cell.prepared is not None
 
 

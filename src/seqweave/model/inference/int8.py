@@ -1,6 +1,6 @@
 """Linear maps in whole numbers of 8 bits: a quarter of the bytes of fp32, and up to four times its speed.
 
-Weights have one scale a row, inputs one for all where their range is known and else one a row, both
+Weights have one scale for each row, inputs one for all where their range is known and else one for each row, both
 symmetric (Jacob et al. 2018, section 2.1, with zero-points only for the unsigned inputs that oneDNN
 wants). Sums are exact, so a row's result depends on nothing but the row, to the last bits of fp32. Where those
 decide between two levels of the next product, a batch can differ from its sentences alone by that level.

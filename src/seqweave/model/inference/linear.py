@@ -81,7 +81,7 @@ class Linear:
 
 
 class Table:
-    """What an embedded item adds to a layer: `W e(item) + b`, as one row of a table an item.
+    """What an embedded item adds to a layer: `W e(item) + b`, as one row of a table for each item.
 
     A vocabulary too large for a table keeps the product.
 

@@ -49,13 +49,13 @@ class FastSeq2Seq:
             bias = bias + decoder.shift * weight.sum(1)
         self._output = linear(weight * decoder.scale, bias, decoder.span, int8=int8)
 
-    def encode(self, source: Tensor, source_lengths: Tensor) -> Encoded:
-        """Read the sources. Shape: source (B, S) ids, source_lengths (B,)."""
-        rows, positions = source.shape
+    def encode(self, source: Tensor, source_lengths: Tensor, source_copies: Tensor | None = None) -> Encoded:
+        """Read the sources; shapes as in `Seq2Seq.encode`."""
+        rows, positions = source.shape[:2]
         # One long row is faster through torch's own kernels.
         own = rows == 1 and positions > _SHORT and self.precision == "fp32"
         if self._encoder is None or own:
-            return self._network.encode(source, source_lengths)
+            return self._network.encode(source, source_lengths, source_copies)
         return self._encoder(source, source_lengths)
 
     def decode(self, target_in: Tensor, encoded: Encoded, return_attention: bool = False) -> DecoderOutput:
@@ -63,7 +63,7 @@ class FastSeq2Seq:
         return self._network.decode(target_in, encoded, return_attention)
 
     def start(self, encoded: Encoded) -> FastState:
-        """The state before the first step, one row a sentence."""
+        """The state before the first step, one row for each sentence."""
         return self._decoder.start(encoded, self._network.bridge(encoded))
 
     def step(self, ids: Tensor, state: FastState, return_attention: bool = False) -> StepOutput[FastState]:

@@ -14,18 +14,18 @@ from seqweave.text.vocabulary import BOS, PAD, UNK
 
 
 class Embedder(Protocol):
-    """The role of what makes vectors of ids."""
+    """The role of what makes vectors of ids, or of frames."""
 
-    def __call__(self, ids: Tensor) -> Tensor:
-        """Shape: (B, T) -> (B, T, M)."""
+    def __call__(self, values: Tensor, /) -> Tensor:
+        """Shape: ids (B, T) or frames (B, T, F) -> (B, T, M)."""
         ...
 
-    def items(self, ids: Tensor) -> Tensor | OneHotInput:
-        """The same for who takes `OneHotInput` as well. Shape: (B, T) -> (B, T, M)."""
+    def items(self, values: Tensor, /) -> Tensor | OneHotInput:
+        """The same for who takes `OneHotInput` as well. Shape: as `__call__`."""
         ...
 
-    def places(self, ids: Tensor) -> Tensor | None:
-        """The items' positions, for who counts them; None: as they stand. Shape: (B, T) -> (B, T)."""
+    def places(self, values: Tensor, /) -> Tensor | None:
+        """The positions of items, for who counts them; None: as they stand. Shape: as `__call__` -> (B, T)."""
         ...
 
 

@@ -7,7 +7,7 @@ saves:
   part of the gates, keys);
 - all products with one hidden state are joined (see `stacks`);
 - gradients of weights, keys and values are one product each after the loop, not a sum over positions;
-- weights are cast to bf16 once a call;
+- weights are cast to bf16 once for each call;
 - with bf16 only products with weights are in bf16. States, attention and gates are in fp32: more exact, and
   on processors also faster, since they convert bf16 before each operation.
 

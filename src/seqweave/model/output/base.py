@@ -46,16 +46,12 @@ class Output(nn.Module):
         assert weight is not None
         return weight
 
-    def read(self, source: Tensor) -> Tensor:
-        """The ids in a source that the encoder reads. Shape: (B, S) -> (B, S)."""
-        return source
-
     def fed(self, ids: Tensor) -> Tensor:
         """What the decoder reads for items of an output; same shape."""
         return ids
 
-    def copies(self, source: Tensor, mask: Tensor) -> Tensor | None:
-        """What of the source `Encoded.copies` holds for it. Shape: source and mask (B, S)."""
+    def copies(self, stands_for: Tensor | None, mask: Tensor) -> Tensor | None:
+        """What `Encoded.copies` holds for it, of what positions stand for. Shape: stands_for and mask (B, S)."""
         return None
 
     def forward(self, decoded: Decoded, embedded: Tensor | OneHotInput, memory: Memory) -> Tensor:

@@ -42,11 +42,11 @@ class GateInput(NamedTuple):
 
 
 class PointerGenerator(Output):
-    """The mixture of generating and copying: sources are codes (`seqweave.data.copying`), logits have S columns more.
+    """The mixture of generating and copying (`seqweave.data.copying`): logits have S columns more.
 
     Args:
         size, dropout, tied: as of `Output`.
-        source_size, target_size: entries of the vocabularies.
+        target_size: entries of the vocabulary.
         gate: what `p_gen` reads.
     """
 
@@ -55,38 +55,33 @@ class PointerGenerator(Output):
     def __init__(
         self,
         size: int,
-        source_size: int,
         target_size: int,
         dropout: SequenceDropout,
         gate: GateInput,
         tied: Embedding | None = None,
     ):
         super().__init__(size, target_size, dropout, tied)
-        self.source_size = source_size
         self.target_size = target_size
         self.gate_reads = gate.reads
         self.gate = nn.Linear(gate.context_size + gate.state_size + gate.embedding_size, 1)
-
-    def read(self, source: Tensor) -> Tensor:
-        """Shape: codes (B, S) -> source ids (B, S)."""
-        return source % self.source_size
 
     def fed(self, ids: Tensor) -> Tensor:
         """An id of the sentence's own has no embedding and is read as `<unk>`."""
         return ids.masked_fill(ids >= self.target_size, UNK)
 
-    def copies(self, source: Tensor, mask: Tensor) -> Tensor:
+    def copies(self, stands_for: Tensor | None, mask: Tensor) -> Tensor:
         """Where the attention of a position goes: to the first position with the same item, and from there
         to the item's column; positions that are not the first, features and padding have a last column that is
         cut off.
 
-        Shape: codes (B, S), mask (B, S) -> columns and first positions (B, 2, S).
+        Shape: stands_for (B, S), mask (B, S) -> columns and first positions (B, 2, S).
         """
-        stands_for = source.masked_fill(~mask, PAD) // self.source_size  # (B, S)
+        assert stands_for is not None, "a model that copies needs what source positions stand for"
+        stands_for = stands_for.masked_fill(~mask, PAD)  # (B, S)
         first = (stands_for[:, :, None] == stands_for[:, None]).int().argmax(-1)  # (B, S, S) -> (B, S)
-        places = torch.arange(source.shape[1], device=source.device)
+        places = torch.arange(mask.shape[1], device=mask.device)
         counts = (first == places) & (stands_for != PAD)
-        column = stands_for.masked_fill(~counts, self.target_size + source.shape[1])
+        column = stands_for.masked_fill(~counts, self.target_size + mask.shape[1])
         return torch.stack([column, first], 1)  # (B, 2, S)
 
     def forward(self, decoded: Decoded, embedded: Tensor | OneHotInput, memory: Memory) -> Tensor:

@@ -20,7 +20,7 @@ class Attending(nn.Module):
         self.window = window
 
     def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> DecoderState:
-        """Keys are projected once a sentence; attention has seen nothing yet."""
+        """Keys are projected once for each sentence; attention has seen nothing yet."""
         outputs, mask = encoded.outputs, encoded.mask
         memory = Memory(values=outputs, keys=self.scorer.keys(outputs), mask=mask, copies=encoded.copies)
         dtype = _exact(outputs.dtype)

@@ -28,7 +28,9 @@ class ContextDecoder(nn.Module):
     """No attention: the context vector is the last encoder layer's final hidden state.
 
     It only starts the decoder (`every_step=False`: Sutskever et al. 2014), or also enters every
-    step and the readout (Cho et al. 2014, section 2.2 and appendix A.1.2).
+    step and the readout (Cho et al. 2014, section 2.2 and appendix A.1.2). Unlike there, the context
+    is the final state itself and not tanh(V h), and it enters a cell as an input: in a GRU's candidate
+    the reset gate does not act on it.
     """
 
     def __init__(self, stack: RecurrentStack, readout: nn.Module, every_step: bool, final_index: int):
@@ -154,8 +156,8 @@ class BetweenDecoder(Attending):
     """The first layer's state queries; the context enters the layers above and the readout.
 
     Wu et al. 2016 (GNMT), section 3: attention from the bottom layer alone keeps the layers
-    parallel. They give the context to all layers of the next step; here the first recurrence sees
-    none of it, which is what lets the whole sequence run fused.
+    parallel. They query with the bottom layer's state of the position before (eq. 4), here its new
+    state queries. The first recurrence sees no context, which lets the whole sequence run fused.
     """
 
     def __init__(

@@ -118,7 +118,7 @@ class TransformerDecoder(nn.Module):
         self.dropout = dropout
 
     def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> DecoderState:
-        """Keys and values of the source for each layer, projected once a sentence; none of the target yet."""
+        """Keys and values of the source for each layer, projected once for each sentence; none of the target yet."""
         layers = tuple(layer.cross.memory(encoded.outputs, encoded.mask) for layer in self._layers())
         memory = Memory(mask=encoded.mask, layers=layers, copies=encoded.copies)
         return DecoderState(recurrent, memory, cache=tuple(_nothing_like(part) for part in layers))

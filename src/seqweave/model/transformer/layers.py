@@ -26,7 +26,7 @@ from seqweave.model.transformer.positions import Rotation, rotate
 
 
 def attendable(mask: Tensor) -> Tensor:
-    """The mask for the fused attention; a sentence without a real position opens all, lest it gives NaN.
+    """The mask for the fused attention; a sentence without a real position opens all, so that it gives no NaN.
 
     Shape: mask (G, S) True at real positions -> (G, 1, 1, S).
     """
@@ -129,7 +129,7 @@ class CrossAttention(nn.Module):
         self.output = linear(size, size)
 
     def memory(self, outputs: Tensor, mask: Tensor) -> Tensor:
-        """Keys and values, once a sentence; values of padding are zeros, so that an empty sentence gives zeros.
+        """Keys and values, once for each sentence; values of padding are zeros, so that an empty sentence gives zeros.
 
         Shape: outputs (G, S, E), mask (G, S) -> (G, 2, N, S, D).
         """
@@ -189,7 +189,7 @@ class Residual(nn.Module):
         return given
 
     def after(self, values: Tensor, made: Tensor) -> Tensor:
-        """What goes on, from what came in and what the sub-layer made of it. Shape: (B, T, M) -> (B, T, M)."""
+        """What is passed on, from what came in and what the sub-layer made of it. Shape: (B, T, M) -> (B, T, M)."""
         joined: Tensor = values + self.dropout(made)
         return joined if self.pre else self.norm(joined)
 
