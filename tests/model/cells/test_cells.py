@@ -269,7 +269,7 @@ def test_a_cell_of_equations_alone_learns_and_says_once_that_it_is_slow(
         assert prepared(model.eval()) is model
         assert prepared(model) is model
     assert losses[-1] < 0.5 * losses[0]
-    slow = ["fused kernel for whole sequences", "prepared step for search"]
+    slow = ["fused kernel for whole sequences", "optimized step for search"]
     if place in ("before", "feeding"):
         slow.insert(1, "derivative written out for a decoder that steps")
     said = "the cell toy has no {}: it runs position by position, which is slower"
