@@ -15,7 +15,7 @@ from seqweave.config import Config, TextConfig, build_config, config_to_json
 from seqweave.errors import ConfigError, DataError, ModelFolderError
 from seqweave.inspection.tracing import trace
 from seqweave.model.build import build_model
-from seqweave.model.inference.int8 import int8_works
+from seqweave.model.optimized.int8 import int8_works
 from seqweave.predictor import Model, load
 from seqweave.search.hypothesis import Hypothesis
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
@@ -274,7 +274,7 @@ def test_an_unknown_device_is_refused(model: Model, tmp_path: Path) -> None:
 def test_int8_is_the_same_search_on_rounded_weights(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seqweave.model.inference.linear.SMALL", 0)
+    monkeypatch.setattr("seqweave.model.optimized.linear.SMALL", 0)
     _save(model, tmp_path / "model")
     exact, rounded = (load(tmp_path / "model", precision=precision) for precision in ("fp32", "int8"))
     assert (exact.precision, rounded.precision) == ("fp32", "int8")
@@ -291,7 +291,7 @@ def test_int8_is_the_same_search_on_rounded_weights(
 def test_int8_without_fast_products_says_so(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("seqweave.model.inference.network.int8_works", lambda: False)
+    monkeypatch.setattr("seqweave.model.optimized.network.int8_works", lambda: False)
     _save(model, tmp_path / "model")
     loaded = load(tmp_path / "model", precision="int8")
     with caplog.at_level(logging.WARNING, logger="seqweave"):

@@ -24,7 +24,7 @@ from torch.nn import functional
 from seqweave.config import Config
 from seqweave.data.dataset import PairDataset, write_dataset
 from seqweave.errors import DataError
-from seqweave.model.inference.int8 import UNIT, Int8Linear
+from seqweave.model.optimized.int8 import UNIT, Int8Linear
 from seqweave.model.recurrent.encoder import RecurrentEncoder
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.predictor import Model

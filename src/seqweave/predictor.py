@@ -28,7 +28,7 @@ from seqweave.folder import (
 )
 from seqweave.model.build import build_model
 from seqweave.model.ensemble import Ensemble
-from seqweave.model.inference import FastSeq2Seq, precision_of, prepared
+from seqweave.model.optimized import OptimizedSeq2Seq, optimized, precision_of
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.arguments import list_of_pairs, rows_of_features
 from seqweave.search.batches import Batches, inference
@@ -43,7 +43,7 @@ from seqweave.text.features import FeaturedTokenizer
 from seqweave.text.tokenizers import Tokenizer
 
 _LOGGER = logging.getLogger("seqweave")
-Searched = Seq2Seq | FastSeq2Seq | Ensemble
+Searched = Seq2Seq | OptimizedSeq2Seq | Ensemble
 
 
 class Model:
@@ -70,7 +70,7 @@ class Model:
     ):
         self.device = torch.device(device)
         self.network: Seq2Seq | Ensemble = network.to(self.device)
-        self._prepared: tuple[object, Searched] | None = None
+        self._optimized: tuple[object, Searched] | None = None
         self._source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.config = config
@@ -318,21 +318,21 @@ class Model:
         return Batches(options, filters, self.device, self.target_tokenizer.size)
 
     def searched(self, precision: str | None = None) -> Searched:
-        """The network with weights prepared for search, made again when weights or precision are others.
+        """The network with weights optimized for search, made again when weights or precision are others.
 
         Args:
             precision: fp32 or int8; None takes `config.search.precision`.
         """
         wanted = precision or self.config.search.precision
         marks = (wanted, [(part.data_ptr(), part._version) for part in self.network.parameters()])
-        if self._prepared is None or self._prepared[0] != marks:
-            self._prepared = marks, prepared(self.network, int8=wanted == "int8")
-            got = precision_of(self._prepared[1])
+        if self._optimized is None or self._optimized[0] != marks:
+            self._optimized = marks, optimized(self.network, int8=wanted == "int8")
+            got = precision_of(self._optimized[1])
             if got != wanted and not self.quiet:
                 _LOGGER.warning(
                     "search.precision is %s, but the matrix products of this model run in %s here", wanted, got
                 )
-        return self._prepared[1]
+        return self._optimized[1]
 
 
 def load(folder: Path | str | Sequence[Path | str], device: str = "auto", *, precision: str | None = None) -> Model:

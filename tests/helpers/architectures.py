@@ -266,10 +266,10 @@ def has_form(config: ModelConfig) -> bool:
     return config.attention_window == "global" and _form(config.attention, config.coverage) is not None
 
 
-def may_be_prepared(config: ModelConfig) -> bool:
-    """Whether `prepared` has steps for such networks; not where a residual connection reads the items themselves."""
+def may_be_optimized(config: ModelConfig) -> bool:
+    """Whether `optimized` has steps for such networks; not where a residual connection reads the items themselves."""
     known = config.attention == "none" or has_form(config)
-    known = known and cell_named(config.cell).prepared is not None
+    known = known and cell_named(config.cell).optimized is not None
     return known and config.decoder == "recurrent" and config.output == "softmax" and not config.copy
 
 

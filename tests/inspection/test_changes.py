@@ -145,13 +145,13 @@ def test_the_model_itself_stays_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("what_if", "sentence"),
     [
-        (WhatIf(forced={900: 5}), "a step to change must lie between 0 and"),
+        (WhatIf(forced={900: 5}), "a position to change must lie between 0 and"),
         (WhatIf(forced={0: 99}), "must have an id from 0 to 10"),
         (WhatIf(forced={0: BOS}), "neither <pad> nor <bos>"),
-        (WhatIf(forced={0: "nothing"}), "step 0 has 'nothing'"),
+        (WhatIf(forced={0: "nothing"}), "position 0 has 'nothing'"),
         (WhatIf(forced={0: EOS, 1: 5}), "<eos> must be the last forced item"),
-        (WhatIf(attention={0: [1.0]}), "each of the source's 5 items, but that of step 0 has 1"),
-        (WhatIf(attention={0: [1.0, 1.0, 0, 0, 0]}), "sum to 1, but those of step 0 are 1, 1, 0, 0, 0"),
+        (WhatIf(attention={0: [1.0]}), "each of the source's 5 items, but that of position 0 has 1"),
+        (WhatIf(attention={0: [1.0, 1.0, 0, 0, 0]}), "sum to 1, but those of position 0 are 1, 1, 0, 0, 0"),
         (WhatIf(attention={0: [2.0, -1.0, 0, 0, 0]}), "must be 0 or more"),
         (WhatIf(start_source=" "), "must have an item, but it is empty"),
     ],

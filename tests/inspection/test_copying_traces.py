@@ -133,7 +133,7 @@ def test_items_of_the_source_can_be_forced() -> None:
     assert trace.output.text[0] == "z"
     again = traced(model, SOURCE, what_if=WhatIf(forced={0: first.id}))
     assert again.output == trace.output
-    with pytest.raises(DataError, match="one of the target's vocabulary or the source, but step 0 has 'q'"):
+    with pytest.raises(DataError, match="one of the target's vocabulary or the source, but position 0 has 'q'"):
         traced(model, SOURCE, what_if=WhatIf(forced={0: "q"}))
     with pytest.raises(DataError, match=f"from 0 to {first.id}"):
         traced(model, SOURCE, what_if=WhatIf(forced={0: first.id + 1}))

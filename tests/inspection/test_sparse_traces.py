@@ -71,7 +71,9 @@ def test_a_step_that_cannot_be_reached_is_a_sentence() -> None:
     model = tiny_model(CASES["gru-entmax"])
     with torch.no_grad():
         model.single.output.bias[EOS] += 50
-    sentence = "a run must reach step 3, where an item is forced, but at step 0 the model gives everything but <eos>"
+    sentence = (
+        "a run must reach position 3, where an item is forced, but at position 0 the model gives everything but <eos>"
+    )
     with pytest.raises(DataError, match=sentence):
         traced(model, SOURCE, what_if=WhatIf(forced={3: "a"}))
     trace = traced(model, SOURCE, what_if=WhatIf(forced={0: "a", 1: "b", 2: "c", 3: "a"}))

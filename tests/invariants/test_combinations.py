@@ -16,7 +16,7 @@ from seqweave.config import AttentionKind, AttentionPosition, AttentionWindow, C
 from seqweave.config.checks import contradictions, unread
 from seqweave.config.model import Layers
 from seqweave.errors import ConfigError
-from seqweave.model.inference import prepared
+from seqweave.model.optimized import optimized
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.beam import beam_search
 from seqweave.search.greedy import greedy_search
@@ -147,8 +147,8 @@ def test_it_learns_and_decodes(settings: dict[str, Any]) -> None:
         assert losses(model, config) < before
     source, lengths, _ = small_batch(config=config)
     batch = batch_of(source, lengths, config)
-    greedy = greedy_search(prepared(model), batch, LIMITS, SearchOptions())
-    beam = beam_search(prepared(model), batch, LIMITS, SearchOptions(beam_size=1))
+    greedy = greedy_search(optimized(model), batch, LIMITS, SearchOptions())
+    beam = beam_search(optimized(model), batch, LIMITS, SearchOptions(beam_size=1))
     assert [one.ids for one in greedy] == [one.ids for [one] in beam]
 
 

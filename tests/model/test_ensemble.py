@@ -11,7 +11,7 @@ from architectures import CASES, batch_of, small_batch, small_model, sources_of
 from id_batches import ids_batch
 from seqweave.data.source import SourceBatch
 from seqweave.model.ensemble import Ensemble, mean_logits
-from seqweave.model.inference import prepared
+from seqweave.model.optimized import optimized
 from seqweave.proofs.sources import Sources
 from seqweave.proofs.verify import prove
 from seqweave.search.beam import beam_search
@@ -70,11 +70,11 @@ def test_decode_is_the_naive_mean(names: tuple[str, ...]) -> None:
 
 @mixes
 def test_every_proof_of_the_search_holds(names: tuple[str, ...]) -> None:
-    """Beam 1 = greedy, alone = batched = padded = permuted, searched = forced, decode = step; prepared or not."""
+    """Beam 1 = greedy, alone = batched = padded = permuted, searched = forced, decode = step; optimized or not."""
     ensemble = ensemble_of(names)
     ids = [[4, 5, 6, 7], [8], [9, 4, 4], [5, 10, 6, 6]]
     sources = Sources(sources_of(ids, CASES[names[0]]), LIMITS.tolist(), padding=2)
-    for proof in prove(ensemble, prepared(ensemble), sources, beam_size=3, tolerance=1e-4):
+    for proof in prove(ensemble, optimized(ensemble), sources, beam_size=3, tolerance=1e-4):
         assert proof.compared > 0
         assert proof.passed, proof
 
@@ -108,15 +108,15 @@ def test_a_model_with_itself_is_the_model(name: str) -> None:
             assert [one.score for one in ones] == pytest.approx([other.score for other in others], abs=1e-5)
 
 
-def test_members_are_prepared_each_for_itself() -> None:
+def test_members_are_optimized_each_for_itself() -> None:
     ensemble = ensemble_of(MIXES["with a Transformer"])
-    fast = prepared(ensemble)
+    fast = optimized(ensemble)
     assert isinstance(fast, Ensemble)
     assert fast is not ensemble
     assert fast.networks[0] is not ensemble.networks[0]
     assert fast.networks[1] is ensemble.networks[1]
     transformers = ensemble_of(("transformer-pre-sinusoidal", "transformer-layers"))
-    assert prepared(transformers) is transformers
+    assert optimized(transformers) is transformers
 
 
 def test_a_sharp_member_does_not_silence_the_other() -> None:

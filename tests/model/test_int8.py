@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from architectures import CASES, each, may_be_prepared, small_batch, small_model
+from architectures import CASES, each, may_be_optimized, small_batch, small_model
 from seqweave.config import ModelConfig, build_config
 from seqweave.errors import SeqweaveError
 from seqweave.model.cells import cell_named
-from seqweave.model.inference import FastSeq2Seq, precision_of, prepared
-from seqweave.model.inference import linear as linear_module
-from seqweave.model.inference.int8 import HALVED, UNIT, WHOLE, Int8Linear, Span, int8_works
+from seqweave.model.optimized import OptimizedSeq2Seq, optimized, precision_of
+from seqweave.model.optimized import linear as linear_module
+from seqweave.model.optimized.int8 import HALVED, UNIT, WHOLE, Int8Linear, Span, int8_works
 from tiny_model import tiny_model
 
 pytestmark = pytest.mark.skipif(not int8_works(), reason="this processor has no fast products of 8-bit numbers")
@@ -81,17 +81,17 @@ def test_rows_of_zeros_give_the_bias() -> None:
         assert torch.equal(product(torch.zeros(rows, 4)), bias.repeat(rows, 1))
 
 
-@each(may_be_prepared)
+@each(may_be_optimized)
 @torch.inference_mode()
 def test_logits_move_by_hundredths(config: ModelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every product in 8 bits, for architectures with a prepared form."""
+    """Every product in 8 bits, for architectures with an optimized form."""
     monkeypatch.setattr(linear_module, "SMALL", 0)
     network = small_model(config)
-    whole = prepared(network, int8=True)
-    if not isinstance(whole, FastSeq2Seq):
+    whole = optimized(network, int8=True)
+    if not isinstance(whole, OptimizedSeq2Seq):
         assert precision_of(whole) == "fp32"
-        pytest.skip("this architecture has no prepared form")
-    form = cell_named(config.cell).prepared
+        pytest.skip("this architecture has no optimized form")
+    form = cell_named(config.cell).optimized
     copied = config.encoder == "transformer" and config.bridge == "copy"
     if copied or form is None or not form.bounded:  # states beyond 1
         assert precision_of(whole) == "fp32"
@@ -109,15 +109,15 @@ def test_logits_move_by_hundredths(config: ModelConfig, monkeypatch: pytest.Monk
     assert moved, "nothing was rounded"
 
 
-@each(may_be_prepared)
+@each(may_be_optimized)
 @torch.inference_mode()
 def test_a_sentence_does_not_depend_on_how_many_stand_beside_it(
     config: ModelConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(linear_module, "SMALL", 0)
-    network = prepared(small_model(config), int8=True)
-    if not isinstance(network, FastSeq2Seq):
-        pytest.skip("this architecture has no prepared form")
+    network = optimized(small_model(config), int8=True)
+    if not isinstance(network, OptimizedSeq2Seq):
+        pytest.skip("this architecture has no optimized form")
     source, lengths, target_in = (part.repeat(2, *[1] * (part.dim() - 1)) for part in small_batch())
 
     def stepped(rows: slice) -> Tensor:
@@ -141,13 +141,13 @@ def test_what_is_no_number_stays_so(name: str, monkeypatch: pytest.MonkeyPatch) 
     model = tiny_model(CASES["lstm-general-after"])
     with torch.no_grad():
         dict(model.network.named_parameters())[name][-1] = math.nan
-    assert precision_of(prepared(model.network, int8=True)) == "fp32"
+    assert precision_of(optimized(model.network, int8=True)) == "fp32"
     model.config = build_config({"search.precision": "int8"}, model.config)
     with pytest.raises(SeqweaveError, match="NaN"):
         model.predict(["abcdefg"])
 
 
-def test_another_precision_is_prepared_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_precision_is_optimized_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear_module, "SMALL", 0)
     model = tiny_model(CASES["lstm-general-after"])
     assert model.precision == "fp32"
@@ -157,6 +157,6 @@ def test_another_precision_is_prepared_anew(monkeypatch: pytest.MonkeyPatch) -> 
 
 @torch.inference_mode()
 def test_without_fast_products_it_stays_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seqweave.model.inference.network.int8_works", lambda: False)
-    network = prepared(small_model(CASES["lstm-general-after"]), int8=True)
+    monkeypatch.setattr("seqweave.model.optimized.network.int8_works", lambda: False)
+    network = optimized(small_model(CASES["lstm-general-after"]), int8=True)
     assert precision_of(network) == "fp32"

@@ -13,7 +13,7 @@ from torch import Tensor
 from architectures import CASES
 from seqweave.data.source import make_sources
 from seqweave.errors import ConfigError, DataError
-from seqweave.model.inference import prepared
+from seqweave.model.optimized import optimized
 from seqweave.proofs.search_errors import count_search_errors
 from seqweave.proofs.sources import Sources
 from seqweave.proofs.verify import Proof, Verification, compared_outputs, prove, verify_search
@@ -58,8 +58,8 @@ def test_every_proof_holds(name: str) -> None:
     assert model.network.training
     assert found.passed
     assert found.sources == TEXTS
-    fast = prepared(model.network.eval()) is not model.network
-    assert found.prepared == fast
+    fast = optimized(model.network.eval()) is not model.network
+    assert found.optimized == fast
     names = [GREEDY, ALONE, PERMUTED, PADDED, FORCED, STEPPED, *([FAST] if fast else [])]
     assert [proof.name for proof in found.proofs] == names
     assert all(proof.compared >= len(TEXTS) for proof in found.proofs)

@@ -18,7 +18,7 @@ from seqweave.data.source import make_sources
 from seqweave.errors import ConfigError
 from seqweave.inspection.tracing import trace as traced
 from seqweave.model.ensemble import Ensemble
-from seqweave.model.inference import prepared
+from seqweave.model.optimized import optimized
 from seqweave.proofs.exact import exact_search
 from seqweave.proofs.search_errors import count_search_errors
 from seqweave.proofs.sources import Sources
@@ -106,7 +106,7 @@ def test_every_proof_holds_with_it(name: str) -> None:
     network = _model(name)
     assert isinstance(network, torch.nn.Module)
     sources = Sources(make_sources(SOURCES), [8] * 4, SearchOptions(coverage_penalty=0.5), padding=3)
-    for proof in prove(network, prepared(network), sources, beam_size=3):  # type: ignore[call-overload]
+    for proof in prove(network, optimized(network), sources, beam_size=3):  # type: ignore[call-overload]
         assert proof.compared > 0
         assert proof.passed, proof
 

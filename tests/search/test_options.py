@@ -61,7 +61,7 @@ def test_draws_are_as_many_as_asked_for() -> None:
 
 
 def test_a_precision_is_that_of_the_call(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seqweave.model.inference.network.int8_works", lambda: False)
+    monkeypatch.setattr("seqweave.model.optimized.network.int8_works", lambda: False)
     model = tiny_model(ModelConfig())
     model.predict(TEXTS, options=replace(model.options, precision="int8"))
     assert "search.precision is int8" in caplog.text

@@ -110,7 +110,7 @@ def _sampled_while_training(folder: Path) -> list[str]:
 
 
 def _report(found: Verification, device: str) -> str:
-    network = "optimized network" if found.prepared else "network as it is"
+    network = "optimized network" if found.optimized else "network as it is"
     head = f"{count(len(found.sources), 'source')}, greedy and beam {found.beam_size}, on {device}, {network}"
     rows = [_proof_row(proof, found.sources) for proof in found.proofs]
     failed = sum(not proof.passed for proof in found.proofs)

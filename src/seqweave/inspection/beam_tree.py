@@ -181,7 +181,7 @@ def grow_beam(
     ids = torch.tensor([BOS], device=encoded.outputs.device)
     for step in range(limit):
         if overwritten is not None:
-            overwritten.step = step
+            overwritten.position = step
         output = twin.step(ids, state, options.coverage_penalty > 0)
         added = coverage.add(output.attention)
         search.coverage = {} if added is None else dict(zip(live, added[0].tolist(), strict=False))
@@ -225,24 +225,24 @@ def _begin(network: Searchable, encoded: Encoded, changes: Changes) -> tuple[Sea
     return twin, changes.start(twin, encoded), overwritten
 
 
-def _allowed(log_probs: Tensor, changes: Changes, step: int) -> Tensor:
-    """All but what a forced step takes becomes impossible, and an end before the last of them. Shape: (R, V).
+def _allowed(log_probs: Tensor, changes: Changes, position: int) -> Tensor:
+    """All but what a forced position takes becomes impossible, and an end before the last of them. Shape: (R, V).
 
     Raises:
         DataError: when that leaves nothing.
     """
-    if step in changes.forced:
+    if position in changes.forced:
         allowed = torch.full_like(log_probs, float("-inf"))
-        id_ = changes.forced[step]
+        id_ = changes.forced[position]
         allowed[:, id_] = log_probs[:, id_].clamp(min=IMPOSSIBLE)
         return allowed
     last = max(changes.forced, default=0)
-    if step < last:
+    if position < last:
         log_probs[:, EOS] = float("-inf")
         if bool(log_probs.isneginf().all()):
             raise DataError(
-                f"a run must reach step {last}, where an item is forced, but at step {step} the model gives everything "
-                f"but <eos> probability 0: force an item at step {step} as well"
+                f"a run must reach position {last}, where an item is forced, but at position {position} the model "
+                f"gives everything but <eos> probability 0: force an item at position {position} as well"
             )
     return log_probs
 

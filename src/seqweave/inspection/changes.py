@@ -1,6 +1,6 @@
-"""What if: a run in which a step must take an item, attention looks where it is told, or the decoder starts elsewhere.
+"""What if: a run with an item forced at a position, attention overwritten, or the decoder started elsewhere.
 
-`WhatIf` is the question, in steps, names and texts; `Changes` is what a recorded run follows. Attention is
+`WhatIf` is the question, in positions, names and texts; `Changes` is what a recorded run follows. Attention is
 overwritten on a recording copy, never on the network itself, so that others may use it at the same time.
 """
 
@@ -33,8 +33,8 @@ class WhatIf:
     """What to change in a run; nothing by default. Steps count from 0.
 
     Attributes:
-        forced: the item (its id or name) that a step takes; the run does not end before the last of them.
-        attention: the weights over the source that a step uses, in every layer and head. Shape: each (S,).
+        forced: the item (its id or name) that a position takes; the run does not end before the last of them.
+        attention: the weights over the source that a position uses, in every layer and head. Shape: each (S,).
         zero_start: the decoder's recurrent states start at zero.
         start_source: the decoder starts from the states of this other source; what it looks up, attention's
             memory or the context vector of every step, stays the source's own.
@@ -60,7 +60,7 @@ class Changes:
         return bool(self.attention) or self.recurrent is not None
 
     def start(self, network: Seq2Seq, encoded: Encoded) -> DecoderState:
-        """The decoder's state before the first step."""
+        """The decoder's state before the first position."""
         state = network.start(encoded)
         return state if self.recurrent is None else replace(state, recurrent=self.recurrent)
 
@@ -80,30 +80,32 @@ def changes_of(model: Model, what_if: WhatIf, encoded: Encoded, limit: int, extr
 
     Raises:
         ConfigError: when the architecture has nothing of the kind to change.
-        DataError: when a step, an item or a row cannot be.
+        DataError: when a position, an item or a row cannot be.
     """
-    forced = {step: _item(model, step, item, limit, extra) for step, item in what_if.forced.items()}
+    forced = {position: _item(model, position, item, limit, extra) for position, item in what_if.forced.items()}
     last = max(forced, default=0)
-    for step, id_ in forced.items():
-        if id_ == EOS and step < last:
-            raise DataError(f"<eos> must be the last forced item, but step {step} has it and step {last} another one")
+    for position, id_ in forced.items():
+        if id_ == EOS and position < last:
+            raise DataError(
+                f"<eos> must be the last forced item, but position {position} has it and position {last} another one"
+            )
     size = encoded.outputs.shape[1]
     if what_if.attention and not _attends(model.single):
         raise ConfigError(without_attention("for a row of it to be overwritten", "force an item instead"))
-    rows = {step: _row(encoded, step, row, size, limit) for step, row in what_if.attention.items()}
+    rows = {position: _row(encoded, position, row, size, limit) for position, row in what_if.attention.items()}
     return Changes(forced, rows, _first_states(model, what_if, encoded))
 
 
 class Overwritten:
-    """A recording copy whose attention at some steps is what it is told.
+    """A recording copy whose attention at some positions is what it is told.
 
-    `step` says where the run is; a Transformer that runs over all positions at once has it at None. The
+    `position` says where the run is; a Transformer that runs over all positions at once has it at None. The
     twin of a recurrent decoder is given scores whose softmax is the row; a Transformer's attention to the
     source is given what it would have read with these weights.
     """
 
     def __init__(self, twin: Seq2Seq, rows: Mapping[int, Tensor]):
-        self.step: int | None = 0
+        self.position: int | None = 0
         self._rows = rows
         if not rows:
             return
@@ -119,10 +121,10 @@ class Overwritten:
                 decoder.window.register_forward_hook(self._everywhere)
 
     def _now(self) -> Iterable[tuple[int | slice, Tensor]]:
-        """Which queries look how: all of a step, or each position its own."""
-        if self.step is None:
+        """Which queries look how: all of a position, or each position its own."""
+        if self.position is None:
             return self._rows.items()
-        return [(slice(None), self._rows[self.step])] if self.step in self._rows else []
+        return [(slice(None), self._rows[self.position])] if self.position in self._rows else []
 
     def _scores(self, module: nn.Module, given: tuple[Any, ...], scores: Tensor) -> Tensor:
         """Shape: scores (G, Q, S) -> (G, Q, S)."""
@@ -172,46 +174,47 @@ def _attends(network: Seq2Seq) -> bool:
     return isinstance(network.decoder, TransformerDecoder) or hasattr(network.decoder, "scorer")
 
 
-def _item(model: Model, step: int, item: int | str, limit: int, extra: Sequence[str]) -> int:
-    _check_step(step, limit)
+def _item(model: Model, position: int, item: int | str, limit: int, extra: Sequence[str]) -> int:
+    _check_position(position, limit)
     size = model.target_tokenizer.size + len(extra)
     if isinstance(item, str):
         names = model.target_tokenizer.names(range(size), extra)
         if item not in names:
             source = " or the source" if model.config.model.copy else ""
             raise DataError(
-                f"a forced item must be one of the target's vocabulary{source}, but step {step} has {item!r}"
+                f"a forced item must be one of the target's vocabulary{source}, but position {position} has {item!r}"
             )
         item = names.index(item)
     if not 0 <= item < size or item in (PAD, BOS):
         raise DataError(
             f"a forced item must have an id from 0 to {size - 1} and be neither <pad> nor <bos>, "
-            f"but step {step} has {item}"
+            f"but position {position} has {item}"
         )
     return item
 
 
-def _row(encoded: Encoded, step: int, row: Sequence[float], size: int, limit: int) -> Tensor:
-    _check_step(step, limit)
+def _row(encoded: Encoded, position: int, row: Sequence[float], size: int, limit: int) -> Tensor:
+    _check_position(position, limit)
     if len(row) != size:
         raise DataError(
             f"a row of attention must have a weight for each of the source's {size} items, "
-            f"but that of step {step} has {len(row)}"
+            f"but that of position {position} has {len(row)}"
         )
     total = math.fsum(row)
     if not all(math.isfinite(weight) and weight >= 0 for weight in row) or abs(total - 1) > _NEARLY_ONE:
         raise DataError(
-            f"weights of attention must be 0 or more and sum to 1, but those of step {step} are "
+            f"weights of attention must be 0 or more and sum to 1, but those of position {position} are "
             f"{', '.join(f'{weight:g}' for weight in row[:5])}{', ...' if size > 5 else ''}"
         )
     weights = torch.tensor(row, dtype=torch.float64) / total
     return weights.to(encoded.outputs.device, torch.float32)
 
 
-def _check_step(step: int, limit: int) -> None:
-    if not 0 <= step < limit:
+def _check_position(position: int, limit: int) -> None:
+    if not 0 <= position < limit:
         raise DataError(
-            f"a step to change must lie between 0 and {limit - 1}, where outputs of this source end, but it is {step}"
+            f"a position to change must lie between 0 and {limit - 1}, where outputs of this source end, "
+            f"but it is {position}"
         )
 
 

@@ -10,7 +10,7 @@ from seqweave.errors import DataError, LimitError
 from seqweave.inspection.changes import WhatIf
 
 MOST_CHARACTERS = 2_000  # of a text; a source is cut to the model's longest as well
-MOST_STEPS = 1_000  # that a question may change
+MOST_POSITIONS = 1_000  # that a question may change
 _FIELDS = ("source", "target", "forced", "attention", "start")
 
 
@@ -45,8 +45,8 @@ def read_question(body: bytes) -> Question:
         raise DataError('a start must be "zero" or {"source": "text"}, but it is neither: leave it out, or correct it')
     other = _text(start["source"], "the start's source") if isinstance(start, dict) else None
     what_if = WhatIf(
-        forced={step: _item(step, item) for step, item in _steps(value, "forced").items()},
-        attention={step: _weights(step, row) for step, row in _steps(value, "attention").items()},
+        forced={position: _item(position, item) for position, item in _positions(value, "forced").items()},
+        attention={position: _weights(position, row) for position, row in _positions(value, "attention").items()},
         zero_start=start == "zero",
         start_source=other,
     )
@@ -65,33 +65,41 @@ def _text(value: Any, name: str) -> str:
     return value
 
 
-def _steps(value: dict[str, Any], name: str) -> dict[int, Any]:
-    """A field that maps steps, whose numbers JSON writes as texts."""
+def _positions(value: dict[str, Any], name: str) -> dict[int, Any]:
+    """A field that maps positions, whose numbers JSON writes as texts."""
     found = value.get(name)
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise DataError(f'{name} must map steps, as in {{"2": ...}}, but it is {_kind(found)}: correct it')
-    if len(found) > MOST_STEPS:
-        raise LimitError(f"{name} must change at most {MOST_STEPS:,} steps, but it has {len(found):,}: leave some out")
-    for step in found:
-        if not (step.isascii() and step.isdecimal() and len(step) <= 6):
-            raise DataError(f"a step in {name} must be a whole number from 0, but it is {step[:40]!r}: correct it")
-    return {int(step): one for step, one in found.items()}
+        raise DataError(f'{name} must map positions, as in {{"2": ...}}, but it is {_kind(found)}: correct it')
+    if len(found) > MOST_POSITIONS:
+        raise LimitError(
+            f"{name} must change at most {MOST_POSITIONS:,} positions, but it has {len(found):,}: leave some out"
+        )
+    for position in found:
+        if not (position.isascii() and position.isdecimal() and len(position) <= 6):
+            raise DataError(
+                f"a position in {name} must be a whole number from 0, but it is {position[:40]!r}: correct it"
+            )
+    return {int(position): one for position, one in found.items()}
 
 
-def _item(step: int, value: Any) -> int | str:
+def _item(position: int, value: Any) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int | str) or (isinstance(value, int) and abs(value) > 1e9):
-        raise DataError(f"a forced item must be an id or a name, but at step {step} it is {_kind(value)}: correct it")
+        raise DataError(
+            f"a forced item must be an id or a name, but at position {position} it is {_kind(value)}: correct it"
+        )
     return value if isinstance(value, int) else _text(value, "a forced item")
 
 
-def _weights(step: int, value: Any) -> list[float]:
+def _weights(position: int, value: Any) -> list[float]:
     numbers = isinstance(value, list) and all(
         isinstance(one, int | float) and not isinstance(one, bool) and abs(one) < 1e9 for one in value
     )
     if not numbers:
-        raise DataError(f"a row of attention must be a list of weights, but at step {step} it is not: correct it")
+        raise DataError(
+            f"a row of attention must be a list of weights, but at position {position} it is not: correct it"
+        )
     return [float(one) for one in value]
 
 

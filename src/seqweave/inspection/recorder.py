@@ -112,14 +112,14 @@ def record_positions(
     state = changes.start(twin, encoded)
     steps: list[Decoded] = []
     for step, item in enumerate(embedded[0].split(1)):
-        overwritten.step = step
+        overwritten.position = step
         decoded, state = decoder.step(item, state, True)  # as in `Seq2Seq.step`, but for the output
         steps.append(decoded)
     weights = [one.weights[0] for one in steps if one.weights is not None]
     attention = _matrices(weights, scores)
     self_attention: list[Attention] = []
     if isinstance(decoder, TransformerDecoder):
-        overwritten.step = None
+        overwritten.position = None
         own, cross = decoder.attention(embedded, twin.start(encoded))
         attention, self_attention = _by_head(cross), _by_head(own)
     whole = Decoded(

@@ -47,7 +47,7 @@ class Ensemble(nn.Module):
 
     Args:
         members: networks with the same vocabularies, at least one; each has `encode`, `decode`, `start` and `step`.
-            Those which are modules, and not prepared for decoding, are its submodules.
+            Those which are modules, and not optimized for decoding, are its submodules.
 
     Attributes:
         networks: the members, in order.

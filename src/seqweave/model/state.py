@@ -91,7 +91,7 @@ class DecoderState:
         feed: the attentional state of the last step, with input feeding. Shape: (R, H').
         width: rows that share one sentence's memory, next to each other.
         cache: keys and values of earlier positions, for each layer of a Transformer.
-        past: what attention remembers, by name; empty where it remembers nothing. Shape: each (R, ...).
+        attention_state: what attention remembers, by name; empty where it remembers nothing. Shape: each (R, ...).
     """
 
     recurrent: tuple[Tensor, ...]
@@ -99,10 +99,11 @@ class DecoderState:
     feed: Tensor | None = None
     width: int = 1
     cache: tuple[KeyValues, ...] = ()
-    past: AttentionState = field(default_factory=dict)
+    attention_state: AttentionState = field(default_factory=dict)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All of it by name: `recurrent.0`, ..., `memory.values`, ..., `feed`, `cache.0`, ..., `past.coverage`, ...
+        """All of it by name: `recurrent.0`, ..., `memory.values`, ..., `feed`, `cache.0`, ...,
+        `attention_state.coverage`, ...
 
         What the decoder has no use for is left out; the names are the same at every step. All hold one row for each
         row of the state but the memory, which holds one for each sentence. Shape: as those of the attributes; `cache.N`
@@ -113,7 +114,7 @@ class DecoderState:
         if self.feed is not None:
             found["feed"] = self.feed
         found |= {f"cache.{index}": part.filled_part() for index, part in enumerate(self.cache)}
-        return found | {f"past.{name}": part for name, part in self.past.items()}
+        return found | {f"attention_state.{name}": part for name, part in self.attention_state.items()}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], width: int = 1) -> DecoderState:
@@ -131,7 +132,7 @@ class DecoderState:
             tensors.get("feed"),
             width,
             tuple(KeyValues.of(part) for part in _numbered(tensors, "cache")),
-            _below(tensors, "past"),
+            _below(tensors, "attention_state"),
         )
 
     @property
@@ -150,8 +151,10 @@ class DecoderState:
         recurrent = tuple(part.repeat_interleave(width, 0) for part in self.recurrent)  # (R * width, H)
         feed = None if self.feed is None else self.feed.repeat_interleave(width, 0)  # (R * width, H')
         cache = tuple(part.expand(width) for part in self.cache)
-        past = each(self.past, lambda part: part.repeat_interleave(width, 0))
-        return replace(self, recurrent=recurrent, feed=feed, width=self.width * width, cache=cache, past=past)
+        attention_state = each(self.attention_state, lambda part: part.repeat_interleave(width, 0))
+        return replace(
+            self, recurrent=recurrent, feed=feed, width=self.width * width, cache=cache, attention_state=attention_state
+        )
 
     def reorder(self, rows: Tensor) -> DecoderState:
         """Rows trade places within their sentence, as in a step of beam search: the memory is left alone."""
@@ -162,15 +165,19 @@ class DecoderState:
         parts = (_groups(part, sentences, self.width) for part in self.recurrent)
         feed = None if self.feed is None else _groups(self.feed, sentences, self.width)
         cache = tuple(part.keep(sentences, self.width) for part in self.cache)
-        past = each(self.past, lambda part: _groups(part, sentences, self.width))
+        attention_state = each(self.attention_state, lambda part: _groups(part, sentences, self.width))
         memory = self.memory.select(sentences)
-        return replace(self, recurrent=tuple(parts), feed=feed, memory=memory, cache=cache, past=past)
+        return replace(
+            self, recurrent=tuple(parts), feed=feed, memory=memory, cache=cache, attention_state=attention_state
+        )
 
     def _moved(self, rows: Tensor) -> DecoderState:
         recurrent = tuple(part.index_select(0, rows) for part in self.recurrent)
         cache = tuple(part.select(rows) for part in self.cache)
-        past = each(self.past, lambda part: part.index_select(0, rows))
-        return replace(self, recurrent=recurrent, feed=_rows(self.feed, rows), cache=cache, past=past)
+        attention_state = each(self.attention_state, lambda part: part.index_select(0, rows))
+        return replace(
+            self, recurrent=recurrent, feed=_rows(self.feed, rows), cache=cache, attention_state=attention_state
+        )
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from seqweave.config import LARGEST_BEAM
 from seqweave.data.batch import make_batch
 from seqweave.errors import ConfigError, DataError
 from seqweave.model.ensemble import Ensemble
-from seqweave.model.inference import prepared
+from seqweave.model.optimized import optimized
 from seqweave.predictor import Model
 from seqweave.proofs.deviations import comparable, furthest, gap, item_gaps, rows_apart
 from seqweave.proofs.search_errors import SearchErrors, count_search_errors
@@ -81,14 +81,14 @@ class Verification:
 
     Attributes:
         sources: the texts they are made on, or what stands for frames.
-        prepared: whether the model decodes with prepared weights (`seqweave.model.inference`).
+        optimized: whether the model decodes with optimized weights (`seqweave.model.optimized`).
         beam_size: that of the proofs.
         proofs: see `Proof`.
         errors: see `SearchErrors`.
     """
 
     sources: list[str]
-    prepared: bool
+    optimized: bool
     beam_size: int
     proofs: list[Proof]
     errors: SearchErrors
@@ -115,7 +115,7 @@ class Verification:
         return {
             "passed": self.passed,
             "sources": len(self.sources),
-            "prepared": self.prepared,
+            "optimized": self.optimized,
             "beam_size": self.beam_size,
             "proofs": proofs,
             "search_errors": self.errors.to_json(),
@@ -148,7 +148,7 @@ def verify_search(
     training = model.network.training
     model.network.eval()
     try:
-        fast = prepared(model.network)
+        fast = optimized(model.network)
         proofs = prove(model.network, fast, sources, beam_size=beam_size, tolerance=tolerance)
         errors = count_search_errors(fast, sources, beams, tolerance)
     finally:

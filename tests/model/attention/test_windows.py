@@ -114,10 +114,13 @@ def test_scorer_and_window_remember_side_by_side(kind: str) -> None:
     source, lengths, target_in = small_batch()
     encoded = model.encode(source, lengths)
     expected, state = model.decode(target_in, encoded, return_attention=True), model.start(encoded)
-    assert set(state.past) == {f"scorer.{'weights' if kind == 'location_aware' else kind}", "window.position"}
+    assert set(state.attention_state) == {
+        f"scorer.{'weights' if kind == 'location_aware' else kind}",
+        "window.position",
+    }
     assert expected.attention is not None
     for position, ids in enumerate(target_in.unbind(1)):
-        assert state.past["window.position"].tolist() == [position] * 4
+        assert state.attention_state["window.position"].tolist() == [position] * 4
         output = model.step(ids, state, return_attention=True)
         state = output.state
         assert output.attention is not None
@@ -164,15 +167,15 @@ def test_what_is_remembered_is_what_was() -> None:
     source, lengths, target_in = small_batch()
     encoded = model.encode(source, lengths)
     state = model.start(encoded)
-    assert set(state.past) == {"scorer.weights", "scorer.coverage"}  # nothing of the window
+    assert set(state.attention_state) == {"scorer.weights", "scorer.coverage"}  # nothing of the window
     rows = []
     for ids in target_in.unbind(1):
         output = model.step(ids, state, return_attention=True)
         state = output.state
         assert output.attention is not None
         rows.append(output.attention)
-        assert_close(state.past["scorer.weights"], rows[-1])
-        assert_close(state.past["scorer.coverage"], torch.stack(rows).sum(0))
+        assert_close(state.attention_state["scorer.weights"], rows[-1])
+        assert_close(state.attention_state["scorer.coverage"], torch.stack(rows).sum(0))
 
 
 @pytest.mark.parametrize("kind", ["location_aware", "coverage"])
@@ -182,8 +185,8 @@ def test_what_is_remembered_counts(kind: str, place: str) -> None:
     model = small_model(CASES[f"lstm-{kind}-{place}"])
     source, lengths, target_in = small_batch()
     state = model.step(target_in[:, 0], model.start(model.encode(source, lengths))).state
-    assert state.past
-    other = replace(state, past=each(state.past, lambda part: part.flip(1)))
+    assert state.attention_state
+    other = replace(state, attention_state=each(state.attention_state, lambda part: part.flip(1)))
     one, two = (model.step(target_in[:, 1], given).logits for given in (state, other))
     assert (one - two).abs().max() > 1e-3
 
@@ -193,7 +196,9 @@ def test_plain_attention_remembers_nothing() -> None:
     for name, config in CASES.items():
         memory = config.coverage or config.attention == "location_aware" or config.attention_window == "local_m"
         model = small_model(config)
-        assert (model.start(model.encode(*batch_of(source, lengths, config))).past != NOTHING) == memory, name
+        assert (model.start(model.encode(*batch_of(source, lengths, config))).attention_state != NOTHING) == memory, (
+            name
+        )
 
 
 def test_a_default_model_has_the_parameters_it_had() -> None:

@@ -17,9 +17,9 @@ from seqweave.inspection.gates import cell_states, gate_values
 from seqweave.model.build import build_model
 from seqweave.model.cells import cell_named
 from seqweave.model.cells.base import Cell, States, tell_slow_path
-from seqweave.model.inference import network, precision_of, prepared
-from seqweave.model.inference.cells import FastLayer
 from seqweave.model.layers import mask_of
+from seqweave.model.optimized import network, optimized, precision_of
+from seqweave.model.optimized.cells import OptimizedLayer
 from seqweave.model.recurrent.encoder import RecurrentLayer
 
 LENGTHS = torch.tensor([6, 2, 4, 1])
@@ -169,11 +169,11 @@ def test_second_part_of_the_state_is_found_again(cell: Cell) -> None:
         torch.testing.assert_close(found, torch.cat(kept))
 
 
-@cells_with("prepared")
+@cells_with("optimized")
 @torch.inference_mode()
 def test_prepared_step_is_the_equations(cell: Cell) -> None:
     layer = layer_of(cell, torch.float32)
-    fast = FastLayer(layer, int8=False)
+    fast = OptimizedLayer(layer, int8=False)
     inputs, state = run_of(layer)
     carried = fast.first(state)
     for vector in inputs.unbind(1):
@@ -183,15 +183,15 @@ def test_prepared_step_is_the_equations(cell: Cell) -> None:
             torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
-@cells_with("prepared")
+@cells_with("optimized")
 def test_states_that_are_called_bounded_are(cell: Cell) -> None:
     layer = layer_of(cell)
     sums = torch.linspace(-30, 30, 7, dtype=torch.float64)[:, None].expand(-1, cell.gates * 5)
     state = tuple(torch.full((7, 5), 0.9, dtype=torch.float64) for _ in range(layer.state_parts))
-    assert cell.prepared is not None
+    assert cell.optimized is not None
     for _ in range(5):
         state = cell.step(sums, sums, state)
-    assert cell.prepared.bounded == (state[0].abs().max() <= 1)
+    assert cell.optimized.bounded == (state[0].abs().max() <= 1)
 
 
 def toy_step(given: Tensor, recurrent: Tensor, state: States) -> States:
@@ -224,7 +224,7 @@ def toy_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_cell_of_equations_alone_decodes_as_it_steps(toy: Cell, place: str) -> None:
     torch.manual_seed(1)
     model = build_model(toy_config(encoder_layers=2, **DECODERS[place]), SOURCE_SIZE, TARGET_SIZE).double().eval()
-    assert prepared(model.float()) is model
+    assert optimized(model.float()) is model
     model.double()
     source, lengths, target_in = small_batch()
     encoded = model.encode(source, lengths)
@@ -266,8 +266,8 @@ def test_a_cell_of_equations_alone_learns_and_says_once_that_it_is_slow(
             loss.backward()
             optimizer.step()
             losses.append(float(loss.detach()))
-        assert prepared(model.eval()) is model
-        assert prepared(model) is model
+        assert optimized(model.eval()) is model
+        assert optimized(model) is model
     assert losses[-1] < 0.5 * losses[0]
     slow = ["fused kernel for whole sequences", "optimized step for search"]
     if place in ("before", "feeding"):
@@ -281,9 +281,9 @@ def test_only_bounded_states_are_multiplied_in_8_bits(
     bounded: bool, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lstm = cell_named("lstm")
-    assert lstm.prepared is not None
-    other = replace(lstm, name="toy", prepared=replace(lstm.prepared, bounded=bounded))
+    assert lstm.optimized is not None
+    other = replace(lstm, name="toy", optimized=replace(lstm.optimized, bounded=bounded))
     monkeypatch.setitem(seqweave.model.cells.CELLS, "toy", other)
     monkeypatch.setattr(network, "int8_works", lambda: True)
     model = build_model(toy_config(), SOURCE_SIZE, TARGET_SIZE).eval()
-    assert precision_of(prepared(model, int8=True)) == precision
+    assert precision_of(optimized(model, int8=True)) == precision

@@ -138,7 +138,7 @@ def test_it_is_evaluated(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_proof_of_the_search_holds(name: str) -> None:
-    """Beam 1 = greedy, alone = batched = padded = permuted, searched = forced, decode = step; prepared or not."""
+    """Beam 1 = greedy, alone = batched = padded = permuted, searched = forced, decode = step; optimized or not."""
     verified = verify_search(model_of(name), FRAMES, beams=(1, 3))
     assert verified.passed, verified.proofs
     assert len(verified.proofs) >= 6

@@ -136,7 +136,9 @@ def test_scorers_without_a_form_are_looped(attention: str, place: str) -> None:
     """Never with the numbers of another scorer."""
     model = small_model(case("gru", attention, place, 1))
     inputs = inputs_of(model, torch.float32)
-    state = replace(state_of(model, inputs), past=model.start(model.encode(*small_batch()[:2])).past)
+    state = replace(
+        state_of(model, inputs), attention_state=model.start(model.encode(*small_batch()[:2])).attention_state
+    )
     applies = loop_applies(stepping(model).stack, stepping(model).scorer, inputs["embedded"], state)
     assert applies == (attention in FORMED)
     expected = looped(model.decoder, inputs["embedded"], state)

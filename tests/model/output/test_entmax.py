@@ -12,7 +12,7 @@ from torch.autograd import gradcheck
 from architectures import CASES, SMALL, small_batch, small_model
 from naive_entmax import naive_entmax15
 from seqweave.config import ModelConfig
-from seqweave.model.inference import prepared
+from seqweave.model.optimized import optimized
 from seqweave.model.output.entmax import entmax15_losses, log_entmax15, summed_entmax15_loss
 
 pytest.importorskip("entmax", reason='entmax is not installed: pip install "seqweave[entmax]"')
@@ -162,6 +162,6 @@ def test_gradients_of_a_whole_model() -> None:
         assert (sides[0] - sides[1]) / 2e-6 == pytest.approx(expected, rel=1e-4, abs=1e-6), name
 
 
-def test_networks_are_not_prepared() -> None:
+def test_networks_are_not_optimized() -> None:
     network = small_model(CASES["gru-entmax"])
-    assert prepared(network) is network
+    assert optimized(network) is network

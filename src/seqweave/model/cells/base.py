@@ -38,7 +38,7 @@ class Weights(NamedTuple):
 
 
 class Recurrence(Protocol):
-    """The prepared product with a layer's hidden state."""
+    """The optimized product with a layer's hidden state."""
 
     def __call__(self, hidden: Tensor, /) -> Tensor:
         """Shape: (R, H) -> (R, G), a new tensor."""
@@ -50,8 +50,8 @@ class Recurrence(Protocol):
 
 
 @dataclass(frozen=True)
-class PreparedStep:
-    """A step with every constant folded into the weights: see `seqweave.model.inference.cells`.
+class OptimizedStep:
+    """A step with every constant folded into the weights: see `seqweave.model.optimized.cells`.
 
     Attributes:
         step: from half the hidden state, and twice any other part of the state, to the same of the next position.
@@ -99,7 +99,7 @@ class Cell:
             the hidden one to stay as they are, bit for bit; a cell with more than one part and a kernel needs it.
             Shape: weight_ih (G, M) -> (G,).
         loop: the cell over one sequence with its derivative written out.
-        prepared: the step of search, with prepared weights.
+        optimized: the step of search, with optimized weights.
     """
 
     name: str
@@ -113,7 +113,7 @@ class Cell:
     step_kernel: Callable[..., Tensor | tuple[Tensor, ...]] | None = None
     padding_sums: Callable[[Tensor], Tensor] | None = None
     loop: StartLoop | None = None
-    prepared: PreparedStep | None = None
+    optimized: OptimizedStep | None = None
 
     def runs_fused(self, padded: bool) -> bool:
         """Whether `kernel` can run a whole sequence, with padding or without."""

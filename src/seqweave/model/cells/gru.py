@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from seqweave.model.cells.base import Cell, PreparedStep, Recurrence, States
+from seqweave.model.cells.base import Cell, OptimizedStep, Recurrence, States
 from seqweave.model.kernels.activations import fast_tanh
 
 
@@ -26,8 +26,8 @@ def step(given: Tensor, recurrent: Tensor, state: States) -> States:
     return ((1 - gates["z"]) * gates["n"] + gates["z"] * state[0],)
 
 
-def prepared_step(recurrence: Recurrence, given: Tensor, parts: States) -> States:
-    """Shape: see `PreparedStep`."""
+def optimized_step(recurrence: Recurrence, given: Tensor, parts: States) -> States:
+    """Shape: see `OptimizedStep`."""
     own = recurrence(parts[0])  # (R, 3 * H)
     both = 2 * parts[0].shape[1]
     reset, update = own[:, :both].add_(given[:, :both]).sigmoid_().chunk(2, 1)
@@ -83,5 +83,5 @@ CELL = Cell(
     kernel=torch.gru,
     step_kernel=torch.gru_cell,
     loop=lambda state: GruLoop(),
-    prepared=PreparedStep(prepared_step, doubled=2, own_bias=True, bounded=True),  # `r` multiplies this bias too
+    optimized=OptimizedStep(optimized_step, doubled=2, own_bias=True, bounded=True),  # `r` multiplies this bias too
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from seqweave.model.cells.base import Cell, PreparedStep, Recurrence, States, Weights
+from seqweave.model.cells.base import Cell, OptimizedStep, Recurrence, States, Weights
 
 
 def step(given: Tensor, recurrent: Tensor, state: States) -> States:
@@ -22,8 +22,8 @@ def initialize(weights: Weights) -> None:
     nn.init.eye_(weights.weight_hh)
 
 
-def prepared_step(recurrence: Recurrence, given: Tensor, parts: States) -> States:
-    """Shape: see `PreparedStep`."""
+def optimized_step(recurrence: Recurrence, given: Tensor, parts: States) -> States:
+    """Shape: see `OptimizedStep`."""
     return (recurrence.add(parts[0], given).relu_().mul_(0.5),)
 
 
@@ -56,5 +56,5 @@ CELL = Cell(
     kernel=torch.rnn_relu,
     step_kernel=torch.rnn_relu_cell,
     loop=lambda state: IrnnLoop(),
-    prepared=PreparedStep(prepared_step),
+    optimized=OptimizedStep(optimized_step),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from seqweave.model.cells.base import Cell, PreparedStep, Recurrence, States, Weights, xavier_and_orthogonal
+from seqweave.model.cells.base import Cell, OptimizedStep, Recurrence, States, Weights, xavier_and_orthogonal
 from seqweave.model.kernels.activations import fast_tanh
 
 _SATURATED = 1e4  # sigmoid(1e4) is exactly 1 and sigmoid(-1e4) exactly 0 in fp64, fp32 and bf16
@@ -43,8 +43,8 @@ def padding_sums(weight_ih: Tensor) -> Tensor:
     return sums
 
 
-def prepared_step(recurrence: Recurrence, given: Tensor, parts: States) -> States:
-    """Shape: see `PreparedStep`."""
+def optimized_step(recurrence: Recurrence, given: Tensor, parts: States) -> States:
+    """Shape: see `OptimizedStep`."""
     gates = recurrence.add(parts[0], given).sigmoid_()  # (R, 4 * H)
     entry, forget, new, out = gates.chunk(4, 1)
     cell = (forget * parts[1]).addcmul_(entry, new.sub_(0.5), value=4)
@@ -114,5 +114,5 @@ CELL = Cell(
     step_kernel=torch.lstm_cell,
     padding_sums=padding_sums,
     loop=lambda state: LstmLoop(state[1]),
-    prepared=PreparedStep(prepared_step, doubled=2, bounded=True),
+    optimized=OptimizedStep(optimized_step, doubled=2, bounded=True),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from seqweave.model.cells.base import Cell, PreparedStep, Recurrence, States
+from seqweave.model.cells.base import Cell, OptimizedStep, Recurrence, States
 from seqweave.model.kernels.activations import fast_tanh
 
 
@@ -14,8 +14,8 @@ def step(given: Tensor, recurrent: Tensor, state: States) -> States:
     return ((given + recurrent).tanh(),)
 
 
-def prepared_step(recurrence: Recurrence, given: Tensor, parts: States) -> States:
-    """Shape: see `PreparedStep`."""
+def optimized_step(recurrence: Recurrence, given: Tensor, parts: States) -> States:
+    """Shape: see `OptimizedStep`."""
     return (recurrence.add(parts[0], given).sigmoid_().sub_(0.5),)
 
 
@@ -48,5 +48,5 @@ CELL = Cell(
     kernel=torch.rnn_tanh,
     step_kernel=torch.rnn_tanh_cell,
     loop=lambda state: RnnLoop(),
-    prepared=PreparedStep(prepared_step, doubled=0, bounded=True),
+    optimized=OptimizedStep(optimized_step, doubled=0, bounded=True),
 )

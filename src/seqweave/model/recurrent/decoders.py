@@ -94,11 +94,13 @@ class BeforeDecoder(Attending):
 
     def step(self, embedded: Tensor, state: DecoderState, return_attention: bool = True) -> Step:
         """One position: (1) attend with the old state, (2) update it with input and context, (3) read out."""
-        context, weights, past = self.look_up_rows(state.recurrent[self.query_index], state)  # (R, E), (R, S)
+        context, weights, attention_state = self.look_up_rows(
+            state.recurrent[self.query_index], state
+        )  # (R, E), (R, S)
         context = context.to(embedded.dtype)
         output, recurrent = self.stack.step(torch.cat([embedded, context], -1), state.recurrent)  # (R, H)
         readout = self.readout.of(output, embedded, context)  # (R, size)
-        return Decoded(readout, output, weights), replace(state, recurrent=recurrent, past=past)
+        return Decoded(readout, output, weights), replace(state, recurrent=recurrent, attention_state=attention_state)
 
 
 class AfterDecoder(Attending):
@@ -146,10 +148,12 @@ class AfterDecoder(Attending):
         if state.feed is not None:
             embedded = torch.cat([embedded, state.feed.to(embedded.dtype)], -1)  # (R, M + size)
         output, recurrent = self.stack.step(embedded, state.recurrent)  # (R, H)
-        context, weights, past = self.look_up_rows(output, state)  # (R, E), (R, S)
+        context, weights, attention_state = self.look_up_rows(output, state)  # (R, E), (R, S)
         readout = self.readout(torch.cat([context, output.to(context.dtype)], -1))  # (R, size)
         feed = readout if self.input_feeding else None
-        return Decoded(readout, output, weights), replace(state, recurrent=recurrent, feed=feed, past=past)
+        return Decoded(readout, output, weights), replace(
+            state, recurrent=recurrent, feed=feed, attention_state=attention_state
+        )
 
 
 class BetweenDecoder(Attending):
@@ -186,11 +190,13 @@ class BetweenDecoder(Attending):
         """One position: (1) update the bottom layer, (2) attend with it, (3) update the layers above, (4) read out."""
         lower, upper = self._split(state)
         query, lower = self.bottom.step(embedded, lower)  # (R, H)
-        context, weights, past = self.look_up_rows(query, state)  # (R, E), (R, S)
+        context, weights, attention_state = self.look_up_rows(query, state)  # (R, E), (R, S)
         given = torch.cat([self.above.dropout(query[:, None])[:, 0], context.to(query.dtype)], -1)  # (R, H + E)
         output, upper = self.above.step(given, upper)  # (R, H)
         readout = self.readout(torch.cat([context, output.to(context.dtype)], -1))  # (R, size)
-        return Decoded(readout, output, weights), replace(state, recurrent=lower + upper, past=past)
+        return Decoded(readout, output, weights), replace(
+            state, recurrent=lower + upper, attention_state=attention_state
+        )
 
     def _split(self, state: DecoderState) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         parts = self.bottom.state_parts

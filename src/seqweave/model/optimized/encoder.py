@@ -1,4 +1,4 @@
-"""The recurrent encoder with prepared weights: tables for the first layer's inputs, packed recurrences.
+"""The recurrent encoder with optimized weights: tables for the first layer's inputs, packed recurrences.
 
 `seqweave.model.recurrent.encoder.RecurrentEncoder` is the readable twin.
 """
@@ -10,16 +10,16 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from seqweave.model.inference.cells import FastLayer, has_prepared_step
-from seqweave.model.inference.int8 import WHOLE
-from seqweave.model.inference.linear import Product, Table, linear
 from seqweave.model.input.embeddings import Embedding, OneHot
 from seqweave.model.layers import mask_of, reverse_by_length
+from seqweave.model.optimized.cells import OptimizedLayer, has_optimized_step
+from seqweave.model.optimized.int8 import WHOLE
+from seqweave.model.optimized.linear import Product, Table, linear
 from seqweave.model.recurrent.encoder import RecurrentEncoder, RecurrentLayer
 from seqweave.model.state import Encoded
 
 
-class FastEncoder:
+class OptimizedEncoder:
     """`RecurrentEncoder` without residual connections and layer normalisation, from ids on."""
 
     def __init__(self, encoder: RecurrentEncoder, embedding: Embedding | OneHot, *, int8: bool):
@@ -53,7 +53,7 @@ class _Direction:
 
     def __init__(self, layer: object, vectors: Tensor | None, lowest: bool, *, int8: bool):
         assert isinstance(layer, RecurrentLayer)
-        self.layer = FastLayer(layer, int8=int8)
+        self.layer = OptimizedLayer(layer, int8=int8)
         weight, bias = self.layer.input_weight, self.layer.input_bias
         self.given: Product | Table
         self.given = Table(vectors, weight, bias) if lowest else linear(weight, bias, WHOLE, int8=int8)
@@ -87,11 +87,11 @@ class _Direction:
         return (parts[0] * 2, *(part * 0.5 for part in parts[1:]))
 
 
-def fast_encoder(encoder: object, embedding: object, *, int8: bool) -> FastEncoder | None:
+def optimized_encoder(encoder: object, embedding: object, *, int8: bool) -> OptimizedEncoder | None:
     """The fast form of an encoder, where there is one."""
     if not isinstance(encoder, RecurrentEncoder) or not isinstance(embedding, Embedding | OneHot):
         return None
     if encoder.residual or encoder.norms is not None:
         return None
     layers = [layer for layer in encoder.modules() if isinstance(layer, RecurrentLayer)]
-    return FastEncoder(encoder, embedding, int8=int8) if all(map(has_prepared_step, layers)) else None
+    return OptimizedEncoder(encoder, embedding, int8=int8) if all(map(has_optimized_step, layers)) else None

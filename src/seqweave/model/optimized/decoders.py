@@ -1,4 +1,4 @@
-"""One step of each recurrent decoder, with prepared weights.
+"""One step of each recurrent decoder, with optimized weights.
 
 `seqweave.model.recurrent.decoders` has the readable twins.
 
@@ -13,19 +13,19 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from seqweave.model.inference.cells import FastStack
-from seqweave.model.inference.int8 import HALVED, UNIT, Span
-from seqweave.model.inference.linear import Linear, Product, Table, linear
-from seqweave.model.inference.lookup import Context, FastScorer
-from seqweave.model.inference.state import FastMemory, FastState
+from seqweave.model.optimized.cells import OptimizedStack
+from seqweave.model.optimized.int8 import HALVED, UNIT, Span
+from seqweave.model.optimized.linear import Linear, Product, Table, linear
+from seqweave.model.optimized.lookup import Context, OptimizedScorer
+from seqweave.model.optimized.state import OptimizedMemory, OptimizedState
 from seqweave.model.recurrent.decoders import AfterDecoder, BeforeDecoder, BetweenDecoder, ContextDecoder
 from seqweave.model.recurrent.readouts import MaxoutReadout, PlainReadout, TanhReadout
 from seqweave.model.state import Encoded
 
-Step = tuple[Tensor, FastState, Tensor | None]  # readout (R, size), state, weights (G, width, S) or None
+Step = tuple[Tensor, OptimizedState, Tensor | None]  # readout (R, size), state, weights (G, width, S) or None
 
 
-class FastDecoder(Protocol):
+class OptimizedDecoder(Protocol):
     """The role of a fast decoder.
 
     Attributes:
@@ -37,23 +37,23 @@ class FastDecoder(Protocol):
     shift: float
     span: Span | None
 
-    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> FastState:
+    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> OptimizedState:
         """The state before the first step, from the network's first recurrent states."""
         ...
 
-    def step(self, ids: Tensor, state: FastState) -> Step:
+    def step(self, ids: Tensor, state: OptimizedState) -> Step:
         """Shape: ids (R,) -> readout (R, size)."""
         ...
 
 
-class FastAfter:
+class OptimizedAfter:
     """`AfterDecoder`."""
 
     scale, shift = 2.0, -1.0
     span: Span | None = UNIT
 
     def __init__(self, decoder: AfterDecoder, vectors: Tensor | None, width: int, *, int8: bool):
-        self.stack = FastStack(decoder.stack, int8=int8)
+        self.stack = OptimizedStack(decoder.stack, int8=int8)
         first, scale = self.stack.first, self.stack.scale
         weight, bias = first.input_weight, first.input_bias
         self.feed: Product | None = None
@@ -62,21 +62,21 @@ class FastAfter:
             fed = weight[:, width:]
             self.feed, bias = linear(fed * 2, None, UNIT, int8=int8), bias - fed.sum(1)
         self.table = Table(vectors, weight[:, :width], bias)
-        self.scorer = FastScorer(decoder.scorer, scale, self.stack.span, int8=int8)
+        self.scorer = OptimizedScorer(decoder.scorer, scale, self.stack.span, int8=int8)
         assert isinstance(decoder.readout, TanhReadout)
         readout = decoder.readout.linear.weight.detach() * 2  # (size, E + H)
         split = readout.shape[1] - decoder.stack.output_size
         self.context = Context(readout[:, :split], int8=int8)
         self.readout = linear(readout[:, split:] * scale, None, self.stack.span, int8=int8)
 
-    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> FastState:
+    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> OptimizedState:
         """The state before the first step."""
         parts = self.stack.begin(recurrent)
         if self.feed is not None:
             parts += (torch.full((parts[0].shape[0], self.feed_size), 0.5),)  # of a zero
-        return FastState(parts, self.context.memory(encoded, self.scorer), 1, self.context.multiplied)
+        return OptimizedState(parts, self.context.memory(encoded, self.scorer), 1, self.context.multiplied)
 
-    def step(self, ids: Tensor, state: FastState) -> Step:
+    def step(self, ids: Tensor, state: OptimizedState) -> Step:
         """One position."""
         given = self.table(ids)  # (R, gates * H)
         if self.feed is not None:
@@ -89,27 +89,27 @@ class FastAfter:
         return readout, state.moved(parts), weights
 
 
-class FastBefore:
+class OptimizedBefore:
     """`BeforeDecoder`."""
 
     scale, shift = 1.0, 0.0
     span: Span | None = None
 
     def __init__(self, decoder: BeforeDecoder, vectors: Tensor | None, width: int, *, int8: bool):
-        self.stack = FastStack(decoder.stack, int8=int8)
+        self.stack = OptimizedStack(decoder.stack, int8=int8)
         self.query_index = decoder.query_index
-        self.scorer = FastScorer(decoder.scorer, 2.0, HALVED, int8=int8)
+        self.scorer = OptimizedScorer(decoder.scorer, 2.0, HALVED, int8=int8)
         self.gates = self.stack.first.input_weight.shape[0]
         self.maxout = Maxout(decoder.readout, decoder.stack.output_size, width, self.stack, int8=int8)
         self.table, rest = _joint_table(self.stack, self.maxout, vectors, width)
         self.context = Context(rest, int8=int8)
 
-    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> FastState:
+    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> OptimizedState:
         """The state before the first step."""
         memory = self.context.memory(encoded, self.scorer)
-        return FastState(self.stack.begin(recurrent), memory, 1, self.context.multiplied)
+        return OptimizedState(self.stack.begin(recurrent), memory, 1, self.context.multiplied)
 
-    def step(self, ids: Tensor, state: FastState) -> Step:
+    def step(self, ids: Tensor, state: OptimizedState) -> Step:
         """One position."""
         weights = self.scorer.weights(state.parts[self.query_index], state.memory, state.width)
         given = self.context.add(weights, state.memory, self.table(ids))  # (R, gates * H + 2 * size)
@@ -117,17 +117,17 @@ class FastBefore:
         return self.maxout(output, given[:, self.gates :]), state.moved(parts), weights
 
 
-class FastBetween:
+class OptimizedBetween:
     """`BetweenDecoder`."""
 
     scale, shift = 2.0, -1.0
     span: Span | None = UNIT
 
     def __init__(self, decoder: BetweenDecoder, vectors: Tensor | None, width: int, *, int8: bool):
-        self.bottom, self.above = FastStack(decoder.bottom, int8=int8), FastStack(decoder.above, int8=int8)
+        self.bottom, self.above = OptimizedStack(decoder.bottom, int8=int8), OptimizedStack(decoder.above, int8=int8)
         first = self.bottom.first
         self.table = Table(vectors, first.input_weight, first.input_bias)
-        self.scorer = FastScorer(decoder.scorer, self.bottom.scale, self.bottom.span, int8=int8)
+        self.scorer = OptimizedScorer(decoder.scorer, self.bottom.scale, self.bottom.span, int8=int8)
         given, size = self.above.first, decoder.bottom.output_size
         self.gates = given.input_weight.shape[0]
         assert isinstance(decoder.readout, TanhReadout)
@@ -139,13 +139,13 @@ class FastBetween:
         self.below = linear(own, below, self.bottom.span, int8=int8)
         self.readout = linear(readout[:, split:] * self.above.scale, None, self.above.span, int8=int8)
 
-    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> FastState:
+    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> OptimizedState:
         """The state before the first step."""
         lower = self.bottom.begin(recurrent[: self.bottom.parts])
         parts = lower + self.above.begin(recurrent[self.bottom.parts :])
-        return FastState(parts, self.context.memory(encoded, self.scorer), 1, self.context.multiplied)
+        return OptimizedState(parts, self.context.memory(encoded, self.scorer), 1, self.context.multiplied)
 
-    def step(self, ids: Tensor, state: FastState) -> Step:
+    def step(self, ids: Tensor, state: OptimizedState) -> Step:
         """One position."""
         query, lower = self.bottom.step(self.table(ids), state.parts[: self.bottom.parts])
         weights = self.scorer.weights(query, state.memory, state.width)
@@ -155,13 +155,13 @@ class FastBetween:
         return readout, state.moved(lower + upper), weights
 
 
-class FastContext:
+class OptimizedContext:
     """`ContextDecoder`."""
 
     shift = 0.0
 
     def __init__(self, decoder: ContextDecoder, vectors: Tensor | None, width: int, *, int8: bool):
-        self.stack = FastStack(decoder.stack, int8=int8)
+        self.stack = OptimizedStack(decoder.stack, int8=int8)
         self.every_step = decoder.every_step
         self.final_index = decoder.final_index
         self.gates = self.stack.first.input_weight.shape[0]
@@ -181,12 +181,12 @@ class FastContext:
         else:
             self.scale, self.span = self.stack.scale, self.stack.span
 
-    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> FastState:
+    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> OptimizedState:
         """The state before the first step."""
         added = self.context(encoded.final[self.final_index]) if self.every_step else None  # (G, N)
-        return FastState(self.stack.begin(recurrent), FastMemory(context=added))
+        return OptimizedState(self.stack.begin(recurrent), OptimizedMemory(context=added))
 
-    def step(self, ids: Tensor, state: FastState) -> Step:
+    def step(self, ids: Tensor, state: OptimizedState) -> Step:
         """One position."""
         given = self.table(ids)
         added = state.memory.context
@@ -201,7 +201,7 @@ class FastContext:
 class Maxout:
     """`MaxoutReadout` of [output; embedding; context], the first of all pairs before the second ones."""
 
-    def __init__(self, readout: object, output_size: int, embedded: int, stack: FastStack, *, int8: bool):
+    def __init__(self, readout: object, output_size: int, embedded: int, stack: OptimizedStack, *, int8: bool):
         assert isinstance(readout, MaxoutReadout)
         order = torch.arange(2 * readout.size).view(-1, 2).t().flatten()
         weight = readout.linear.weight.detach()[order]  # (2 * size, H + M + E)
@@ -217,7 +217,7 @@ class Maxout:
         return torch.maximum(both[:, : self.size], both[:, self.size :])
 
 
-def _joint_table(stack: FastStack, maxout: Maxout, vectors: Tensor | None, width: int) -> tuple[Table, Tensor]:
+def _joint_table(stack: OptimizedStack, maxout: Maxout, vectors: Tensor | None, width: int) -> tuple[Table, Tensor]:
     """What an item adds to the gates and to the readout, and the weights (N, E) of both for the context."""
     weight = stack.first.input_weight
     table = Table(
@@ -226,14 +226,14 @@ def _joint_table(stack: FastStack, maxout: Maxout, vectors: Tensor | None, width
     return table, torch.cat([weight[:, width:], maxout.context])
 
 
-def fast_decoder(decoder: object, vectors: Tensor | None, width: int, *, int8: bool) -> FastDecoder | None:
+def optimized_decoder(decoder: object, vectors: Tensor | None, width: int, *, int8: bool) -> OptimizedDecoder | None:
     """The fast form of a decoder, where there is one; `vectors` (V, M) are None for one-hot inputs."""
     if isinstance(decoder, AfterDecoder):
-        return FastAfter(decoder, vectors, width, int8=int8)
+        return OptimizedAfter(decoder, vectors, width, int8=int8)
     if isinstance(decoder, BeforeDecoder):
-        return FastBefore(decoder, vectors, width, int8=int8)
+        return OptimizedBefore(decoder, vectors, width, int8=int8)
     if isinstance(decoder, BetweenDecoder):
-        return FastBetween(decoder, vectors, width, int8=int8)
+        return OptimizedBetween(decoder, vectors, width, int8=int8)
     if isinstance(decoder, ContextDecoder):
-        return FastContext(decoder, vectors, width, int8=int8)
+        return OptimizedContext(decoder, vectors, width, int8=int8)
     return None

@@ -1,4 +1,4 @@
-"""Attention with prepared weights: scores, and what the weighted sum adds to those who read the context."""
+"""Attention with optimized weights: scores, and what the weighted sum adds to those who read the context."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from seqweave.model.attention.base import Scorer
-from seqweave.model.inference.int8 import Int8Linear, Span
-from seqweave.model.inference.linear import Product, linear
-from seqweave.model.inference.state import FastMemory
+from seqweave.model.optimized.int8 import Int8Linear, Span
+from seqweave.model.optimized.linear import Product, linear
+from seqweave.model.optimized.state import OptimizedMemory
 from seqweave.model.state import Encoded
 
 _FEW = 4  # sentences; then reading weights costs more than longer sums
 
 
-class FastScorer:
+class OptimizedScorer:
     """`scores (G, Q, S)` of queries; `scale` is what a query lacks to be the network's, `span` where it lies."""
 
     def __init__(self, scorer: Scorer, scale: float, span: Span | None, *, int8: bool):
@@ -48,7 +48,7 @@ class FastScorer:
     def _factor(self, width: int) -> float:
         return self._scale / math.sqrt(width) if self._scaled else self._scale
 
-    def weights(self, query: Tensor, memory: FastMemory, width: int) -> Tensor:
+    def weights(self, query: Tensor, memory: OptimizedMemory, width: int) -> Tensor:
         """Shape: query (R, H) -> attention weights (G, width, S)."""
         keys, bias = memory.keys, memory.bias
         assert keys is not None
@@ -78,7 +78,7 @@ class Context:
         self._always = weight.shape[0] <= weight.shape[1]
         self._few = 0 if isinstance(self._linear, Int8Linear) else _FEW
 
-    def memory(self, encoded: Encoded, scorer: FastScorer) -> FastMemory:
+    def memory(self, encoded: Encoded, scorer: OptimizedScorer) -> OptimizedMemory:
         """What the steps look up."""
         values, bias = encoded.outputs, None
         if not bool(encoded.mask.all()):
@@ -86,10 +86,10 @@ class Context:
             bias = torch.zeros(padding.shape).masked_fill_(padding, torch.finfo(torch.float32).min)
             if not bool(encoded.mask.any(1).all()):  # weights of an empty sentence are not 0
                 values = values.masked_fill(padding, 0)
-        memory = FastMemory(values=values, keys=scorer.keys(encoded.outputs), bias=bias)
+        memory = OptimizedMemory(values=values, keys=scorer.keys(encoded.outputs), bias=bias)
         return self.multiplied(memory) if self._always or values.shape[0] <= self._few else memory
 
-    def multiplied(self, memory: FastMemory) -> FastMemory:
+    def multiplied(self, memory: OptimizedMemory) -> OptimizedMemory:
         """The values, multiplied once."""
         values = memory.values
         if memory.multiplied or values is None:
@@ -97,7 +97,7 @@ class Context:
         values = self._linear(values.flatten(0, 1)).unflatten(0, values.shape[:2])  # (G, S, N)
         return replace(memory, values=values, multiplied=True)
 
-    def add(self, weights: Tensor, memory: FastMemory, other: Tensor) -> Tensor:
+    def add(self, weights: Tensor, memory: OptimizedMemory, other: Tensor) -> Tensor:
         """`other + W c`. Shape: weights (G, width, S), other (R, N) -> (R, N)."""
         assert memory.values is not None
         if memory.multiplied:
@@ -106,7 +106,7 @@ class Context:
         return self._linear.add(torch.bmm(weights, memory.values).flatten(0, 1), other)
 
 
-def shown(weights: Tensor, memory: FastMemory) -> Tensor:
+def shown(weights: Tensor, memory: OptimizedMemory) -> Tensor:
     """Weights as the network gives them: 0 at padding, also for an empty sentence. Shape: (G, width, S) -> (R, S)."""
     if memory.bias is not None:
         weights = weights.masked_fill(memory.bias.transpose(1, 2) != 0, 0)

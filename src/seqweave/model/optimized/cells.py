@@ -1,4 +1,4 @@
-"""Steps of recurrent layers with prepared weights.
+"""Steps of recurrent layers with optimized weights.
 
 On processors torch computes `sigmoid` up to nine times faster than `tanh`. So `tanh(x)` is
 `2 * sigmoid(2x) - 1` here, with every constant folded into weights: hidden states are carried
@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from seqweave.model.cells.base import tell_slow_path
-from seqweave.model.inference.int8 import HALVED
-from seqweave.model.inference.linear import linear
+from seqweave.model.optimized.int8 import HALVED
+from seqweave.model.optimized.linear import linear
 from seqweave.model.recurrent.encoder import RecurrentLayer, RecurrentStack
 
 Parts = tuple[Tensor, ...]
 
 
-class FastLayer:
+class OptimizedLayer:
     """One layer.
 
     Attributes:
@@ -33,32 +33,32 @@ class FastLayer:
 
     def __init__(self, layer: RecurrentLayer, *, int8: bool):
         size = layer.hidden_size
-        prepared = layer.cell.prepared
-        assert prepared is not None  # see `supported`
+        optimized = layer.cell.optimized
+        assert optimized is not None  # see `supported`
         self.size = size
         self.parts = layer.state_parts
         scale = torch.ones(layer.weight_ih.shape[0])  # (gates * H,)
         bent = slice(0, 0)  # rows that lead into a tanh
-        if prepared.doubled is not None:
-            bent = slice(prepared.doubled * size, (prepared.doubled + 1) * size)
+        if optimized.doubled is not None:
+            bent = slice(optimized.doubled * size, (optimized.doubled + 1) * size)
         scale[bent] = 2
         self.input_weight = layer.weight_ih.detach() * scale[:, None]
         bias, hidden_bias = layer.bias_ih.detach() * scale, layer.bias_hh.detach() * scale
         own = None
-        if prepared.own_bias:
+        if optimized.own_bias:
             own = torch.zeros_like(hidden_bias)
             own[bent] = hidden_bias[bent]
             hidden_bias = hidden_bias - own
         self.input_bias = bias + hidden_bias
         recurrence = linear(layer.weight_hh.detach() * scale[:, None] * 2, own, HALVED, int8=int8)
-        self.step: Callable[[Tensor, Parts], Parts] = partial(prepared.step, recurrence)
+        self.step: Callable[[Tensor, Parts], Parts] = partial(optimized.step, recurrence)
 
     def first(self, parts: Parts) -> Parts:
         """A state as the network has it, as it is carried here."""
         return (parts[0] * 0.5, *(part * 2 for part in parts[1:]))
 
 
-class FastStack:
+class OptimizedStack:
     """Layers on top of each other.
 
     Attributes:
@@ -68,7 +68,7 @@ class FastStack:
     """
 
     def __init__(self, stack: RecurrentStack, *, int8: bool):
-        self.layers = [FastLayer(layer, int8=int8) for layer in stack.stack_layers()]
+        self.layers = [OptimizedLayer(layer, int8=int8) for layer in stack.stack_layers()]
         self.first = self.layers[0]
         self.parts = stack.state_parts
         self._stack = stack
@@ -108,20 +108,20 @@ class FastStack:
 def supported(stack: RecurrentStack, input_size: int) -> bool:
     """Whether a stack can be stepped here.
 
-    Not without its cell's prepared step, nor where a residual connection needs the input itself.
+    Not without its cell's optimized step, nor where a residual connection needs the input itself.
     """
     if stack.residual and input_size == stack.output_size:
         return False
-    return all([has_prepared_step(layer) for layer in stack.stack_layers()])
+    return all([has_optimized_step(layer) for layer in stack.stack_layers()])
 
 
-def has_prepared_step(layer: RecurrentLayer) -> bool:
+def has_optimized_step(layer: RecurrentLayer) -> bool:
     """Whether the cell of a layer has one; that it lacks one is told."""
-    if layer.cell.prepared is None:
+    if layer.cell.optimized is None:
         tell_slow_path(layer.cell.name, "optimized step for search")
-    return layer.cell.prepared is not None
+    return layer.cell.optimized is not None
 
 
 def has_bounded_states(layer: RecurrentLayer) -> bool:
-    """Whether hidden states lie between -1 and 1 once they were made by the layer's prepared step."""
-    return layer.cell.prepared is not None and layer.cell.prepared.bounded
+    """Whether hidden states lie between -1 and 1 once they were made by the layer's optimized step."""
+    return layer.cell.optimized is not None and layer.cell.optimized.bounded

@@ -1,4 +1,4 @@
-"""Linear maps and tables with weights prepared for many small products.
+"""Linear maps and tables with weights optimized for many small products.
 
 oneDNN's products want weights in a layout of their own; packed once, they run at the processor's
 speed for any number of rows, where the default product of torch is 1.2 to 5 times slower.
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from seqweave.model.inference.int8 import Int8Linear, Span
+from seqweave.model.optimized.int8 import Int8Linear, Span
 
 _ROWS = 64  # the packed layout is chosen for this many rows; it serves 1 to 320 within the noise
 SMALL = 1 << 15  # numbers; below, the call costs more than the product
@@ -25,7 +25,7 @@ def packing_works() -> bool:
 
 
 class Product(Protocol):
-    """The role of a prepared linear map, `x W^T + b`."""
+    """The role of an optimized linear map, `x W^T + b`."""
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Shape: (R, N) -> (R, M), a new tensor."""
@@ -37,7 +37,7 @@ class Product(Protocol):
 
 
 def linear(weight: Tensor, bias: Tensor | None = None, span: Span | None = None, *, int8: bool = False) -> Product:
-    """A prepared linear map of `weight` (M, N) and `bias` (M,), in fp32, or in int8 where that pays.
+    """An optimized linear map of `weight` (M, N) and `bias` (M,), in fp32, or in int8 where that pays.
 
     Args:
         span: between which numbers every input lies; None: unknown.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class FastMemory:
+class OptimizedMemory:
     """What a fast decoder looks up in one sentence, computed once.
 
     Attributes:
@@ -26,15 +26,15 @@ class FastMemory:
     context: Tensor | None = None
     multiplied: bool = False
 
-    def select(self, groups: Tensor) -> FastMemory:
+    def select(self, groups: Tensor) -> OptimizedMemory:
         """Take sentences by index."""
         parts = (self.values, self.keys, self.bias, self.context)
         values, keys, bias, context = (None if part is None else part.index_select(0, groups) for part in parts)
-        return FastMemory(values, keys, bias, context, self.multiplied)
+        return OptimizedMemory(values, keys, bias, context, self.multiplied)
 
 
 @dataclass(frozen=True, slots=True)
-class FastState:
+class OptimizedState:
     """As `seqweave.model.state.DecoderState`, for a fast decoder.
 
     Attributes:
@@ -45,36 +45,36 @@ class FastState:
     """
 
     parts: tuple[Tensor, ...]
-    memory: FastMemory
+    memory: OptimizedMemory
     width: int = 1
-    widened: Callable[[FastMemory], FastMemory] | None = None
+    widened: Callable[[OptimizedMemory], OptimizedMemory] | None = None
 
     @property
     def rows(self) -> int:
         """Number of rows R."""
         return int(self.parts[0].shape[0])
 
-    def select(self, rows: Tensor) -> FastState:
+    def select(self, rows: Tensor) -> OptimizedState:
         """Any rows, any number of them, in any order; each gets its own memory."""
         return replace(self.reorder(rows), memory=self.memory.select(rows // self.width), width=1)
 
-    def expand(self, width: int) -> FastState:
+    def expand(self, width: int) -> OptimizedState:
         """Repeat each row `width` times, next to each other; the memory stays shared."""
         parts = tuple(part.repeat_interleave(width, 0) for part in self.parts)  # (R * width, ...)
         memory = self.memory if self.widened is None or width == 1 else self.widened(self.memory)
         return replace(self, parts=parts, memory=memory, width=self.width * width)
 
-    def reorder(self, rows: Tensor) -> FastState:
+    def reorder(self, rows: Tensor) -> OptimizedState:
         """Rows trade places within their sentence, as in a step of beam search: the memory is left alone."""
         return self.moved(tuple([part.index_select(0, rows) for part in self.parts]))
 
-    def keep(self, sentences: Tensor) -> FastState:
+    def keep(self, sentences: Tensor) -> OptimizedState:
         """Whole sentences leave; those at the given indices stay, with all their rows."""
         parts = tuple(
             part.unflatten(0, (-1, self.width)).index_select(0, sentences).flatten(0, 1) for part in self.parts
         )
         return replace(self, parts=parts, memory=self.memory.select(sentences))
 
-    def moved(self, parts: tuple[Tensor, ...]) -> FastState:
+    def moved(self, parts: tuple[Tensor, ...]) -> OptimizedState:
         """The same with other rows."""
-        return FastState(parts, self.memory, self.width, self.widened)
+        return OptimizedState(parts, self.memory, self.width, self.widened)

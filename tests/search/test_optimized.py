@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from architectures import CASES, each, may_be_prepared, small_batch, small_model
+from architectures import CASES, each, may_be_optimized, small_batch, small_model
 from seqweave.config import ModelConfig
-from seqweave.model.inference import FastSeq2Seq, prepared
-from seqweave.model.inference import linear as linear_module
+from seqweave.model.optimized import OptimizedSeq2Seq, optimized
+from seqweave.model.optimized import linear as linear_module
 
 TOLERANCE = 1e-5
 
@@ -20,7 +20,7 @@ def close(one: Tensor | None, other: Tensor | None) -> None:
         torch.testing.assert_close(one, other, atol=TOLERANCE * (1 + float(other.abs().max())), rtol=0)
 
 
-@each(may_be_prepared)
+@each(may_be_optimized)
 @pytest.mark.parametrize("tables", [True, False])
 @torch.inference_mode()
 def test_steps_are_those_of_the_network(config: ModelConfig, tables: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,10 +29,10 @@ def test_steps_are_those_of_the_network(config: ModelConfig, tables: bool, monke
         monkeypatch.setattr(linear_module, "_LARGEST_TABLE", 0)
     monkeypatch.setattr(linear_module, "SMALL", 0 if tables else 1 << 15)
     network = small_model(config)
-    fast = prepared(network)
+    fast = optimized(network)
     if fast is network:
-        pytest.skip("this architecture has no prepared form")
-    assert isinstance(fast, FastSeq2Seq)
+        pytest.skip("this architecture has no optimized form")
+    assert isinstance(fast, OptimizedSeq2Seq)
     source, lengths, target_in = small_batch()
     encoded, prepared_encoded = network.encode(source, lengths), fast.encode(source, lengths)
     real = encoded.mask[:, :, None]
@@ -62,17 +62,17 @@ def test_steps_are_those_of_the_network(config: ModelConfig, tables: bool, monke
         rows = torch.arange(plain.rows)
 
 
-def test_most_architectures_are_prepared() -> None:
+def test_most_architectures_are_optimized() -> None:
     for name, config in CASES.items():
-        if may_be_prepared(config) and not config.residual:
-            assert isinstance(prepared(small_model(config)), FastSeq2Seq), name
+        if may_be_optimized(config) and not config.residual:
+            assert isinstance(optimized(small_model(config)), OptimizedSeq2Seq), name
 
 
 def test_a_model_that_copies_is_kept() -> None:
     network = small_model(CASES["lstm-copies"])
-    assert prepared(network) is network
+    assert optimized(network) is network
 
 
 def test_another_type_of_numbers_keeps_the_network() -> None:
     network = small_model(CASES["lstm-general-after"]).double()
-    assert prepared(network) is network
+    assert optimized(network) is network
