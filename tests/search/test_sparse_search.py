@@ -153,7 +153,7 @@ def test_comparable_numbers() -> None:
 def test_every_proof_holds(name: str) -> None:
     found = verify_search(tiny_model(CASES[name]), ["abc", "g", "fedcba", "aa", "cafe", "bead"], beams=(1, 3))
     assert found.passed, found.proofs
-    assert not found.prepared
+    assert not found.optimized
     assert any(proof.deviation > 0 for proof in found.proofs)
     json.loads(json.dumps(found.to_json(), allow_nan=False))
 
