@@ -12,7 +12,7 @@ Zero-width joiners and non-joiners are not among them: at the end of a word they
 
 
 def trimmed(text: str) -> str:
-    """The text without blanks, control characters and invisible characters at its ends; "" when nothing else is there."""
+    """The text without blanks, control and invisible characters at its ends; "" when nothing else is left."""
     start, end = 0, len(text)
     while start < end and _is_invisible(text[start]):
         start += 1
