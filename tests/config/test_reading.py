@@ -15,7 +15,7 @@ from seqweave.config import (
     config_to_json,
     differing_keys,
     fields_of,
-    load_toml,
+    load_settings,
     parse_setting,
     resolve_settings,
 )
@@ -67,13 +67,13 @@ def test_an_unknown_preset_is_refused() -> None:
 def test_toml_is_flattened(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text('training.seed = 3\n[data.source]\nunits = "char"\n[model]\nresidual = true\n', encoding="utf-8")
-    assert load_toml(path) == {"training.seed": 3, "data.source.units": "char", "model.residual": True}
+    assert load_settings(path) == {"training.seed": 3, "data.source.units": "char", "model.residual": True}
 
 
 def test_a_byte_order_mark_before_toml_is_no_error(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_bytes(b'\xef\xbb\xbf[model]\ncell = "gru"\n')
-    assert load_toml(path) == {"model.cell": "gru"}
+    assert load_settings(path) == {"model.cell": "gru"}
 
 
 def test_every_whole_number_has_a_largest_value() -> None:
@@ -92,15 +92,15 @@ def test_an_unknown_key_in_toml_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_toml_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read the config file .*nosuch\.toml: No such file or directory"):
-        load_toml(tmp_path / "nosuch.toml")
+        load_settings(tmp_path / "nosuch.toml")
 
 
 @pytest.mark.parametrize("content", [b"model = ", b"\xff\xfe"])
 def test_what_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "run.toml"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"run\.toml is not valid TOML: "):
-        load_toml(path)
+    with pytest.raises(ConfigError, match=r"run\.toml must be (TOML, or the config\.json of a run|UTF-8), but it is n"):
+        load_settings(path)
 
 
 @given(

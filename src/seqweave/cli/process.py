@@ -15,23 +15,22 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from seqweave.errors import Interrupted
 
 ENDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
-class Unbreakable(io.TextIOBase):
+class Unbreakable:
     """A text stream whose writes never fail: when the first one does, the null device takes its place."""
 
     def __init__(self, stream: TextIO):
         self.stream = stream
-        self.encoding = stream.encoding
 
     def write(self, text: str) -> int:
         """Write text, or lose it."""
@@ -54,13 +53,9 @@ class Unbreakable(io.TextIOBase):
             return self.stream.isatty()
         return False
 
-    def fileno(self) -> int:
-        """The number of its file."""
-        return self.stream.fileno()
-
-    def writable(self) -> bool:
-        """Always."""
-        return True
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write texts."""
+        self.write("".join(lines))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
@@ -74,7 +69,7 @@ def surroundings() -> Iterator[Signals]:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
     before = sys.stderr
-    sys.stderr = Unbreakable(before)
+    sys.stderr = cast(TextIO, Unbreakable(before))
     try:
         with Signals() as signals:
             yield signals

@@ -76,7 +76,7 @@ def train(
         out: the model folder; a folder with the same settings (`training.precision` may differ) and data is continued.
         target_file: targets, line by line beside `data`.
         dev, dev_target: pairs to validate on; else some are held out of `data` by distinct source.
-        preset: tiny, small or base; then `config_file` (TOML), then `settings`, then `seed` on top.
+        preset: tiny, small or base; then `config_file` (TOML, or a config.json), then `settings`, then `seed` on top.
         settings: `KEY=VALUE` texts, or a mapping of dotted keys.
         device: auto, cpu, cuda or mps.
         restart: start over where `out` holds a run.
@@ -91,10 +91,7 @@ def train(
         ModelFolderError: `out` is no run, damaged, not to be written, or trained by another process.
         LimitError: disk or memory is full; the last checkpoint is kept, as it is after a second signal (`Interrupted`).
     """
-    config = resolve_settings(preset, _path(config_file, "config_file"), settings or ())
-    if seed is not None:
-        config = build_config({"training.seed": seed}, config)
-    check_libraries(config.model)
+    config = _requested(preset, _path(config_file, "config_file"), settings or (), seed)
     given = _data_files(data, target_file, dev, dev_target)
     where = choose_device(device)
     folder = _real(path_of(out, "out"))
@@ -107,6 +104,16 @@ def train(
         prepared = _begin(found, record, config, given, where, listen, ranks.world) if ranks.first else None
         ranks.wait()
         return _continue(record, config, given, where, ranks, listen, prepared)
+
+
+def _requested(
+    preset: PresetName | None, file: Path | None, settings: Iterable[str] | Mapping[str, Any], seed: int | None
+) -> Config:
+    config = resolve_settings(preset, file, settings)
+    if seed is not None:
+        config = build_config({"training.seed": seed}, config)
+    check_libraries(config.model)
+    return config
 
 
 def _data_files(
