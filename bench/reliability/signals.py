@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -26,13 +28,25 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from surroundings import Command, Ended, Trial, can_mount, in_own_namespace, mounted, mounted_again, with_terminal
+from surroundings import Command, Trial, can_mount, in_own_namespace, mounted, mounted_again, with_terminal
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIZES = {"signals": 20, "twice": 5, "stderr": 4, "terminal": 4, "disk": 30, "readonly": 1, "descriptors": 29}
-UNPRINTABLE = (b"Traceback", b"Exception ignored", b"Fatal Python error")
+
+
+def close_streams(*numbers: int) -> None:
+    """Close them, as `2>&-` does."""
+    for number in numbers:
+        os.close(number)
+
+
+def limit(kind: int, most: int) -> None:
+    """Lower a limit of this process."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # Python does so when it starts
+    resource.setrlimit(kind, (most, most))
 
 
 def after_signals(command: Command, size: int, draw: random.Random) -> list[Trial]:
@@ -42,12 +56,13 @@ def after_signals(command: Command, size: int, draw: random.Random) -> list[Tria
         for place in range(size):
             moment = command.seconds * (place + draw.random()) / size
             folder = command.folder()
-            process = command.start(folder)
+            cold = place % 5 == 0
+            process = command.start(folder, cold=cold)
             time.sleep(moment)
-            process.send_signal(number)
-            ended = command.wait(process)
+            process.send(number)
+            ended = process.wait()
             allowed = {0, 128 + number}
-            if ended.code == -number and not ended.said:  # before Python could catch anything
+            if cold and not ended.said:  # before Python could catch anything
                 allowed.add(-number)
             trials.append(command.judge(f"{number.name} after {moment:.2f} s", folder, ended, allowed))
     return trials
@@ -60,13 +75,12 @@ def after_two_signals(command: Command, size: int, draw: random.Random) -> list[
         for place in range(size):
             folder = command.folder()
             process = command.start(folder)
-            command.wait_for(process, "resumed" if place % 2 else "about ")
-            time.sleep(draw.random() * command.seconds / 4)
-            process.send_signal(number)
-            time.sleep(0.3 + 0.2 * draw.random())
-            if process.poll() is None:
-                process.send_signal(number)
-            trials.append(command.judge(f"{number.name} twice", folder, command.wait(process), {0, 128 + number}))
+            process.wait_for("about ")
+            time.sleep(draw.random() * command.seconds / 2)
+            process.send(number)
+            time.sleep((0.0, 0.3)[place % 2] * draw.random())
+            process.send(number)
+            trials.append(command.judge(f"{number.name} twice", folder, process.wait(), {0, 128 + number}))
     return trials
 
 
@@ -76,17 +90,16 @@ def without_stderr(command: Command, size: int, draw: random.Random) -> list[Tri
     for place in range(size):
         folder = command.folder()
         if place % 4 == 0:
-            ended = command.run(folder, shell="exec 2>&-")
+            ended = command.run(folder, lambda: close_streams(2), cold=True)
         elif place % 4 == 1:
-            ended = command.run(folder, shell="exec 0<&- 1>&- 2>&-")
+            ended = command.run(folder, lambda: close_streams(0, 1, 2), cold=True)
         elif place % 4 == 2 and Path("/dev/full").exists():
-            ended = command.run(folder, shell="exec 2>/dev/full")
+            ended = command.run(folder, lambda: os.dup2(os.open("/dev/full", os.O_WRONLY), 2))
         else:
             process = command.start(folder)
-            command.wait_for(process, "found")
-            assert process.stderr is not None
-            process.stderr.close()
-            ended = Ended(process.wait(), b"")
+            process.wait_for("found")
+            process.close()
+            ended = process.wait()
         trials.append(command.judge(f"stderr gone, way {place % 4}", folder, ended, {0}))
     return trials
 
@@ -115,7 +128,7 @@ def on_a_full_disk(command: Command, size: int, draw: random.Random) -> list[Tri
                 trials.append(command.judge(f"disk of {kilobytes} KiB", disk / "model", ended, {0, 2}))
         else:
             folder = command.folder()
-            ended = command.run(folder, shell=f"ulimit -f {kilobytes}")
+            ended = command.run(folder, partial(limit, resource.RLIMIT_FSIZE, 1024 * kilobytes // 4))
             trials.append(command.judge(f"files of {kilobytes} KiB", folder, ended, {0, 2}))
     return trials
 
@@ -132,9 +145,9 @@ def on_a_read_only_disk(command: Command, size: int, draw: random.Random) -> lis
             new = command.run(folder)
             mounted_again(disk, "rw")
             process = command.start(folder)
-            command.wait_for(process, "about ")
-            process.send_signal(signal.SIGTERM)
-            command.wait(process)
+            process.wait_for("about ")
+            process.send(signal.SIGTERM)
+            process.wait()
             mounted_again(disk, "ro")
             stopped = command.run(folder)
             answers = command.seqweave("predict", str(folder), given=b"abc\n")
@@ -156,7 +169,7 @@ def with_few_descriptors(command: Command, size: int, draw: random.Random) -> li
     for place in range(size):
         most = 12 + place * 28 // max(1, size - 1)
         folder = command.folder()
-        ended = command.run(folder, shell=f"ulimit -n {most}")
+        ended = command.run(folder, partial(limit, resource.RLIMIT_NOFILE, most), cold=place % 5 == 0)
         trials.append(command.judge(f"{most} descriptors", folder, ended, {0, 2}))
     return trials
 

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import pty
 import random
 import shutil
+import signal
 import subprocess
 import sys
+import termios
+import threading
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import import_module
 from itertools import count
 from pathlib import Path
+from typing import NoReturn
 
+import torch
+
+import seqweave.training.run  # before the copies are made
+from seqweave.__main__ import main
+
+torch.set_num_threads(1)
+assert seqweave.training.run
 BUGS = (b"Traceback", b"Exception ignored", b"Fatal Python error", b".tmp")
 SAME = ("config.json", "model.safetensors", "metrics.json", "README.md")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
@@ -40,6 +52,41 @@ class Ended:
 
     code: int
     said: bytes
+
+
+class Process:
+    """A training that goes on: its number, and the end of a pipe that its stderr is written to."""
+
+    def __init__(self, number: int, said: int):
+        self.number = number
+        self._file = os.fdopen(said, "rb")
+        self._said = b""
+
+    def wait_for(self, text: str) -> None:
+        """Read stderr up to a line that holds `text`, or to its end."""
+        while line := self._file.readline():
+            self._said += line
+            if text.encode() in line:
+                return
+
+    def send(self, number: int) -> None:
+        """Send a signal; one that has ended is still there until it is waited for."""
+        os.kill(self.number, number)
+
+    def close(self) -> None:
+        """Read stderr no more."""
+        self._file.close()
+
+    def wait(self) -> Ended:
+        """Wait for the end; one that hangs is killed."""
+        clock = threading.Timer(MOST_SECONDS, os.kill, (self.number, signal.SIGKILL))
+        clock.start()
+        if not self._file.closed:
+            self._said += self._file.read()
+            self._file.close()
+        _, status = os.waitpid(self.number, 0)
+        clock.cancel()
+        return Ended(os.waitstatus_to_exitcode(status), self._said)
 
 
 @dataclass
@@ -89,54 +136,55 @@ class Command:
         """The name of a new model folder."""
         return self.work / f"model-{next(self.numbers)}"
 
-    def start(self, folder: Path, shell: str = "") -> subprocess.Popen[bytes]:
-        """Start the training; `shell`: what a shell does before it becomes that process."""
-        words = [sys.executable, "-m", "seqweave", *self.words, "-o", str(folder)]
-        if shell:
-            words = ["bash", "-c", f'{shell}; exec "$@"', "bash", *words]
-        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+    def start(self, folder: Path, before: Callable[[], object] = int, cold: bool = False) -> Process:
+        """Start the training in a copy of this process.
 
-    def run(self, folder: Path, shell: str = "") -> Ended:
+        Args:
+            folder: where it writes.
+            before: what the copy does first.
+            cold: start Python anew instead, which takes seconds to import everything.
+        """
+        ours, theirs = os.pipe()
+        number = os.fork()
+        if number == 0:
+            os.close(ours)
+            os.dup2(theirs, 2)
+            os.close(theirs)
+            self.become(folder, before, cold)
+        os.close(theirs)
+        return Process(number, ours)
+
+    def become(
+        self, folder: Path, before: Callable[[], object], cold: bool = False, to_terminal: bool = False
+    ) -> NoReturn:
+        """Train in this process, and end it."""
+        if not to_terminal:
+            os.dup2(os.open(os.devnull, os.O_RDWR), 1)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
+        before()
+        words = [*self.words, "-o", str(folder)]
+        if cold:
+            os.execve(sys.executable, [sys.executable, "-m", "seqweave", *words], ENVIRONMENT)
+        sys.argv = ["seqweave", *words]
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
+        code = 1
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(code)
+
+    def run(self, folder: Path, before: Callable[[], object] = int, cold: bool = False) -> Ended:
         """Train from start to end."""
-        return self.wait(self.start(folder, shell))
-
-    def run_in_peace(self, folder: Path) -> Ended:
-        """The same in a copy of this process, which has imported everything already."""
-        import torch
-
-        from seqweave.cli.main import main
-
-        import_module("seqweave.training.run")
-        torch.set_num_threads(1)  # as `ENVIRONMENT` has it
-        said = folder.with_name(f"{folder.name}.said")
-        process = os.fork()
-        if process == 0:
-            os.dup2(os.open(said, os.O_CREAT | os.O_TRUNC | os.O_WRONLY), 2)
-            os._exit(main([*self.words, "-o", str(folder)]))
-        _, status = os.waitpid(process, 0)
-        return Ended(os.waitstatus_to_exitcode(status), said.read_bytes())
+        return self.start(folder, before, cold).wait()
 
     def seqweave(self, *words: str, given: bytes = b"") -> Ended:
         """Run another verb."""
         command = [sys.executable, "-m", "seqweave", *words]
         done = subprocess.run(command, input=given, capture_output=True, env=ENVIRONMENT, check=False)
         return Ended(done.returncode, done.stderr)
-
-    def wait(self, process: subprocess.Popen[bytes]) -> Ended:
-        """Wait for the end; one that hangs is killed."""
-        try:
-            _, said = process.communicate(timeout=MOST_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            _, said = process.communicate()
-            said += b"Fatal Python error: it hung"
-        return Ended(process.returncode, said)
-
-    def wait_for(self, process: subprocess.Popen[bytes], text: str) -> None:
-        """Read stderr up to a line that holds `text`."""
-        assert process.stderr is not None
-        while (line := process.stderr.readline()) and text.encode() not in line:
-            pass
 
     def faults(self, ended: Ended, folder: Path, allowed: set[int]) -> list[str]:
         """What is wrong with an end in itself."""
@@ -152,7 +200,7 @@ class Command:
     def judge(self, name: str, folder: Path, ended: Ended, allowed: set[int]) -> Trial:
         """The faults of an end, and of the run once the same command was given again; the folder is removed."""
         found = self.faults(ended, folder, allowed)
-        again = self.run_in_peace(folder)
+        again = self.run(folder)
         if again.code:
             found.append(f"the same command ended with {again.code}: {again.said.decode('utf-8', 'replace')[-300:]}")
         elif sums(folder) != self.expected:
@@ -178,24 +226,23 @@ def with_terminal(command: Command, folder: Path, controlling: bool, seconds: fl
         controlling: whether it is the terminal of its session, so that the kernel sends SIGHUP.
         seconds: how long after.
     """
-    if controlling:
-        process, master = pty.fork()
-        if process == 0:
-            words = [sys.executable, "-m", "seqweave", *command.words, "-o", str(folder)]
-            os.execvpe(words[0], words, ENVIRONMENT)
-    else:
-        master, slave = pty.openpty()
-        words = [sys.executable, "-m", "seqweave", *command.words, "-o", str(folder)]
-        streams = {"stdin": slave, "stdout": slave, "stderr": slave}
-        started = subprocess.Popen(words, env=ENVIRONMENT, start_new_session=True, **streams)
-        process = started.pid
-        os.close(slave)
+    master, slave = pty.openpty()
+    number = os.fork()
+    if number == 0:
+        os.close(master)
+        os.setsid()
+        if controlling:
+            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+        for stream in (0, 1, 2):
+            os.dup2(slave, stream)
+        command.become(folder, int, to_terminal=True)
+    os.close(slave)
     said = b""
     while b"about" not in said and (more := os.read(master, 4096)):
         said += more
     time.sleep(seconds)
     os.close(master)
-    _, status = os.waitpid(process, 0)
+    _, status = os.waitpid(number, 0)
     return Ended(os.waitstatus_to_exitcode(status), said)
 
 

@@ -67,7 +67,8 @@ def surroundings() -> Iterator[Signals]:
     occupy_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="replace")
+            with suppress(OSError):  # another file may have taken the place of the first one
+                stream.reconfigure(encoding="utf-8", errors="replace")
     before = sys.stderr
     sys.stderr = cast(TextIO, Unbreakable(before))
     try:
