@@ -44,7 +44,7 @@ def test_each_refusal_has_its_kind_and_remedy(number: int) -> None:
     with pytest.raises(kind) as caught, refusals_of_system(Path("model")):
         raise OSError(number, os.strerror(number), "model/.run.json.1.tmp")
     assert str(caught.value) == f"{Path('model/run.json')}: {os.strerror(number)}; {remedy}"
-    with pytest.raises(kind, match="^model: "), refusals_of_system(Path("model")):
+    with pytest.raises(kind, match=r"^model: "), refusals_of_system(Path("model")):
         raise OSError(number, os.strerror(number))
 
 

@@ -31,6 +31,7 @@ def test_a_validation_moves_a_bar_of_its_own() -> None:
         view._progress.refresh()
         assert f"{done}/120" in text.getvalue()
     view(TrainEvent("validation", VALIDATION))
+    assert view._progress is not None
     assert [task.total for task in view._progress.tasks] == [12]
     view.close()
 

@@ -304,7 +304,8 @@ def _continue(
     listen(TrainEvent("found", {**facts, **shown}))
     if resumed:
         listen(TrainEvent("resumed", {"step": run.state.step}))
-    seconds = estimate_seconds(run)
+    with memory_of_steps(config):
+        seconds = estimate_seconds(run)
     listen(TrainEvent("estimate", {"seconds": seconds, "steps": run.max_steps - run.state.step}))
     with stop_signals(listen, patient=ranks.world > 1) as wants_stop, memory_of_steps(config):
         reason = run_training(run, wants_stop)
