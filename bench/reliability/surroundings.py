@@ -186,7 +186,7 @@ class Command:
         done = subprocess.run(command, input=given, capture_output=True, env=ENVIRONMENT, check=False)
         return Ended(done.returncode, done.stderr)
 
-    def faults(self, ended: Ended, folder: Path, allowed: set[int]) -> list[str]:
+    def faults(self, ended: Ended, allowed: set[int]) -> list[str]:
         """What is wrong with an end in itself."""
         said = ended.said.decode("utf-8", "replace")
         found = [f"printed {bug.decode()}: ...{said[-600:]}" for bug in BUGS if bug in ended.said]
@@ -197,9 +197,9 @@ class Command:
             found.append(f"no one sentence: {said[-300:]}")
         return found
 
-    def judge(self, name: str, folder: Path, ended: Ended, allowed: set[int]) -> Trial:
-        """The faults of an end, and of the run once the same command was given again; the folder is removed."""
-        found = self.faults(ended, folder, allowed)
+    def judge(self, name: str, folder: Path, ended: Ended, allowed: set[int], keep: bool = False) -> Trial:
+        """The faults of an end, and of the run once the same command was given again; then the folder is removed."""
+        found = self.faults(ended, allowed)
         again = self.run(folder)
         if again.code:
             found.append(f"the same command ended with {again.code}: {again.said.decode('utf-8', 'replace')[-300:]}")
@@ -207,7 +207,8 @@ class Command:
             found.append("the end differs from the unbroken run")
         if left := [path.name for path in folder.parent.glob(f".{folder.name}*") if not path.name.endswith(".lock")]:
             found.append(f"left behind: {', '.join(left)}")
-        shutil.rmtree(folder, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
         return Trial(name, ended.code, found)
 
 

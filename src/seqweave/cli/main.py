@@ -7,6 +7,7 @@ something; 2 a mistake of the user, told in one sentence; 130, 143 or 129 ended 
 
 from __future__ import annotations
 
+import errno
 import logging
 import signal
 import sys
@@ -157,7 +158,8 @@ def _flushed(code: int) -> int:
         lose(sys.stdout)
     except OSError as error:
         lose(sys.stdout)
-        _say(f"error: {system_sentence(error, 'the output')}")
+        if code == 0:
+            _say(f"error: {system_sentence(error, 'the output')}")
         return code or WRONG
     return code
 
@@ -199,7 +201,7 @@ def _sentence(error: Exception, verb: str) -> str | None:
     if isinstance(error, SeqweaveError):
         return str(error)
     if isinstance(error, OSError):
-        return system_sentence(error)
+        return system_sentence(error, "the output" if error.errno == errno.ENOSPC else None)  # files have names
     return missing_library(error, f"seqweave {verb}") if isinstance(error, ModuleNotFoundError) else None
 
 
