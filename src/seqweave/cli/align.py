@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seqweave.cli.common import Data, Device, Folder, Json, TargetFile, check_same_columns, note, print_json
+from seqweave.cli.common import (
+    Data,
+    Device,
+    Folder,
+    Json,
+    TargetFile,
+    check_same_columns,
+    note,
+    print_json,
+    warned_model,
+)
 from seqweave.cli.options import Also, GoldFile, GoldFirst, Method, Reverse, Shift, Symmetrise, Threshold, Words
 from seqweave.wording import count
 
@@ -42,16 +52,15 @@ def align(
     from seqweave.inspection.aligning import pair_weights
     from seqweave.inspection.alignments import check_method, check_symmetry, hard_links, turned
     from seqweave.inspection.alignments import symmetrise as put_together
-    from seqweave.predictor import load
 
     check_method(method, threshold)
     check_symmetry(symmetrise)
     folders = [folder, *(also or ())]
-    models = [load(one, device) for one in folders]
+    models = [warned_model(one, device) for one in folders]
     for model in models:
         model.check_reads_text()
     check_same_columns(folders, models)
-    opposite = None if reverse is None else load(reverse, device)
+    opposite = None if reverse is None else warned_model(reverse, device)
     if opposite is not None:
         _check_turned(models[0], opposite)
     lines, pairs = _numbered_pairs(data, target_file, models[0].config.data)

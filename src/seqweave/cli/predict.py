@@ -72,11 +72,13 @@ def predict(
     Example: echo "3. März 2021" | seqweave predict model
     """
     from seqweave.data.readers import read_sources
+    from seqweave.run_status import unfinished
 
     if file == Path("-") and not file.exists():
         file = None
     lines = read_sources(file)
     model = load_model(folder, device, settings, ensemble=ensemble, precision=precision)
+    part = {"unfinished": found} if (found := unfinished([folder, *(ensemble or ())])) else {}
     draws = sample or (model.options.sample and beam_size is None)
     constraints = {"min_length": min_length, "no_repeat_ngram": no_repeat_ngram, "forbid": forbid or None}
     drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
@@ -90,7 +92,7 @@ def predict(
     for texts in _chunks(_checked(lines, model, file), 1 if file is None and sys.stdin.isatty() else CHUNK):
         results = model.predict_n_best(texts, n_best=n_best, options=options, beam_size=beam_size)
         for text, hypotheses in zip(texts, results, strict=True):
-            _print(next(numbers), text, hypotheses, n_best, json)
+            _print(next(numbers), text, hypotheses, n_best, json, part)
         sys.stdout.flush()
 
 
@@ -112,11 +114,13 @@ def _drawing(draws: bool, options: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _print(number: int, text: str, hypotheses: Sequence[Hypothesis], n_best: int, json: bool) -> None:
-    """Print the outputs of one line."""
+def _print(
+    number: int, text: str, hypotheses: Sequence[Hypothesis], n_best: int, json: bool, about: dict[str, Any]
+) -> None:
+    """Print the outputs of one line; `about` is said of the model in JSON."""
     if json:
         values = [hypothesis_json(hypothesis) for hypothesis in hypotheses]
-        print_json({"source": text, "hypotheses": values}, indent=None)
+        print_json({"source": text, "hypotheses": values, **about}, indent=None)
     elif n_best == 1:
         print(one_line(hypotheses[0].text))
     else:
