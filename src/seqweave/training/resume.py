@@ -197,10 +197,9 @@ def settle(record: Record, listen: Listener) -> None:
             problems.append((path, error.why))
     else:
         if problems:
-            listed = ", ".join(f"{path.name} ({why})" for path, why in problems)
+            listed = ", and ".join(f"the checkpoint {path} is damaged ({why})" for path, why in problems)
             raise ModelFolderError(
-                f"no checkpoint in {folder} is as it was written: {listed}; {RESTORE}, remove {folder} to begin again "
-                f"at step 0, or {TRAIN_ANEW}"
+                f"{listed}, and there is no other: {RESTORE}, remove {folder} to begin again at step 0, or {TRAIN_ANEW}"
             )
     state, logs = found
     said = [line for name in LOGS for line in _cut(record.folder / name, state.step, logs.get(name))]
