@@ -70,19 +70,20 @@ def main() -> int:
     load_libraries()
     place = arguments.out or Path(tempfile.mkdtemp(prefix="kills-"))
     place.mkdir(parents=True, exist_ok=True)
-    began, failures = time.monotonic(), []
+    began, failed = time.monotonic(), False
     scenarios = [each for each in made(place) if each.name in arguments.only]
     for each in scenarios:
-        failures += killed_at_calls(each, place, arguments.every)
+        failures = killed_at_calls(each, place, arguments.every)
         failures += killed_at_random(each, place, arguments.random // len(scenarios))
+        failed = failed or bool(failures)
+        print("".join(f"{failure}\n" for failure in failures), end="")
         print(each.name, dict(each.counts), f"{time.monotonic() - began:.0f} s", flush=True)
     total = sum((each.counts for each in scenarios), Counter[str]())
     print(f"kills {total['kills']}: stuck {total['stuck']}, old models lost {total['lost']}, ", end="")
     print(f"other ends {total['different']}")
-    print("\n".join(failures))
     if arguments.out is None:
         shutil.rmtree(place, ignore_errors=True)
-    return 1 if failures else 0
+    return 1 if failed else 0
 
 
 def made(place: Path) -> list[Scenario]:

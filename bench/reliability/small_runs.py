@@ -7,6 +7,7 @@ network itself.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import random
@@ -56,13 +57,11 @@ def train_words(data: Path, folder: Path, changes: Mapping[str, Any] | None = No
 
 
 def load_libraries() -> None:
-    """Import once, before the first fork, what every run imports."""
+    """Import once, before the first fork, what every run imports, late and slowly."""
     import torch
 
-    import seqweave.cli.main
-    import seqweave.cli.progress
-    import seqweave.training.run  # noqa: F401 - for the forks
-
+    for name in ("torch._dynamo", "sacrebleu", "jiwer", "seqweave.cli.progress", "seqweave.training.run"):
+        importlib.import_module(name)
     torch.set_num_threads(1)
 
 
