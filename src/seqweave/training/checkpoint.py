@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -232,7 +232,7 @@ def prune_checkpoints(folder: Path, keep: set[int]) -> None:
     for path in all_checkpoints(folder):
         if path.name not in names:
             remove_checkpoint(path)
-    best = {best_name(step) for path in all_checkpoints(folder) if (step := _best_step(path)) is not None}
+    best = {best_name(state.best_step) for path in all_checkpoints(folder) if (state := _state_or_none(path))}
     for path in folder.glob("best_*.safetensors"):
         if _BEST_NAME.fullmatch(path.name) and path.name not in best:
             path.unlink(missing_ok=True)
@@ -251,10 +251,16 @@ def remove_best(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _best_step(path: Path) -> int | None:
-    """The step of the best weights when a checkpoint was written."""
+def steps_needed(folder: Path, steps: Iterable[int]) -> set[int]:
+    """The checkpoints that a run needs to go on from any of those steps: the ones it would be averaged with, too."""
+    states = [_state_or_none(folder / checkpoint_name(step)) for step in steps]
+    return {step for state in states if state is not None for step in (state.step, *state.averaged)}
+
+
+def _state_or_none(path: Path) -> TrainState | None:
+    """The state of a checkpoint, which is not compared with its sum here."""
     try:
-        return TrainState.from_json((path / _STATE).read_text(encoding="utf-8")).best_step
+        return TrainState.from_json((path / _STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
         return None
 

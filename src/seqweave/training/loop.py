@@ -28,6 +28,7 @@ from seqweave.training.checkpoint import (
     complete_steps,
     prune_checkpoints,
     read_checkpoint,
+    steps_needed,
     write_checkpoint,
 )
 from seqweave.training.distributed import Ranks
@@ -176,7 +177,7 @@ def save(run: Run) -> None:
             run.checkpoints, checkpoint, lambda name: run.listen(TrainEvent("saving", {**saving, "file": name}))
         )
     kept = complete_steps(run.checkpoints)[-training.keep_checkpoints :]
-    prune_checkpoints(run.checkpoints, {*kept, *state.averaged})
+    prune_checkpoints(run.checkpoints, steps_needed(run.checkpoints, kept))
     run.listen(TrainEvent("checkpoint", {"step": state.step}))
     run.ranks.wait()
 

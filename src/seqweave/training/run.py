@@ -43,10 +43,7 @@ from seqweave.training.vectors import all_vectors, set_vectors, vector_files, ve
 from seqweave.wording import TRAIN_ANEW
 
 PathLike = Path | str
-_BLOWN_UP = (
-    "the perplexity on the dev pairs is infinite: training has blown up, and the model gives right outputs no "
-    f"probability at all; lower training.learning_rate, set training.clip_norm, and {TRAIN_ANEW}"
-)
+_BLOWN_UP = 1e6  # perplexity, in that of guessing: no model that learns gets there
 
 
 @dataclass(frozen=True)
@@ -280,8 +277,7 @@ def _finish(run: Run, requested: Config, facts: Mapping[str, Any], parameters: i
         )
     model = load(record.folder, str(run.device.type))
     metrics = evaluate_model(model, run.dev.sources, run.dev.targets)
-    if metrics.perplexity is not None and not math.isfinite(metrics.perplexity):
-        run.listen(TrainEvent("warning", {"text": _BLOWN_UP, "count": 1}))
+    _say_blown_up(run, metrics.perplexity)
     card = model_card(metrics, run.config, facts, parameters, sample_rows(model, run.dev))
     record.finished(metrics, card)
     final = {"parameters": parameters, "steps": run.state.step, "seconds": round(run.state.seconds, 1)}
@@ -289,6 +285,19 @@ def _finish(run: Run, requested: Config, facts: Mapping[str, Any], parameters: i
     record.seal()
     _tidy(record, run.state.step)
     return metrics.to_json()
+
+
+def _say_blown_up(run: Run, perplexity: float | None) -> None:
+    """Say of a run that has come to its end that its model is of no use."""
+    guessing = run.tokenizers[1].size
+    if perplexity is None or perplexity < _BLOWN_UP * guessing:
+        return
+    shown = f"{perplexity:.0e}" if math.isfinite(perplexity) else "infinite"
+    text = (
+        f"the perplexity on the dev pairs is {shown}, where guessing has {guessing:,}: training has blown up, and the "
+        f"model is of no use; lower training.learning_rate, set training.clip_norm, and {TRAIN_ANEW}"
+    )
+    run.listen(TrainEvent("warning", {"text": text, "count": 1}))
 
 
 def _tidy(record: Record, steps: int) -> None:
