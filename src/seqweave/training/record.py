@@ -239,7 +239,7 @@ def read_run(folder: Path) -> dict[str, Any] | None:
 
 def is_older(run: Mapping[str, Any]) -> bool:
     """Whether a run is of format 0, which has no sums."""
-    return "format" not in run["requested"] and "sum" not in run
+    return "format" not in run["requested"]
 
 
 def check_run(run: Mapping[str, Any], folder: Path) -> None:

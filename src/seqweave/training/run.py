@@ -97,11 +97,9 @@ def train(
         config = build_config({"training.seed": seed}, config)
     check_libraries(config.model)
     given = _data_files(data, target_file, dev, dev_target)
-    where = choose_device(device)
-    folder = _real(Path(out))
+    where, folder = choose_device(device), _real(Path(out))
     with joined_ranks(where) as ranks, only_training(folder) if ranks.first else nullcontext():
-        record = Record(folder, ranks.first)
-        plan = Plan(config, given, where, ranks.world)
+        record, plan = Record(folder, ranks.first), Plan(config, given, where, ranks.world)
         found = ranks.share(_look(folder, plan, restart, record, listen) if ranks.first else None)
         if found == "finished":
             return _already_finished(record)
