@@ -56,7 +56,9 @@ def test_what_is_not_finite_is_not_kept(
     data, folder = write_pairs(tmp_path / "pairs.tsv"), tmp_path / "model"
     poisoned(monkeypatch, at, poison)
     sentence = rf"training has diverged: \S*{what}\S* is not finite at step {at}, .* lower training\.learning_rate.*"
-    with pytest.raises(SeqweaveError, match=sentence + re.escape(f"{folder} holds the best model so far, of step") + " [48]"):
+    with pytest.raises(
+        SeqweaveError, match=sentence + re.escape(f"{folder} holds the best model so far, of step") + " [48]"
+    ):
         train(data, folder, settings={**SETTINGS, "training.keep_checkpoints": 1, "training.average_checkpoints": 1})
     # The last good checkpoint stays, though only one is kept.
     kept = [folder / "model.safetensors", *folder.glob("checkpoints/**/*.safetensors")]
