@@ -13,14 +13,13 @@ because a folder is also read on machines without them.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqweave.errors import ConfigError, ModelFolderError
-from seqweave.files import write_atomic
+from seqweave.files import fingerprint, write_atomic
 from seqweave.wording import RESTORE_OR_TRAIN
 
 if TYPE_CHECKING:
@@ -47,8 +46,6 @@ REQUIRED = (CONFIG, WEIGHTS, TARGET_TOKENIZER)
 """The files without which there is no model; a manifest must list them. One that reads text has `OF_TEXT`, too."""
 OF_TEXT = (SOURCE_TOKENIZER, FEATURES)
 """Files that some models have: how they read sources."""
-
-_HASH_BLOCK = 1 << 20  # bytes
 
 
 def save_weights(weights: nn.Module | Mapping[str, Tensor], path: Path) -> None:
@@ -113,7 +110,7 @@ def write_manifest(folder: Path, names: Sequence[str]) -> None:
     Raises:
         OSError: when a file cannot be read or the manifest cannot be written.
     """
-    files = {name: _fingerprint(folder / name) for name in sorted(names)}
+    files = {name: fingerprint(folder / name) for name in sorted(names)}
     write_atomic(folder / MANIFEST, (json.dumps({"format": 1, "files": files}, indent=2) + "\n").encode())
 
 
@@ -295,20 +292,10 @@ def _file_problem(folder: Path, name: str, expected: Mapping[str, Any]) -> str |
         return f"{name} is not a file"
     try:
         # The size first: it tells most damage without reading gigabytes.
-        changed = path.stat().st_size != expected.get("bytes") or _fingerprint(path) != expected
+        changed = path.stat().st_size != expected.get("bytes") or fingerprint(path) != expected
     except OSError as error:
         return f"{name} cannot be read ({error.strerror})"
     return f"{name} was changed" if changed else None
-
-
-def _fingerprint(path: Path) -> dict[str, Any]:
-    """SHA-256 and size of a file, read in blocks."""
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while block := file.read(_HASH_BLOCK):
-            digest.update(block)
-            size += len(block)
-    return {"sha256": digest.hexdigest(), "bytes": size}
 
 
 def _type(tensor: Tensor) -> str:

@@ -84,7 +84,7 @@ def test_train_says_what_it_does_and_leaves_a_model(capsys: Capture, data: Path,
     there = {path.name for path in (tmp_path / "model").iterdir()}
     assert there >= {"config.json", "model.safetensors", "metrics.json", "README.md", "run.json", "MANIFEST.json"}
     assert "cache" not in there
-    assert set(path.name for path in tmp_path.iterdir()) == {"model"}
+    assert set(path.name for path in tmp_path.iterdir()) == {"model", ".model.lock"}
 
 
 def test_the_same_command_again_trains_nothing(capsys: Capture, data: Path, trained: str) -> None:

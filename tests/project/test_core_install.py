@@ -70,7 +70,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     commands = [*WORKING, *REFUSED]
     done = without_train(RUN_ALL, folder, json.dumps([command.split() for command in commands]))
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in folder.iterdir()} == {"pairs.tsv", "model"}
+    assert {path.name for path in folder.iterdir()} == {"pairs.tsv", "model", ".model.lock"}
     return dict(zip(commands, map(tuple, json.loads(done.stdout)), strict=True))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from seqweave.config import Config
 from seqweave.data.dataset import PairDataset
-from seqweave.errors import SeqweaveError
+from seqweave.errors import ModelFolderError, SeqweaveError
 from seqweave.folder import CHECKPOINTS
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.predictor import Model
@@ -25,8 +25,10 @@ from seqweave.text.tokenizers import Tokenizer
 from seqweave.training.checkpoint import (
     Checkpoint,
     checkpoint_name,
+    complete_steps,
     prune_checkpoints,
     read_checkpoint,
+    steps_needed,
     write_checkpoint,
 )
 from seqweave.training.distributed import Ranks
@@ -94,6 +96,10 @@ class Run:
     def resume(self, path: Path) -> None:
         """Take weights, moments and state of a checkpoint."""
         saved = read_checkpoint(path)
+        own = {name: tensor.shape for name, tensor in self.model.named_parameters()}
+        for tensors in (saved.model, *([saved.average] if self.average is not None else [])):
+            if {name: tensor.shape for name, tensor in tensors.items()} != own:
+                raise ModelFolderError(f"the checkpoint {path} does not fit the network of the run: {TRAIN_ANEW}")
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
                 parameter.copy_(saved.model[name])
@@ -157,8 +163,7 @@ def save(run: Run) -> None:
         run.ranks.wait()
         return
     _refuse_divergence(run)
-    path = run.checkpoints / checkpoint_name(state.step)
-    if not (path / "COMPLETE").is_file():
+    if state.step not in complete_steps(run.checkpoints):
         # Not the extra checkpoint of a stop signal, without which the unbroken run averages.
         if state.step % run.checkpoint_every == 0 or state.step == run.max_steps or state.stopped:
             state.averaged = [*state.averaged, state.step][-training.average_checkpoints :]
@@ -167,13 +172,15 @@ def save(run: Run) -> None:
             {name: parameter.detach().cpu() for name, parameter in run.model.named_parameters()},
             {name: tensor.cpu() for name, tensor in run.optimizer.tensors().items()},
             {name: tensor.cpu() for name, tensor in run.validated_weights().items()},
+            run.record.log_sums(),
         )
+        _refuse_infinite(run, checkpoint.model, checkpoint.average, checkpoint.optimizer)
         saving = {"step": state.step}
         write_checkpoint(
             run.checkpoints, checkpoint, lambda name: run.listen(TrainEvent("saving", {**saving, "file": name}))
         )
-    there = sorted(int(path.name[5:]) for path in run.checkpoints.glob("step_*") if (path / "COMPLETE").is_file())
-    prune_checkpoints(run.checkpoints, {*there[-training.keep_checkpoints :], *state.averaged})
+    kept = complete_steps(run.checkpoints)[-training.keep_checkpoints :]
+    prune_checkpoints(run.checkpoints, steps_needed(run.checkpoints, kept))
     run.listen(TrainEvent("checkpoint", {"step": state.step}))
     run.ranks.wait()
 
@@ -197,11 +204,12 @@ def _share_validation(run: Run) -> None:
 def _validate(run: Run) -> None:
     state, training = run.state, run.config.training
     began = time.perf_counter()
+    _refuse_infinite(run, dict(run.model.named_parameters()), run.validated_weights())
     with weights_of(run.model, run.validated_weights()):
         result = _measured(run)
         # A tie keeps the weights but is no gain: early stopping and the plateau wait on.
         gain = result.better_than(state.best)
-        kept = _keep_if_better(run, result)
+        kept = _keep_if_better(run, result, state.step)
     state.validations_without_gain = 0 if gain else state.validations_without_gain + 1
     state.plateau_wait = 0 if gain else state.plateau_wait + 1
     if training.schedule == "plateau" and state.plateau_wait > training.plateau_patience:
@@ -222,14 +230,17 @@ def _measured(run: Run) -> Validation:
         return validate(run.as_model(), run.dev, run.config.training.metric, tell)
 
 
-def _keep_if_better(run: Run, result: Validation) -> bool:
-    """Make the model's weights those of the folder when they are the best so far; returns whether they are."""
+def _keep_if_better(run: Run, result: Validation, step: int | None) -> bool:
+    """Make the model's weights those of the folder when they are the best so far; returns whether they are.
+
+    Those of a step are kept beside the checkpoints, too.
+    """
     state = run.state
     if not result.replaces(state.best, state.best_perplexity):
         return False
     state.best, state.best_step = result.value, state.step
     state.best_perplexity = min(result.perplexity, sys.float_info.max)  # JSON has no infinity
-    run.record.keep_weights(run.model)
+    state.best_sum = run.record.keep_weights(run.model, step)
     return True
 
 
@@ -264,18 +275,34 @@ def _average_last(run: Run) -> None:
     began = time.perf_counter()
     with weights_of(run.model, averaged):
         result = _measured(run)
-        kept = _keep_if_better(run, result)
+        kept = _keep_if_better(run, result, None)  # a run that is resumed from its last checkpoint does it again
     _report(run, result, kept, time.perf_counter() - began, state.averaged)
 
 
 def _refuse_divergence(run: Run) -> None:
     if float(run.optimizer.skipped_in_a_row) >= _MOST_SKIPPED:
-        best = "no model yet" if run.state.best is None else f"the best model so far, of step {run.state.best_step:,}"
-        raise SeqweaveError(
-            f"training has diverged: the last {_MOST_SKIPPED} or more gradients up to step {run.state.step} were not "
-            "finite, and their updates were skipped; lower training.learning_rate, or use training.precision=fp32, "
-            f"and {TRAIN_ANEW}; {run.record.folder} holds {best}"
+        raise _diverged(
+            run,
+            f"the last {_MOST_SKIPPED} or more gradients up to step {run.state.step} were not finite, and their "
+            "updates were skipped",
         )
+
+
+def _refuse_infinite(run: Run, *kinds: Mapping[str, Tensor]) -> None:
+    """Keep weights and moments that are not finite out of checkpoints and of the folder: nothing follows from them."""
+    for tensors in kinds:
+        finite = [tensor.isfinite().all() for tensor in tensors.values()]
+        if finite and not bool(torch.stack(finite).all()):  # one look at the device for all
+            name = next(name for name, each in zip(tensors, finite, strict=True) if not each)
+            raise _diverged(run, f"{name} is not finite at step {run.state.step}, and nothing of that step is kept")
+
+
+def _diverged(run: Run, why: str) -> SeqweaveError:
+    best = "no model yet" if run.state.best is None else f"the best model so far, of step {run.state.best_step:,}"
+    return SeqweaveError(
+        f"training has diverged: {why}; lower training.learning_rate, or use training.precision=fp32, "
+        f"and {TRAIN_ANEW}; {run.record.folder} holds {best}"
+    )
 
 
 class _Clock:

@@ -33,6 +33,7 @@ from seqweave.errors import ConfigError, DataError
 from seqweave.model.precision import best_precision
 from seqweave.text.features import FeaturedTokenizer, learn_features
 from seqweave.text.tokenizers import Tokenizer, coverage, guess_units, train_tokenizer
+from seqweave.training.data_files import DataFiles, fingerprints
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.ids import write_ids
 from seqweave.training.sampling import default_settings
@@ -42,21 +43,6 @@ from seqweave.wording import MORE_DATA, count
 _SAMPLE = 5000  # pairs looked at to guess units, to report unknown items, and to see how text is written
 _LEAST_STEPS = 1500  # a small corpus still needs this many updates
 _MOST_VALIDATIONS = 20
-
-
-@dataclass(frozen=True)
-class DataFiles:
-    """Where the pairs are: a file of pairs, or two parallel files; and the same for dev."""
-
-    train: Path
-    train_target: Path | None = None
-    dev: Path | None = None
-    dev_target: Path | None = None
-
-    def paths(self) -> dict[str, Path]:
-        """All files named, by what they are for."""
-        roles = {"train": self.train, "train_target": self.train_target, "dev": self.dev, "dev_target": self.dev_target}
-        return {role: path for role, path in roles.items() if path is not None}
 
 
 @dataclass(frozen=True)
@@ -258,26 +244,34 @@ def reopen(
 
     `kept` pairs were found when the run began, which decides the split without counting them again.
     """
-    pairs = _Pairs(files, config)
-    pairs.split(kept)
-    dev = dev_pairs(pairs.dev(), config.training.max_dev_pairs)
+    dev = dev_pairs(_split(files, config, kept).dev(), config.training.max_dev_pairs)
     try:
         return PairDataset.open(cache), dev
     except DataError:
-        texts = ((pair.whole, pair.target) for pair in pairs.train())
-        return write_ids(texts, tokenizers, cache, config)[0], dev
+        return write_ids_again(files, config, tokenizers, cache, kept), dev
 
 
-def fingerprints(files: DataFiles) -> dict[str, str]:
-    """SHA-256 of every data file by its role, so that a resumed run finds the same data.
+def write_ids_again(
+    files: DataFiles, config: Config, tokenizers: tuple[Tokenizer, Tokenizer], cache: Path, kept: int
+) -> PairDataset:
+    """Write the ids of a run that goes on once more, from its data; `kept` as in `reopen`."""
+    texts = ((pair.whole, pair.target) for pair in _split(files, config, kept).train())
+    return write_ids(texts, tokenizers, cache, config)[0]
 
-    Read whole at every start: sizes and times of change can agree when the content does not.
-    """
-    found = {}
-    for role, path in files.paths().items():
-        with path.open("rb") as file:
-            found[role] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+
+def sources_again(files: DataFiles, config: Config, kept: int) -> SourceHashes:
+    """The hashes of the sources of a run that goes on once more, from its data; `kept` as in `reopen`."""
+    hashes = SourceHashes()
+    for pair in _split(files, config, kept).train():
+        hashes.add(pair.whole)
+    return hashes
+
+
+def _split(files: DataFiles, config: Config, kept: int) -> _Pairs:
+    """The pairs as they were split when so many of them were found."""
+    pairs = _Pairs(files, config)
+    pairs.split(kept)
+    return pairs
 
 
 def dev_pairs(pairs: Iterable[Pair], most: int) -> DevPairs:
