@@ -5,8 +5,10 @@ format 0. An older folder keeps what it was trained with: its settings and the n
 when they are read, and nothing else asks for the number.
 
 - Format 0: `p_gen` of a model that copies reads the readout (`copy_gate`), and tensors are named after the parts of
-  then (`FORMER_NAMES`).
-- Format 1: `p_gen` reads the decoder's state, as See et al. (2017), eq. 8, have it.
+  then (`FORMER_NAMES`). While no output is right, less perplexity is no gain for early stopping (`training.ties`).
+  BLEU's tokenizer and the units of ROUGE are unset, which means 13a and words. Blanks at the ends of references count.
+- Format 1: `p_gen` reads the decoder's state, as See et al. (2017), eq. 8, have it. Ties of nothing right fall to the
+  perplexity, and how metrics cut the targets is decided from the training targets.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ FORMER_NAMES = {
     "copier": "output",
 }
 """What parts of the network were called in format 0, and what they are called now."""
+_FORMAT_0 = {"model": {"copy_gate": "readout"}, "training": {"ties": "wait"}, "data": {"cell_ends": "kept"}}
+"""Fields that the format decides, as format 0 has them, by the group they are in."""
 
 
 def translated_settings(tree: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -44,9 +48,11 @@ def translated_settings(tree: Mapping[str, Any], where: str) -> dict[str, Any]:
             f"{where} must be of a format from 0 to {FORMAT}, but it is of format {number!r}: "
             "use the seqweave that wrote it, or a later one"
         )
-    model = groups.get("model", {})
-    if number < 1 and isinstance(model, Mapping):
-        groups["model"] = {**model, "copy_gate": "readout"}
+    if number < 1:
+        for group, then in _FORMAT_0.items():
+            settings = groups.get(group, {})
+            if isinstance(settings, Mapping):
+                groups[group] = {**settings, **then}
     return groups
 
 

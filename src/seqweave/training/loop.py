@@ -198,8 +198,8 @@ def _validate(run: Run) -> None:
     began = time.perf_counter()
     with weights_of(run.model, run.validated_weights()):
         result = validate(run.as_model(), run.dev, training.metric)
-        # A tie keeps the weights but is no gain: early stopping and the plateau wait on.
-        gain = result.better_than(state.best)
+        # A tie keeps the weights but is no gain, unless nothing is right yet: early stopping and the plateau wait on.
+        gain = result.gains(state.best, state.best_perplexity, training.ties)
         kept = _keep_if_better(run, result)
     state.validations_without_gain = 0 if gain else state.validations_without_gain + 1
     state.plateau_wait = 0 if gain else state.plateau_wait + 1

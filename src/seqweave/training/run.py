@@ -18,6 +18,7 @@ from seqweave.config import Config, PresetName, build_config, differing_keys, re
 from seqweave.device import choose_device
 from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
 from seqweave.evaluation.evaluate import evaluate_model
+from seqweave.evaluation.measures import measures_of
 from seqweave.model.build import check_libraries
 from seqweave.model.seq2seq import parameter_count
 from seqweave.model_card import model_card
@@ -90,6 +91,7 @@ def train(
     if seed is not None:
         config = build_config({"training.seed": seed}, config)
     check_libraries(config.model)
+    measures_of(config)
     given = _data_files(data, target_file, dev, dev_target)
     where = choose_device(device)
     folder = _real(Path(out))
