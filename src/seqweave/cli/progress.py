@@ -126,11 +126,9 @@ def found_text(values: Mapping[str, Any]) -> str:
         )
     writing = values.get("target_writing") or {}
     if writing.get("metric_units") == "characters":
-        scripts = " and ".join(writing["scripts_without_blanks"]) or "no script"
-        lines.append(
-            f"  metrics    count characters, BLEU cuts as {writing['bleu_tokenize']} "
-            f"({scripts}: no blanks between words in the targets)"
-        )
+        scripts = " and ".join(writing["scripts_without_blanks"])
+        why = f"targets in {scripts}, without blanks between words" if scripts else "as set"
+        lines.append(f"  metrics    by characters, BLEU with the tokenizer {writing['bleu_tokenize']} ({why})")
     lines.append(
         f"  model      {values['parameters']:,} parameters on {values['device']} in {values['precision']}, "
         f"{count(values['max_steps'], 'step')}, best by {values['metric']}"

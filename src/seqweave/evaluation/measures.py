@@ -16,6 +16,8 @@ from seqweave.text.writing import Writing
 
 WORD_METRICS = ("wer", "ter")
 """What cannot be measured where targets have no words between blanks: by characters WER would be CER."""
+OF_WORDS = ("13a", "intl", "none")
+"""Tokenizers that find no words where there are no blanks between them."""
 _LIBRARIES = {"ja-mecab": "sacrebleu[ja]", "ko-mecab": "sacrebleu[ko]"}
 
 

@@ -32,7 +32,7 @@ import numpy as np
 
 from seqweave.errors import DataError
 from seqweave.evaluation.intervals import intervals, too_few
-from seqweave.evaluation.measures import BY_WORDS, WORD_METRICS, Measures
+from seqweave.evaluation.measures import BY_WORDS, OF_WORDS, WORD_METRICS, Measures
 from seqweave.evaluation.rouge import distinct_ngrams
 from seqweave.evaluation.statistics import (
     HIGHER_IS_BETTER,
@@ -48,6 +48,7 @@ from seqweave.evaluation.statistics import (
     metrics_of,
 )
 from seqweave.text.tokenizers import Tokenizer
+from seqweave.text.writing import WritingCounter
 from seqweave.wording import CHECK_DATA
 
 BUCKETS = 5
@@ -56,9 +57,9 @@ DISTINCT = ("distinct_1", "distinct_2")
 _SOMETIMES = (*LABEL_METRICS, *ROUGE_METRICS, *DISTINCT)
 LeftOut = Literal["no blanks between words", "no reference of 4 tokens"]
 """Why a metric is not given."""
-Caution = Literal["few sources", "no spread", "perplexity not finite"]
-"""What to mind: fewer than 20 distinct sources; metrics without an interval, because every resample gives the same; a
-model for which references are next to impossible."""
+Caution = Literal["few sources", "no spread", "measured by words", "perplexity not finite"]
+"""What to mind: fewer than 20 distinct sources; metrics without an interval, because every resample gives the same;
+targets without blanks that are measured by words; a model for which references are next to impossible."""
 
 
 @dataclass(frozen=True)
@@ -197,16 +198,18 @@ def evaluate_outputs(
             f"shares:wilson|others:bootstrap-percentile|level:95|samples:{samples}|seed:{seed}|over:sources"
         )
     found = intervals(statistics, samples, seed)
+    values: dict[str, Any] = dict.fromkeys(METRICS)
+    values.update((name, item.total()) for name, item in statistics.items())
     return Metrics(
         pairs=len(sources),
         sources=len(examples),
-        **dict.fromkeys(METRICS, None) | {name: item.total() for name, item in statistics.items()},
+        **values,
         **_distinct(examples, statistics, measures),
         signatures=signatures,
         intervals=found,
         by_length=_by_length(examples, every),
         left_out=_left_out(statistics),
-        cautions=_cautions(len(examples), samples > 0 and len(found) < len(statistics)),
+        cautions=_cautions(examples, measures, samples > 0 and len(found) < len(statistics)),
     )
 
 
@@ -217,9 +220,23 @@ def _left_out(statistics: Mapping[str, MetricStatistics]) -> dict[str, LeftOut]:
     return {name: reasons[name] for name in METRICS if name not in statistics}
 
 
-def _cautions(sources: int, without_interval: bool) -> tuple[Caution, ...]:
-    few: tuple[Caution, ...] = ("few sources",) if too_few(sources) else ()
-    return (*few, "no spread") if without_interval else few
+def _cautions(examples: Examples, measures: Measures, without_interval: bool) -> tuple[Caution, ...]:
+    by_words = measures.units == "words" and measures.bleu_tokenize in OF_WORDS and _without_blanks(examples)
+    there: dict[Caution, bool] = {
+        "few sources": too_few(len(examples)),
+        "no spread": without_interval,
+        "measured by words": by_words,
+    }
+    return tuple(caution for caution, minded in there.items() if minded)
+
+
+def _without_blanks(examples: Examples) -> bool:
+    """Whether the references have no blanks between words."""
+    counter = WritingCounter()
+    for references in examples.references:
+        for reference in references:
+            counter.add(reference)
+    return counter.found().is_unspaced
 
 
 def _names(examples: Examples, tokenizer: Tokenizer, measures: Measures) -> list[str]:

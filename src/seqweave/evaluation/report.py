@@ -74,6 +74,11 @@ def _caution(caution: Caution, metrics: Metrics) -> str:
         given = [name for name in _FIGURES if getattr(metrics, name) is not None and name not in DISTINCT]
         names = [LABELS[name] for name in given if name not in metrics.intervals]
         return f"{', '.join(names)}: no interval, because every resample of these sources gives the same figure"
+    if caution == "measured by words":
+        return (
+            "these targets have no blanks between words, but this model is measured by words, so BLEU and WER mean "
+            "little: give --bleu-tokenize zh for Chinese, or char for others"
+        )
     return (
         "the perplexity is not finite: for the model some references are next to impossible, as when training has "
         "diverged; lower training.learning_rate and train again"
