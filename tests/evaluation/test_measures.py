@@ -159,7 +159,9 @@ def test_bleu_of_short_texts_is_left_out_instead_of_0() -> None:
     )
     assert whole.bleu == pytest.approx(100)
     assert [bucket.bleu for bucket in whole.by_length] == [pytest.approx(100)]
-    wrong = evaluate_outputs(numbered(longer), names[:1] * 4, longer, tokenizer_of(longer), samples=0, measures=decided(longer))
+    wrong = evaluate_outputs(
+        numbered(longer), names[:1] * 4, longer, tokenizer_of(longer), samples=0, measures=decided(longer)
+    )
     assert "bleu" not in wrong.left_out
 
 
