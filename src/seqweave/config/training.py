@@ -72,7 +72,7 @@ class TrainConfig(Group):
     metric: Metric | None = Field(
         None,
         description="what chooses the best weights, measured on greedy outputs of dev; unset: accuracy for labels, "
-        "token_error_rate for small vocabularies, bleu for others",
+        "token_error_rate for small vocabularies and short texts, bleu for others",
     )
     bleu_tokenize: BleuTokenize | None = Field(
         None,

@@ -90,8 +90,7 @@ def train(
     config = resolve_settings(preset, Path(config_file) if config_file else None, settings or ())
     if seed is not None:
         config = build_config({"training.seed": seed}, config)
-    check_libraries(config.model)
-    measures_of(config)
+    _check_libraries(config)
     given = _data_files(data, target_file, dev, dev_target)
     where = choose_device(device)
     folder = _real(Path(out))
@@ -103,6 +102,12 @@ def train(
         prepared = _begin(found, record, config, given, where, listen, ranks.world) if ranks.first else None
         ranks.wait()
         return _continue(record, config, given, where, ranks, listen, prepared)
+
+
+def _check_libraries(config: Config) -> None:
+    """Raise a `ConfigError` when the network or the metrics need a library that is not installed."""
+    check_libraries(config.model)
+    measures_of(config)
 
 
 def _data_files(
