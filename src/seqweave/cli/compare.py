@@ -46,7 +46,8 @@ def compare(
     from seqweave.evaluation.evaluate import predict_rows
     from seqweave.evaluation.intervals import too_few
     from seqweave.evaluation.measures import measures_of, measures_of_both, measures_text
-    from seqweave.evaluation.report import comparison_table, few_sources
+    from seqweave.evaluation.metrics import left_out
+    from seqweave.evaluation.report import comparison_table, few_sources, left_out_lines
     from seqweave.evaluation.significance import compare_outputs
 
     folders = (first_folder, second_folder)
@@ -60,12 +61,12 @@ def compare(
     sources, targets = read_pairs(data, target_file, first.config.data)
     outputs = [predict_rows(model, sources, beam_size) for model in (first, second)]
     comparisons = compare_outputs(sources, outputs[0], outputs[1], targets, first.target_tokenizer, measures=measures)
-    distinct = len(set(sources))
+    distinct, missing = len(set(sources)), left_out([comparison.metric for comparison in comparisons])
     if json:
         rows = [comparison.to_json() for comparison in comparisons]
-        print_json({"pairs": len(sources), "sources": distinct, "metrics": rows})
+        print_json({"pairs": len(sources), "sources": distinct, "metrics": rows, "left_out": missing})
     else:
         print(f"first: {first_folder}, second: {second_folder}, {len(sources):,} pairs of {data}\n")
-        print(comparison_table(comparisons))
+        print("\n".join([comparison_table(comparisons), *left_out_lines(missing)]))
     if too_few(distinct):
         note(few_sources(distinct))

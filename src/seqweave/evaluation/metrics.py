@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -208,16 +208,16 @@ def evaluate_outputs(
         signatures=signatures,
         intervals=found,
         by_length=_by_length(examples, every),
-        left_out=_left_out(statistics),
+        left_out=left_out(statistics),
         cautions=_cautions(examples, measures, samples > 0 and len(found) < len(statistics)),
     )
 
 
-def _left_out(statistics: Mapping[str, MetricStatistics]) -> dict[str, LeftOut]:
-    """Why each metric that all targets have is not there."""
+def left_out(given: Collection[str]) -> dict[str, LeftOut]:
+    """Why each metric that all targets have is not among those that are given."""
     reasons: dict[str, LeftOut] = dict.fromkeys(WORD_METRICS, "no blanks between words")
     reasons["bleu"] = "no reference of 4 tokens"
-    return {name: reasons[name] for name in METRICS if name not in statistics}
+    return {name: reasons[name] for name in METRICS if name not in given}
 
 
 def _cautions(examples: Examples, measures: Measures, without_interval: bool) -> tuple[Caution, ...]:

@@ -52,12 +52,10 @@ def metrics_table(metrics: Metrics) -> str:
 
 def remarks(metrics: Metrics) -> list[str]:
     """What is to be said beside the figures: what was left out and why, and what to mind; a sentence each."""
-    reasons: dict[LeftOut, list[str]] = {}
-    for name in METRICS:
-        if name in metrics.left_out:
-            reasons.setdefault(metrics.left_out[name], []).append(LABELS[name])
-    lines = [f"left out: {' and '.join(names)}, because {REASONS[reason]}" for reason, names in reasons.items()]
-    return [*lines, *(f"caution: {_caution(caution, metrics)}" for caution in metrics.cautions)]
+    return [
+        *left_out_lines(metrics.left_out),
+        *(f"caution: {_caution(caution, metrics)}" for caution in metrics.cautions),
+    ]
 
 
 def few_sources(sources: int) -> str:
@@ -65,6 +63,15 @@ def few_sources(sources: int) -> str:
     verb = "is" if sources == 1 else "are"
     there = count(sources, "distinct source")
     return f"{there} {verb} too few for intervals to be relied on: evaluate on {FEW_SOURCES} or more"
+
+
+def left_out_lines(left_out: Mapping[str, LeftOut]) -> list[str]:
+    """Why metrics were left out, a sentence for each reason."""
+    reasons: dict[LeftOut, list[str]] = {}
+    for name in METRICS:
+        if name in left_out:
+            reasons.setdefault(left_out[name], []).append(LABELS[name])
+    return [f"left out: {' and '.join(names)}, because {REASONS[reason]}" for reason, names in reasons.items()]
 
 
 def _caution(caution: Caution, metrics: Metrics) -> str:
