@@ -67,9 +67,9 @@ class DataConfig(Group):
     max_target_length: int = Field(
         512, ge=1, le=MOST, description="longest target in items; longer ones are dropped from training and counted"
     )
-    cell_ends: Literal["trimmed", "kept"] = Field(
-        "trimmed",
-        description="whether blanks and invisible characters at the ends of a text are left out, or count",
+    trim_ends: bool = Field(
+        True,
+        description="blanks and invisible characters at the ends of a text do not count",
         json_schema_extra=BY_FORMAT,
     )
     dev_size: int = Field(

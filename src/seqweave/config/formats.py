@@ -4,11 +4,12 @@
 format 0. An older folder keeps what it was trained with: its settings and the names of its tensors are translated
 when they are read, and nothing else asks for the number.
 
-- Format 0: `p_gen` of a model that copies reads the readout (`copy_gate`), and tensors are named after the parts of
-  then (`FORMER_NAMES`). While no output is right, less perplexity is no gain for early stopping (`training.ties`).
-  BLEU's tokenizer and the units of ROUGE are unset, which means 13a and words. Blanks at the ends of references count.
-- Format 1: `p_gen` reads the decoder's state, as See et al. (2017), eq. 8, have it. Ties of nothing right fall to the
-  perplexity, and how metrics cut the targets is decided from the training targets.
+- Format 0: `p_gen` of a model that copies reads the readout (`copy_gate`), tensors are named after the parts of
+  then (`FORMER_NAMES`), and blanks at the ends of a text count (`trim_ends`). While no output is right, less perplexity
+  is no gain for early stopping (`ties`). BLEU's tokenizer and the units of ROUGE are unset, which means 13a and words.
+- Format 1: `p_gen` reads the decoder's state, as See et al. (2017), eq. 8, have it; blanks and invisible characters at
+  the ends of a text do not count (`seqweave.text.ends`). Ties of nothing right fall to the perplexity, and how metrics
+  cut the targets is decided from the training targets (`seqweave.evaluation.measures`).
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ FORMER_NAMES = {
     "copier": "output",
 }
 """What parts of the network were called in format 0, and what they are called now."""
-_FORMAT_0 = {"model": {"copy_gate": "readout"}, "training": {"ties": "wait"}, "data": {"cell_ends": "kept"}}
-"""Fields that the format decides, as format 0 has them, by the group they are in."""
 
 
 def translated_settings(tree: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -49,11 +48,17 @@ def translated_settings(tree: Mapping[str, Any], where: str) -> dict[str, Any]:
             "use the seqweave that wrote it, or a later one"
         )
     if number < 1:
-        for group, then in _FORMAT_0.items():
-            settings = groups.get(group, {})
-            if isinstance(settings, Mapping):
-                groups[group] = {**settings, **then}
+        _decide(groups, "model", "copy_gate", "readout")
+        _decide(groups, "data", "trim_ends", False)
+        _decide(groups, "training", "ties", "wait")
     return groups
+
+
+def _decide(groups: dict[str, Any], group: str, key: str, value: object) -> None:
+    """Set what the format decides; what is no group of settings is refused later."""
+    settings = groups.get(group, {})
+    if isinstance(settings, Mapping):
+        groups[group] = {**settings, key: value}
 
 
 def tensor_name(name: str) -> str:

@@ -42,7 +42,7 @@ def measures_of(config: Config, bleu_tokenize: str | None = None) -> Measures:
     Raises:
         ConfigError: when there is no such tokenizer, or its library is not installed.
     """
-    training, trims = config.training, config.data.cell_ends == "trimmed"
+    training, trims = config.training, config.data.trim_ends
     own = Measures(training.bleu_tokenize or BY_WORDS.bleu_tokenize, training.metric_units or BY_WORDS.units, trims)
     found = own if bleu_tokenize is None else replace(own, bleu_tokenize=_named(bleu_tokenize))
     check_tokenizer(found.bleu_tokenize)
