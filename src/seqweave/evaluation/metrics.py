@@ -265,7 +265,8 @@ def quick_metric(
 ) -> float:
     """One metric of outputs in percent without intervals, for validation while training.
 
-    BLEU without a reference of four tokens, which `evaluate_outputs` leaves out, is 0, as sacrebleu has it.
+    BLEU without a reference of four tokens, which `evaluate_outputs` leaves out, is 0: sacrebleu gives more only to
+    outputs that are too long.
 
     Raises:
         ConfigError: when `name` is none of `METRICS`, `LABEL_METRICS` and `ROUGE_METRICS` (`loss` and `perplexity`
@@ -274,7 +275,8 @@ def quick_metric(
         LimitError: macro F1 of too many labels.
     """
     examples = group_examples(sources, outputs, targets, tokenizer, trims=measures.trims)
-    return collect_statistics(examples, tokenizer, [name], measures)[name].total()
+    found = collect_statistics(examples, tokenizer, [name], measures)[name]
+    return found.total() if found.defined else 0.0
 
 
 def higher_is_better(name: str) -> bool:

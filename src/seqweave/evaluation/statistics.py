@@ -43,7 +43,7 @@ ROUGE_METRICS = ("rouge_1", "rouge_2", "rouge_l")
 """What targets of words or subwords, which are sentences, have besides."""
 HIGHER_IS_BETTER = frozenset(("exact_match", "bleu", "chrf", *LABEL_METRICS, *ROUGE_METRICS))
 BLEU_ORDER = 4
-"""The longest n-grams of BLEU: without a reference of as many tokens there is no BLEU, whatever the outputs."""
+"""The longest n-grams of BLEU: without a reference of as many tokens there is no BLEU."""
 MOST_LABELS = 1000
 """With more distinct labels there is no macro F1: its intervals would need too much memory."""
 
