@@ -23,9 +23,11 @@ SMALL = {"model.embedding_size": 4, "model.encoder_hidden_size": 3, "model.decod
 
 def test_the_figures_are_those_of_the_evaluation() -> None:
     tokenizer = train_tokenizer(["abc"], build_config({"data.target.units": "char"}).data.target)
-    metrics = evaluate_outputs(["a", "b"], ["ab", "c"], ["ab", "b"], tokenizer, samples=10).with_perplexity(2.0, 3.0)
+    texts = ["a b", "c"], ["ab b c d", "c"], ["ab b c d", "b"]
+    metrics = evaluate_outputs(*texts, tokenizer, samples=10).with_perplexity(2.0, 3.0)
     lines = figures(metrics.to_json())
-    assert len(lines) == 10
+    assert len(lines) == 11
+    assert lines[-1].startswith("  caution: 2 distinct sources are too few")
     table = metrics_table(metrics).split("\n")
     assert [line.removeprefix("  ") in table for line in lines] == [True] * len(lines)
 

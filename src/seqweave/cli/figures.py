@@ -7,12 +7,13 @@ from typing import Any
 
 
 def figures(metrics: Mapping[str, Any]) -> list[str]:
-    """The table of figures with their 95% intervals, indented.
+    """The table of figures with their 95% intervals, indented, and what is to be said of them.
 
     Raises:
         DataError: when these are no metrics that seqweave wrote.
     """
     from seqweave.evaluation.metrics import metrics_from_json
-    from seqweave.evaluation.report import figures_table
+    from seqweave.evaluation.report import figures_table, remarks
 
-    return [f"  {line}" for line in figures_table(metrics_from_json(metrics, "metrics.json")).split("\n")]
+    read = metrics_from_json(metrics, "metrics.json")
+    return [f"  {line}" for line in (*figures_table(read).split("\n"), *remarks(read))]

@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from seqweave.config import PresetName, Units
+from seqweave.config import BleuTokenize, PresetName, Units
 
 _UNITS = "|".join(get_args(Units))
 
@@ -67,6 +67,16 @@ GoldFile = Annotated[
     typer.Option(metavar="FILE", help="The right links, one line for each pair: i-j sure, ipj possible."),
 ]
 GoldFirst = Annotated[int, typer.Option(metavar="N", help="The number of the first word in the file of --gold.")]
+
+# evaluate, compare
+BleuTokenizer = Annotated[
+    str | None,
+    typer.Option(
+        "--bleu-tokenize",
+        metavar="|".join(get_args(BleuTokenize)),
+        help="Tokenizer of BLEU (sacrebleu's). Default: the one chosen when the model was trained.",
+    ),
+]
 
 # inspect
 InspectedText = Annotated[

@@ -149,6 +149,11 @@ def found_text(values: Mapping[str, Any]) -> str:
             f"  vectors    of {side}: {found['found']:,} of {found['entries']:,} entries ({share:.1f}%), "
             f"{100 * found['token_rate']:.1f}% of the items to train on{', frozen' if found['frozen'] else ''}"
         )
+    writing = values.get("target_writing") or {}
+    if writing.get("metric_units") == "characters":
+        scripts = " and ".join(writing["scripts_without_blanks"])
+        why = f"targets in {scripts}, without blanks between words" if scripts else "as set"
+        lines.append(f"  metrics    by characters, BLEU with the tokenizer {writing['bleu_tokenize']} ({why})")
     lines.append(
         f"  model      {values['parameters']:,} parameters on {values['device']} in {values['precision']}, "
         f"{count(values['max_steps'], 'step')}, best by {values['metric']}"

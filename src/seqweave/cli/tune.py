@@ -124,7 +124,7 @@ def _report(found: Tuning) -> str:
     for trial in found.trials:
         choice = trial.choice
         mark = ", ".join(name for name, one in (("now", found.now), ("best", found.best)) if one is trial)
-        interval = f"{trial.low:.2f} to {trial.high:.2f}"
+        interval = "" if trial.low is None else f"{trial.low:.2f} to {trial.high:.2f}"
         p = "" if trial is found.now else f"{trial.p:.3f}"
         numbers = [f"{choice.beam_size}", f"{choice.length_penalty:g}", f"{choice.coverage_penalty:g}"]
         rows.append([*numbers, f"{trial.value:.2f}", interval, p, mark])

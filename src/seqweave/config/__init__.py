@@ -42,7 +42,7 @@ from seqweave.config.reading import (
 )
 from seqweave.config.schema import Config, fields_of, settings_of
 from seqweave.config.search import LARGEST_BEAM, LARGEST_MIN_LENGTH, SearchConfig
-from seqweave.config.training import Metric, TrainConfig
+from seqweave.config.training import BleuTokenize, Metric, MetricUnits, TrainConfig
 
 __all__ = [
     "LARGEST_BEAM",
@@ -51,11 +51,13 @@ __all__ = [
     "AttentionKind",
     "AttentionPosition",
     "AttentionWindow",
+    "BleuTokenize",
     "Cell",
     "Config",
     "DataConfig",
     "Layers",
     "Metric",
+    "MetricUnits",
     "ModelConfig",
     "Norm",
     "Output",

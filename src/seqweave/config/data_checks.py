@@ -17,6 +17,7 @@ def data_contradictions(config: Config) -> Iterator[str]:
     yield from _subword_dropout(config)
     yield from _features(config)
     yield from _labels(config)
+    yield from _metric_units(config)
     yield from _vectors(config)
     yield from _copying(config)
 
@@ -103,6 +104,15 @@ def _labels(config: Config) -> Iterator[str]:
         )
     if config.data.source.units == "label" and config.data.joint_vocabulary:
         yield "data.joint_vocabulary=true is for units that both sides share, but data.source.units=label: change one"
+
+
+def _metric_units(config: Config) -> Iterator[str]:
+    """A selecting metric that counts words where targets have none."""
+    if config.training.metric == "wer" and config.training.metric_units == "characters":
+        yield (
+            "training.metric=wer counts words between blanks, but with training.metric_units=characters targets have "
+            "none: set training.metric=cer, or training.metric_units=words"
+        )
 
 
 def _vectors(config: Config) -> Iterator[str]:

@@ -207,8 +207,8 @@ def _validate(run: Run) -> None:
     _refuse_infinite(run, dict(run.model.named_parameters()), run.validated_weights())
     with weights_of(run.model, run.validated_weights()):
         result = _measured(run)
-        # A tie keeps the weights but is no gain: early stopping and the plateau wait on.
-        gain = result.better_than(state.best)
+        # A tie keeps the weights but is no gain, unless nothing is right yet: early stopping and the plateau wait on.
+        gain = result.gains(state.best, state.best_perplexity, training.ties)
         kept = _keep_if_better(run, result, state.step)
     state.validations_without_gain = 0 if gain else state.validations_without_gain + 1
     state.plateau_wait = 0 if gain else state.plateau_wait + 1

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from seqweave.config import Config, Metric, ModelConfig, Units, build_config
+from seqweave.config import Config, ModelConfig, build_config
 from seqweave.data.batching import count_batches
 from seqweave.data.dataset import PairDataset
 from seqweave.data.facts.hashes import SourceHashes
@@ -33,9 +33,11 @@ from seqweave.errors import ConfigError, DataError
 from seqweave.model.precision import best_precision
 from seqweave.text.features import FeaturedTokenizer, learn_features
 from seqweave.text.tokenizers import Tokenizer, coverage, guess_units, train_tokenizer
+from seqweave.text.writing import WritingCounter
 from seqweave.training.data_files import DataFiles, fingerprints
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.ids import write_ids
+from seqweave.training.metric_choice import metric_for, with_measures, with_metric
 from seqweave.training.sampling import default_settings
 from seqweave.training.vectors import all_vectors, vector_facts, vector_files
 from seqweave.wording import MORE_DATA, count
@@ -83,6 +85,7 @@ class _Pairs:
         self.dev_reader = PairReader(files.dev, files.dev_target, config.data) if files.dev else None
         self.seed = config.training.seed
         self.fraction = 0.0
+        self.targets = WritingCounter()  # of the whole file, so that it does not depend on the split
         self.shared = 0  # distinct sources of the dev file that are in the training file, too
         self.config = config
 
@@ -95,6 +98,7 @@ class _Pairs:
         kept, first, several = 0, None, False
         for pair in self.reader:
             kept += 1
+            self.targets.add(pair.target)
             first = pair.source if first is None else first
             several = several or pair.source != first
             if dev and (key := _hash(pair.whole)) in dev:
@@ -145,6 +149,7 @@ def prepare(
         sources = count(pairs.shared, "distinct source")
         text = f"{files.dev} shares {sources} with the training data, so the figures on dev will be too good"
         listen(TrainEvent("warning", {"text": text, "count": pairs.shared}))
+    config, measured = with_measures(config, pairs.targets.found())
     config, reasons = _with_units(config, pairs)
     listen(TrainEvent("reading", {"text": "learning the vocabularies"}))
     source_tokenizer, target_tokenizer = both = _tokenizers(config, pairs)
@@ -163,11 +168,12 @@ def prepare(
         "kept": kept,
         "over_long": too_long,
         "units_because": reasons,
+        **measured,
         "files": fingerprints(files),
         **_features(source_tokenizer, dev),
         **vector_facts(vectors, both, dataset, config),
     }
-    config = decided(config, dataset, device, world)
+    config = decided(with_metric(config, dev.targets), dataset, device, world)
     return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts, vectors, hashes)
 
 
@@ -370,7 +376,7 @@ def decided(config: Config, dataset: PairDataset, device: torch.device, world: i
         "training.max_steps": max_steps,
         "training.validate_every": validate_every,
         "training.checkpoint_every": training.checkpoint_every or validate_every,
-        "training.metric": training.metric or _metric_for(config.data.target.units),
+        "training.metric": training.metric or metric_for(config.data.target.units),
         "training.precision": precision,
         **default_settings(training, max_steps),
         "search.max_length": config.search.max_length
@@ -383,9 +389,3 @@ def decided(config: Config, dataset: PairDataset, device: torch.device, world: i
 def _most_positions(model: ModelConfig) -> int:
     """The longest output that the decoder can write."""
     return model.max_positions if model.decoder == "transformer" and model.positions == "learned" else sys.maxsize
-
-
-def _metric_for(units: Units | None) -> Metric:
-    if units == "label":
-        return "accuracy"
-    return "bleu" if units in ("word", "subword") else "token_error_rate"

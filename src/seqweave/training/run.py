@@ -17,6 +17,7 @@ from seqweave.data.dataset import PairDataset
 from seqweave.device import choose_device
 from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
 from seqweave.evaluation.evaluate import evaluate_model
+from seqweave.evaluation.measures import measures_of
 from seqweave.files import fingerprint, remove_temporary
 from seqweave.model.build import check_libraries
 from seqweave.model.seq2seq import parameter_count
@@ -118,8 +119,14 @@ def _requested(
     config = resolve_settings(preset, file, settings)
     if seed is not None:
         config = build_config({"training.seed": seed}, config)
-    check_libraries(config.model)
+    _check_libraries(config)
     return config
+
+
+def _check_libraries(config: Config) -> None:
+    """Raise a `ConfigError` when the network or the metrics need a library that is not installed."""
+    check_libraries(config.model)
+    measures_of(config)
 
 
 def _data_files(
