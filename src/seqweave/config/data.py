@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from seqweave.config.group import MOST, Group
+from seqweave.config.group import BY_FORMAT, MOST, Group
 
 Units = Literal["char", "word", "space", "subword", "byte", "label"]
 
@@ -66,6 +66,11 @@ class DataConfig(Group):
     )
     max_target_length: int = Field(
         512, ge=1, le=MOST, description="longest target in items; longer ones are dropped from training and counted"
+    )
+    trim_ends: bool = Field(
+        True,
+        description="blanks and invisible characters at the ends of a text do not count",
+        json_schema_extra=BY_FORMAT,
     )
     dev_size: int = Field(
         1000, ge=1, le=MOST, description="pairs to hold out for dev when no dev file is given (at most a tenth)"

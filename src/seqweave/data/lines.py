@@ -19,6 +19,7 @@ from seqweave.errors import DataError
 
 BOM = b"\xef\xbb\xbf"
 _CHUNK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 16
 # What a file begins with that is not text: nothing of it could be used, so it is refused as a whole.
 FOREIGN = {  # how files begin that are no UTF-8 text
     b"\xff\xfe\0\0": "UTF-32 text",
@@ -46,13 +47,7 @@ def check_file(path: Path) -> None:
         DataError: when it is missing, a folder, a pipe or a device, may not be read, or begins as something else
             than UTF-8 text does (UTF-16, or compressed in a way that its name does not tell).
     """
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise _unreadable(path, error) from None
-    if stat.S_ISDIR(mode):
-        raise DataError("must be a file, but it is a folder; name a file in it", path)
-    if not stat.S_ISREG(mode):
+    if not is_regular(path):
         raise DataError("must be a regular file, because it is read more than once; save it as a file first", path)
     with _reading(path) as file:
         # Only the name says gzip, and an empty .gz file of 0 bytes is read as no lines.
@@ -60,6 +55,21 @@ def check_file(path: Path) -> None:
     for begin, what in FOREIGN.items():
         if head.startswith(begin):
             raise DataError(f"must be UTF-8 text, plain or in a .gz file, but it is {what}; convert or rename it", path)
+
+
+def is_regular(path: Path) -> bool:
+    """Whether a path is that of a regular file; a pipe and a device are none.
+
+    Raises:
+        DataError: when it is missing, or a folder.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if stat.S_ISDIR(mode):
+        raise DataError("must be a file, but it is a folder; name a file in it", path)
+    return stat.S_ISREG(mode)
 
 
 def read_lines(path: Path, max_bytes: int) -> Iterator[bytes | None]:
@@ -72,6 +82,17 @@ def read_lines(path: Path, max_bytes: int) -> Iterator[bytes | None]:
     """
     with _reading(path) as file:
         yield from split_lines(file, max_bytes)
+
+
+def read_blocks(path: Path) -> Iterator[bytes]:
+    """Yield the content of a plain or gzip file, a part at a time.
+
+    Raises:
+        DataError: when the file cannot be read, or is damaged gzip.
+    """
+    with _reading(path) as file:
+        while block := file.read(_BLOCK_BYTES):
+            yield block
 
 
 def split_lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes | None]:
