@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -11,12 +12,15 @@ from seqweave.config.group import BY_FORMAT, MOST, Group
 
 Units = Literal["char", "word", "space", "subword", "byte", "label"]
 Choice = Literal["auto", "yes", "no"]
+_ASCII = b"a-\t\\u0041 \\t ~{ +AGE- ab\r\n"  # what escapes of utf-7, punycode and the like would change
 
 
 def is_encoding(name: str) -> bool:
     """Whether Python knows an encoding of text by this name, such as cp949, which keeps letters as they are."""
     try:
-        return "a\tb\n".encode(name).decode(name) == "a\tb\n"
+        if codecs.lookup(name).name.startswith(("utf-16", "utf-32")):
+            return True
+        return _ASCII.decode(name) == _ASCII.decode("ascii")
     except (LookupError, ValueError):  # ValueError also for a NUL character in the name
         return False
 
