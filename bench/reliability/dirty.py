@@ -4,8 +4,8 @@
 
 Each file is written in a dialect drawn by chance (format, separator, quoting, header, encoding, line ends, container),
 then dirtied: bytes changed, lines cut or doubled, quotes opened, NUL characters, blank lines, rows with more or fewer
-cells. It must be read with kept + dropped = records, or be refused in a sentence; nothing else may be raised, and memory
-(Python's allocations) must stay below `MOST_BYTES`. A seed gives the same files everywhere.
+cells. It must be read with kept + dropped = records, or be refused in a sentence; nothing else may be raised, and
+memory (Python's allocations) must stay below `MOST_BYTES`. A seed gives the same files everywhere.
 """
 
 from __future__ import annotations
@@ -31,6 +31,21 @@ from seqweave.errors import DataError
 
 MOST_BYTES = 16_000_000
 WORDS = ("cat", "밥", "먹었어?", "naïve", "猫", "a,b", '"go"', "x;y", "3", "Привет", "tab", "é", "l'eau", "{", "[1]")
+DIRT = (
+    b"\0",
+    b"\xff",
+    b'"',
+    b"\n\n",
+    b"\r",
+    b"\t",
+    b"\t\t\t",
+    b'""',
+    b"{",
+    b"]",
+    b"NaN",
+    b"\xef\xbb\xbf",
+    b"x" * 200_000,
+)
 ENCODINGS = ("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp949", "latin-1")
 CONTAINERS: tuple[Callable[[bytes], bytes], ...] = (bytes, bytes, bytes, gzip.compress, bz2.compress, lzma.compress)
 Rows = list[tuple[str, str]]
@@ -98,26 +113,11 @@ def text(chance: random.Random) -> str:
 
 def dirtied(content: bytes, chance: random.Random) -> bytes:
     """The content after some accidents."""
-    dirt = (
-        b"\0",
-        b"\xff",
-        b'"',
-        b"\n\n",
-        b"\r",
-        b"\t",
-        b"\t\t\t",
-        b'""',
-        b"{",
-        b"]",
-        b"NaN",
-        b"\xef\xbb\xbf",
-        b"x" * 200_000,
-    )
     for _ in range(chance.choice([0, 1, 3, 10])):
         place = chance.randrange(len(content) + 1)
         kind = chance.random()
         if kind < 0.6:
-            content = content[:place] + chance.choice(dirt) + content[place:]
+            content = content[:place] + chance.choice(DIRT) + content[place:]
         elif kind < 0.8:
             content = content[:place] + content[place + chance.randrange(1, 30) :]
         else:
