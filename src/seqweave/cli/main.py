@@ -30,6 +30,7 @@ from seqweave.cli.inspect import inspect
 from seqweave.cli.predict import predict
 from seqweave.cli.process import lose, surroundings
 from seqweave.cli.score import score
+from seqweave.cli.terminal import visible_streams
 from seqweave.cli.train import settings_help, train
 from seqweave.cli.tune import tune
 from seqweave.cli.verify import verify
@@ -124,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: words after `seqweave`; None: those of this process.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    with surroundings() as signals:
+    with surroundings() as signals, visible_streams():
         try:
             code = _run(words)
         except Exception:  # a signal may show as any error, of a module that was being imported say
