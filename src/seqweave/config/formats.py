@@ -5,8 +5,9 @@ format 0. An older folder keeps what it was trained with: its settings and the n
 when they are read, and nothing else asks for the number.
 
 - Format 0: `p_gen` of a model that copies reads the readout (`copy_gate`), and tensors are named after the parts of
-  then (`FORMER_NAMES`).
-- Format 1: `p_gen` reads the decoder's state, as See et al. (2017), eq. 8, have it.
+  then (`FORMER_NAMES`). What is held out for dev depends on `training.seed` (`data.dev_boundary` is unset).
+- Format 1: `p_gen` reads the decoder's state, as See et al. (2017), eq. 8, have it. What is held out depends on the sources
+  alone, and `data.dev_boundary` says which.
 """
 
 from __future__ import annotations
