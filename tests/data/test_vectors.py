@@ -101,7 +101,8 @@ def test_an_item_may_be_a_blank(tmp_path: Path, blank: str) -> None:
     expected = {"▁the": [1.0, 2.0], "▁dog": [3.0, 4.5], "dog": [3.0, 4.5]}
     for text in (content, "5 2\n" + content, content.replace("\n", " \n"), content.replace("\n", "\r\n")):
         assert found_in(tmp_path / "vectors.txt", text) == expected
-    assert found_in(tmp_path / "vectors.txt", f"{blank} 7 8\n" + PLAIN) == expected
+    if blank != "\ufeff":  # at the start of a file it is its byte order mark
+        assert found_in(tmp_path / "vectors.txt", f"{blank} 7 8\n" + PLAIN) == expected
     with pytest.raises(DataError, match="must hold 6 vectors, as its first line says, but it ends after 5"):
         found_in(tmp_path / "vectors.txt", "6 2\n" + content)
 
