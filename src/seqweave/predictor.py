@@ -39,6 +39,7 @@ from seqweave.search.given import FrameSources, Given, SourceKind, TextSources
 from seqweave.search.hypothesis import Hypothesis, Shown, hypothesis_of, nothing
 from seqweave.search.options import SearchOptions
 from seqweave.search.unknown import check_replaces_unknown
+from seqweave.text.ends import trimmed
 from seqweave.text.features import FeaturedTokenizer
 from seqweave.text.tokenizers import Tokenizer
 
@@ -79,7 +80,7 @@ class Model:
         self.sources: SourceKind = FrameSources(config.model.frame_size)
         if source_tokenizer is not None:
             self._coder = CopyCoder(source_tokenizer, target_tokenizer) if config.model.copy else None
-            self.sources = TextSources(source_tokenizer, self._coder)
+            self.sources = TextSources(source_tokenizer, self._coder, config.data.trim_ends)
 
     @property
     def source_tokenizer(self) -> Tokenizer:
@@ -286,9 +287,14 @@ class Model:
 
     def encode_targets(self, texts: Sequence[str], sources: Coded) -> list[list[int]]:
         """Targets of these sources as ids, without `<eos>`; of a model that copies they are extended ids."""
+        texts = [self.trimmed(text) for text in texts]
         if self._coder is None:
-            return self.target_tokenizer.encode_batch(list(texts))
-        return self._coder.targets(list(texts), sources.extra)
+            return self.target_tokenizer.encode_batch(texts)
+        return self._coder.targets(texts, sources.extra)
+
+    def trimmed(self, text: str) -> str:
+        """A text without what is invisible at its ends, unless the model is of a format in which that counts."""
+        return trimmed(text) if self.config.data.trim_ends else text
 
     def _encode_sources(self, given: Sequence[Any]) -> Coded:
         """As `encode_sources`, and says what was left out; none for a text of nothing but blanks."""

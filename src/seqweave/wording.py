@@ -1,6 +1,12 @@
-"""How numbers and settings are written in sentences, and sentences that several parts say."""
+"""How numbers, settings and texts are written in sentences, and sentences that several parts say."""
 
 from __future__ import annotations
+
+import re
+
+# What a terminal obeys instead of showing: control characters but for tab and line end, and marks that turn the
+# direction of what follows them, so that it reads as something else.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 # By the name they are imported by; pyproject.toml has them in its extra `train`.
 TRAIN_LIBRARIES = ("torch", "sacrebleu", "jiwer", "babel", "matplotlib")
@@ -25,6 +31,11 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "unset" if value is None else str(value)
+
+
+def visible(text: str) -> str:
+    r"""The text with what a terminal would obey written out: `\x1b[31m`, `\r`, `\u202e`. Tabs and line ends stay."""
+    return _OBEYED.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def missing_library(error: ModuleNotFoundError, what: str) -> str | None:

@@ -6,7 +6,6 @@ something; 2 a mistake of the user, told in one sentence; 130 interrupted. Nothi
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import sys
@@ -30,6 +29,7 @@ from seqweave.cli.info import info
 from seqweave.cli.inspect import inspect
 from seqweave.cli.predict import predict
 from seqweave.cli.score import score
+from seqweave.cli.terminal import visible_streams
 from seqweave.cli.train import settings_help, train
 from seqweave.cli.tune import tune
 from seqweave.cli.verify import verify
@@ -101,9 +101,6 @@ def _options(
     level = logging.DEBUG if debug else logging.WARNING
     logging.basicConfig(format="seqweave: %(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("seqweave").setLevel(level)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 app.command("train", epilog=settings_help(), short_help="Train a model on pairs.")(train)
@@ -130,6 +127,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     _open_closed_streams()
+    with visible_streams():
+        return _run(words)
+
+
+def _run(words: list[str]) -> int:
     try:
         code = app(
             args=each_ensemble_folder(two_dev_files(words)) or ["--help"], prog_name="seqweave", standalone_mode=False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from seqweave.cli.common import one_line
-from seqweave.wording import count
+from seqweave.cli.terminal import raw_stderr
+from seqweave.wording import count, visible
 
 if TYPE_CHECKING:
     from seqweave.training.events import TrainEvent
@@ -33,7 +33,7 @@ class TrainingView:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(file=sys.stderr, highlight=False, markup=False, soft_wrap=True)
+        self.console = console or Console(file=raw_stderr(), highlight=False, markup=False, soft_wrap=True)
         self.quiet = not is_first_process()
         self.first: Mapping[str, Any] | None = None
         self.last: Mapping[str, Any] | None = None
@@ -61,7 +61,7 @@ class TrainingView:
     def say(self, text: str) -> None:
         """Print lines, above the bar where there is one."""
         if not self.quiet:
-            self.console.print(text)
+            self.console.print(visible(text))
 
     def close(self) -> None:
         """Leave the terminal in order."""

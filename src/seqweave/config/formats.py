@@ -4,10 +4,13 @@
 format 0. An older folder keeps what it was trained with: its settings and the names of its tensors are translated
 when they are read, and nothing else asks for the number.
 
-- Format 0: `p_gen` of a model that copies reads the readout (`copy_gate`), and tensors are named after the parts of
-  then (`FORMER_NAMES`). What is held out for dev depends on `training.seed` (`data.dev_boundary` is unset).
-- Format 1: `p_gen` reads the decoder's state, as See et al. (2017), eq. 8, have it. What is held out depends on the sources
-  alone, and `data.dev_boundary` says which.
+- Format 0: `p_gen` of a model that copies reads the readout (`copy_gate`), tensors are named after the parts of
+  then (`FORMER_NAMES`), blanks at the ends of a text count (`trim_ends`), and files are TSV or JSON lines by their
+  names, without quotes and header (`recognize`). What is held out for dev depends on `training.seed`
+  (`data.dev_boundary` is unset).
+- Format 1: `p_gen` reads the decoder's state, as See et al. (2017), eq. 8, have it; blanks and invisible characters at
+  the ends of a text do not count (`seqweave.text.ends`); files are what their content shows (`seqweave.data.dialect`). What is
+  held out depends on the sources alone, and `data.dev_boundary` says which.
 """
 
 from __future__ import annotations
@@ -45,10 +48,18 @@ def translated_settings(tree: Mapping[str, Any], where: str) -> dict[str, Any]:
             f"{where} must be of a format from 0 to {FORMAT}, but it is of format {number!r}: "
             "use the seqweave that wrote it, or a later one"
         )
-    model = groups.get("model", {})
-    if number < 1 and isinstance(model, Mapping):
-        groups["model"] = {**model, "copy_gate": "readout"}
+    if number < 1:
+        _decide(groups, "model", "copy_gate", "readout")
+        _decide(groups, "data", "trim_ends", False)
+        _decide(groups, "data", "recognize", False)
     return groups
+
+
+def _decide(groups: dict[str, Any], group: str, key: str, value: object) -> None:
+    """Set what the format decides; what is no group of settings is refused later."""
+    settings = groups.get(group, {})
+    if isinstance(settings, Mapping):
+        groups[group] = {**settings, key: value}
 
 
 def tensor_name(name: str) -> str:

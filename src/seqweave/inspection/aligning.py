@@ -47,6 +47,7 @@ def word_places(tokenizer: Tokenizer, text: str) -> list[int]:
 
 def _weights(model: Model, pairs: Sequence[tuple[str, str]], shift: bool, words: bool) -> list[Weights]:
     matrices = []
+    pairs = [(model.sources.one(source), model.trimmed(target)) for source, target in pairs]
     for (source, target), found in zip(pairs, model.score(pairs, return_attention=True), strict=True):
         if found.attention is None:
             raise ConfigError(without_attention("to align with it", "use another model"))

@@ -74,6 +74,7 @@ def trace(
         raise DataError("a source must have an item to be traced, but it is empty: give a text")
     reference = None
     if target is not None:
+        target = model.trimmed(target)
         ids = model.encode_targets([target], coded)[0] if target.strip() else []
         reference = _sentence(model.target_tokenizer, target, ids)
     with torch.inference_mode():

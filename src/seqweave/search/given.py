@@ -13,6 +13,7 @@ from seqweave.data.copying import Coded, CopyCoder, plain_sources
 from seqweave.data.source import Source, make_sources
 from seqweave.errors import ConfigError
 from seqweave.search.arguments import kind_of, list_of_frames, list_of_texts
+from seqweave.text.ends import trimmed
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import UNK
 
@@ -69,10 +70,13 @@ class SourceKind(Protocol):
 
 
 class TextSources:
-    """Texts, by a tokenizer; with a coder, sources that can be copied from."""
+    """Texts, by a tokenizer; with a coder, sources that can be copied from.
 
-    def __init__(self, tokenizer: Tokenizer, coder: CopyCoder | None):
-        self._tokenizer, self._coder = tokenizer, coder
+    With `trims`, what is invisible at the ends of a text does not count, wherever the text comes in.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, coder: CopyCoder | None, trims: bool = True):
+        self._tokenizer, self._coder, self._trims = tokenizer, coder, trims
         self.units: str = tokenizer.units
         self.size = tokenizer.size
 
@@ -80,34 +84,46 @@ class TextSources:
         """See `SourceKind`."""
         if not isinstance(given, str):
             raise ConfigError(f"source must be a text, but it is {kind_of(given)}: give one text")
-        return given
+        return self._read(given)
 
     def checked(self, given: Any) -> list[Any]:
         """See `SourceKind`."""
-        return list_of_texts(given)
+        return [self._read(one) for one in list_of_texts(given)]
 
     def coded(self, given: Sequence[str], longest: int | None = None) -> Coded:
         """See `SourceKind`."""
+        texts = [self._read(one) for one in given]
         if self._coder is None:
-            return plain_sources(self._tokenizer, list(given), longest)
-        return self._coder.sources(list(given), longest)
+            return plain_sources(self._tokenizer, texts, longest)
+        return self._coder.sources(texts, longest)
 
     def is_empty(self, given: str) -> bool:
         """See `SourceKind`; blanks are nothing."""
-        return not given.strip()
+        return not self._read(given).strip()
 
     def names(self, given: str, source: Source) -> list[str]:
         """See `SourceKind`; an unknown item is shown as its text."""
         ids: list[int] = source.values.tolist()
+        given = self._read(given)
         return self._tokenizer.tokens(given)[: len(ids)] if UNK in ids else self._tokenizer.names(ids)
 
     def items(self, given: str, source: Source) -> tuple[str, list[Item]]:
         """See `SourceKind`."""
+        given = self._read(given)
         return given, items_of(self._tokenizer, given, source.values.tolist())
 
     def key(self, given: str) -> str:
         """The text itself."""
-        return given
+        return self._read(given)
+
+    def _read(self, given: str) -> str:
+        """The text as it counts; one with source tags is trimmed before its first tab, and tags are by themselves."""
+        if not self._trims:
+            return given
+        if not self._tokenizer.feature_count:
+            return trimmed(given)
+        text, tab, cells = given.partition("\t")
+        return f"{trimmed(text)}{tab}{cells}"
 
 
 class FrameSources:

@@ -1,0 +1,185 @@
+"""What cannot be lines of sources: how it begins, and what to run instead.
+
+Only the beginning is looked at (what is there of it), and only what is beyond doubt is refused, because a line may
+hold anything. Each function gives what it recognised, in words with a remedy, or None.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+HEAD_BYTES = 4096
+HEAD_LINES = 10
+_LEAST_BYTES = 16  # fewer are too few to call binary
+_MOST_CONTROLS = 0.3  # of the bytes; random ones have 0.11, and those of text nearly none
+_PACKED = {
+    b"\x1f\x8b": ("gzip", "gunzip -c"),
+    b"BZh": ("bzip2", "bunzip2 -c"),
+    b"\xfd7zXZ\0": ("xz", "unxz -c"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "zstdcat"),
+}
+_BINARY = {
+    b"PK\x03\x04": "a zip archive (or a spreadsheet)",
+    b"PK\x05\x06": "an empty zip archive",
+    b"\xd0\xcf\x11\xe0": "an old Office file, such as an .xls",
+    b"PAR1": "Parquet",
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF8": "a GIF image",
+    b"%PDF-": "a PDF",
+    b"RIFF": "audio or video",
+    b"OggS": "audio",
+    b"ID3": "audio",
+    b"fLaC": "audio",
+    b"\x93NUMPY": "a NumPy array",
+    b"\x7fELF": "a program",
+    b"\x80\x02": "a pickle",
+    b"\x80\x03": "a pickle",
+    b"\x80\x04": "a pickle",
+    b"\x80\x05": "a pickle",
+    b"SQLite format 3": "a database",
+}
+_WIDE = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+# fmt: off
+HEADER_WORDS = frozenset((
+    "source", "target", "src", "tgt", "trg", "input", "output", "text", "label", "question", "answer",
+    "sentence1", "sentence2", "sentence", "translation", "word", "pronunciation", "en", "de", "fr", "es", "it",
+    "pt", "nl", "ru", "zh", "ja", "ko", "ar", "hi", "vi", "th", "tr", "pl", "id", "english", "german", "french",
+    "spanish", "korean", "japanese", "chinese", "russian", "number",
+))
+# fmt: on
+"""A row of these alone is a header, not a text."""
+_QUOTED_ROW = re.compile(r'\s*"(?:[^"]|"")*"(?:\s*[,;]\s*"(?:[^"]|"")*")+\s*')
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How `predict` was called, for the commands that were meant.
+
+    Attributes:
+        model: the model folder, as the command line has it.
+        file: the file, as the command line has it; "" for stdin.
+    """
+
+    model: str
+    file: str = ""
+
+    def with_option(self, option: str) -> str:
+        """The same command with one option more."""
+        return " ".join(part for part in ("`seqweave predict", self.model, self.file, option) if part) + "`"
+
+    @property
+    def evaluate(self) -> str:
+        """The command that compares with answers."""
+        return f"`seqweave evaluate {self.model} {self.file or 'FILE'}`"
+
+    def through(self, program: str) -> str:
+        """The same, reading what another program makes of the input."""
+        return f"`{program} {self.file or 'FILE'} | seqweave predict {self.model}`"
+
+
+def binary(head: bytes, asked: Asked) -> str | None:
+    """Compressed or other binary content, or text of wide characters, by how it begins."""
+    for begin, encoding in _WIDE.items():
+        if head.startswith(begin):
+            return f"it is {encoding.upper()}: read it with {asked.with_option(f'--encoding {encoding}')}"
+    if wide := _wide_without_mark(head):
+        return f"it is UTF-16 without a byte order mark: read it with {asked.with_option(f'--encoding {wide}')}"
+    for begin, (name, program) in _PACKED.items():
+        if head.startswith(begin):
+            return f"it is compressed with {name}: unpack it, as in {asked.through(program)}"
+    for begin, name in _BINARY.items():
+        if head.startswith(begin):
+            return f"it is {name}: save its texts as lines of UTF-8 first"
+    controls = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
+    if len(head) >= _LEAST_BYTES and controls > _MOST_CONTROLS * len(head):
+        return "it is binary: save its texts as lines of UTF-8 first"
+    return None
+
+
+def _wide_without_mark(head: bytes) -> str | None:
+    """UTF-16 that mostly has letters of Latin scripts, by its zero bytes: every other one."""
+    pairs = len(head) // 2
+    if pairs < 2:
+        return None
+    for name, first in (("utf-16-le", 1), ("utf-16-be", 0)):
+        zeros, others = head[first : 2 * pairs : 2].count(0), head[1 - first : 2 * pairs : 2].count(0)
+        if zeros > pairs / 2 and not others:
+            return name
+    return None
+
+
+def structured(lines: Sequence[str], asked: Asked) -> str | None:
+    """JSON or CSV, where all of the first lines are."""
+    head = [line for line in lines if line.strip()][:HEAD_LINES]
+    if not head:
+        return None
+    plain = f"{asked.with_option('--plain')} takes lines as they are"
+    if is_json_lines(head):
+        keys = list(json.loads(head[0]))
+        column = next((key for key in keys if key.lower() in HEADER_WORDS), keys[0] if keys else "source")
+        return f"it is JSON: {_take(asked, column)}; {plain}"
+    if _is_json_document(head):
+        return (
+            f"it is a JSON document: save its sources as lines of text, or pairs as TSV for {asked.evaluate}; {plain}"
+        )
+    if separator := csv_separator(head, asked.file):
+        first = next(csv.reader([head[0]], delimiter=separator))[0].strip()
+        return f"it is CSV: {_take(asked, first if first.lower() in HEADER_WORDS else '1')}; {plain}"
+    return None
+
+
+def _take(asked: Asked, column: str) -> str:
+    command = asked.with_option(f"--column {shlex.quote(column)}")
+    return f"take one of its columns, as in {command}, or compare with the answers in it, {asked.evaluate}"
+
+
+def is_json_lines(lines: Sequence[str]) -> bool:
+    """Whether every line is a JSON object."""
+    return bool(lines) and all(line.lstrip().startswith("{") and isinstance(_json(line), dict) for line in lines)
+
+
+def _is_json_document(lines: Sequence[str]) -> bool:
+    """Whether the lines are the first of one JSON value: an array of objects, or an object over several lines."""
+    first = lines[0].strip()
+    if first in ("[", "{", "[{") and len(lines) > 1:
+        return lines[1].lstrip().startswith(("{", '"'))
+    value = _json(first) if first.startswith("[") else None
+    return isinstance(value, list) and any(isinstance(one, dict) for one in value)
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def is_header(cells: Sequence[str]) -> bool:
+    """Whether a row of two or more cells names columns; no blanks are around the names."""
+    return len(cells) > 1 and HEADER_WORDS.issuperset(cell.lower() for cell in cells)
+
+
+def csv_separator(lines: Sequence[str], name: str) -> str | None:
+    """The separator of CSV, where the first lines are beyond doubt, or the name says so; else None."""
+    if all(map(_QUOTED_ROW.fullmatch, lines)):
+        return ";" if all('";"' in line for line in lines) else ","
+    for separator in ",;":
+        try:
+            rows = list(csv.reader(lines, delimiter=separator))
+        except csv.Error:
+            continue
+        header = rows[0] if rows else []
+        if len(header) < 2:
+            continue
+        if is_header(header):
+            return separator
+        named = re.sub(r"\.(gz|bz2|xz|zst)$", "", name.lower()).endswith(".csv")
+        if named and all(len(row) == len(header) for row in rows):
+            return separator
+    return None

@@ -1,0 +1,143 @@
+"""The sources that `seqweave predict` answers: a line each, from a file, or from a pipe as they come.
+
+What cannot be lines of sources is refused in one sentence with the command that was meant; whatever is read gets one
+answer a line. Lines before one that is refused are given first.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from seqweave.data.foreign import HEAD_BYTES, Asked, binary, structured
+from seqweave.data.lines import BOM, is_regular, read_blocks
+from seqweave.data.pipes import batches_of_lines, blocks_as_they_come, reader_of, transcoded
+from seqweave.data.source_columns import Columns
+from seqweave.errors import DataError
+
+logger = logging.getLogger("seqweave")
+
+
+class SourceLines:
+    """Sources in batches; iterate over it once.
+
+    Args:
+        path: the file; None: stdin.
+        asked: how the command was called, for what it should have been.
+        encoding: of the bytes; None: UTF-8.
+        columns: of a table, to take the sources from; none: a source is a line.
+        plain: take lines as they are, even if they look like JSON or CSV.
+
+    Attributes:
+        place: the file, for messages.
+        line: the number of the last line that was given.
+
+    Raises:
+        DataError: when the file is missing or unreadable, or stdin is closed.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        asked: Asked,
+        *,
+        encoding: str | None = None,
+        columns: Sequence[str] = (),
+        plain: bool = False,
+    ):
+        self.place = Path("<stdin>") if path is None else path
+        self.line = 0
+        self._asked, self._plain, self._names = asked, plain, columns
+        self._columns: Columns | None = None
+        self._strange = self._foreign_letters = 0  # lines that are not UTF-8, and those that show that it is
+        blocks = self._blocks(path)
+        if encoding is not None:
+            blocks = transcoded(blocks, encoding, self.place)
+        self._batches = batches_of_lines(blocks, self.place)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """The sources of what is there, at most `pipes.MOST_LINES`.
+
+        Raises:
+            DataError: at what cannot be a source, after the sources before it.
+        """
+        for batch in self._batches:
+            if self.line == 0:
+                self._check_head(batch)
+                batch[0] = batch[0].removeprefix(BOM)
+            found: list[str] = []
+            try:
+                self._read(batch, found)
+            except DataError:
+                if found:
+                    yield found
+                raise
+            if found:
+                yield found
+        if self._columns is not None:
+            self._columns.check_end(self.line)
+
+    def _blocks(self, path: Path | None) -> Iterator[bytes]:
+        if path is None:
+            if sys.stdin is None:  # closed by whoever started this process
+                raise DataError("there must be text on stdin, but it is closed: name a file, or pipe text in")
+            return blocks_as_they_come(reader_of(sys.stdin), self.place)
+        if is_regular(path):
+            return read_blocks(path)
+        return blocks_as_they_come(reader_of(path.open(encoding="utf-8")), self.place)
+
+    def _check_head(self, batch: Sequence[bytes]) -> None:
+        if problem := binary(b"\n".join(batch)[:HEAD_BYTES], self._asked):
+            raise DataError(f"there must be a source on each line, in UTF-8, but {problem}", self.place)
+
+    def _read(self, batch: Sequence[bytes], found: list[str]) -> None:
+        """Add the sources of a batch to `found`."""
+        texts = self._texts(batch, found)
+        if self.line == 0:
+            if self._names:
+                self._columns = Columns(self._names, texts, self.place)
+            elif not self._plain and (problem := structured(texts, self._asked)):
+                raise DataError(f"there must be a source on each line, but {problem}", self.place)
+        for text in texts:
+            self.line += 1
+            source: str | None = text
+            if self._columns is not None:
+                source = self._columns.source(text, self.line)
+            if source is not None:
+                found.append(source)
+
+    def _texts(self, batch: Sequence[bytes], found: list[str]) -> list[str]:
+        """The lines as text. A stray byte that is not UTF-8 becomes U+FFFD, with a warning at the first such line.
+
+        Raises:
+            DataError: when most lines that have more than ASCII are not UTF-8, so that it is another encoding.
+        """
+        texts, wrong = [], []
+        for number, line in enumerate(batch, self.line + 1):
+            try:
+                text = line.decode("utf-8")
+                self._foreign_letters += not line.isascii()
+            except UnicodeDecodeError:
+                text = line.decode("utf-8", errors="replace")
+                wrong.append(number)
+            texts.append(text)
+        if not wrong:
+            return texts
+        self._strange += len(wrong)
+        if self._strange > self._foreign_letters:
+            if self._columns is None and not self._names:
+                found += texts[: wrong[0] - self.line - 1]
+                self.line = wrong[0] - 1
+            raise DataError(
+                "a line must be UTF-8, but this one is not, nor are most others with more than ASCII: name the "
+                f"encoding, as in {self._asked.with_option('--encoding cp949')} (Korean; or shift_jis, gb18030, latin-1)",
+                self.place,
+                wrong[0],
+            )
+        if self._strange == len(wrong):
+            logger.warning(
+                "%s:%d: not valid UTF-8; such bytes are read as U+FFFD, here and below", self.place, wrong[0]
+            )
+        return texts
