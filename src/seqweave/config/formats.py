@@ -9,8 +9,8 @@ when they are read, and nothing else asks for the number.
   names, without quotes and header (`recognize`). What is held out for dev depends on `training.seed`
   (`data.dev_boundary` is unset).
 - Format 1: `p_gen` reads the decoder's state, as See et al. (2017), eq. 8, have it; blanks and invisible characters at
-  the ends of a text do not count (`seqweave.text.ends`); files are what their content shows (`seqweave.data.dialect`). What is
-  held out depends on the sources alone, and `data.dev_boundary` says which.
+  the ends of a text do not count (`seqweave.text.ends`); files are what their content shows (`seqweave.data.dialect`).
+  What is held out depends on the sources alone, and `data.dev_boundary` says which.
 """
 
 from __future__ import annotations

@@ -233,9 +233,7 @@ def _unpacked_zstd(file: BinaryIO, path: Path) -> BinaryIO:
 
 
 def _damaged(path: Path, container: Container | None, error: Exception) -> DataError:
-    return DataError(
-        f"must be a {container} file, but it is damaged ({error}); download or compress it again", path
-    )
+    return DataError(f"must be a {container} file, but it is damaged ({error}); download or compress it again", path)
 
 
 def _is_old_tar(head: bytes) -> bool:

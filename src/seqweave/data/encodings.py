@@ -41,7 +41,11 @@ _COMMON = {
     "big5": (re.compile("[\u4e00-\u9fff]"), 0.9),
 }
 _COMMON_SETS = {"cp949": "euc_kr", "cp932": "cp932", "euc_jp": "euc_jp", "gb18030": "gb2312", "big5": "big5"}
-_NAMES = {"cp949": "CP949 (Korean of Windows, EUC-KR)", "cp932": "Shift-JIS (CP932)", "cp1252": "Latin-1 (Windows-1252)"}
+_NAMES = {
+    "cp949": "CP949 (Korean of Windows, EUC-KR)",
+    "cp932": "Shift-JIS (CP932)",
+    "cp1252": "Latin-1 (Windows-1252)",
+}
 _GUESSED_LINES = 2000
 _CLOSE = 0.05  # of the library's measure of mess: no difference
 _LEAST_BYTES = 64  # fewer are too few to call binary

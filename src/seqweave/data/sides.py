@@ -92,15 +92,16 @@ class Sides:
 
     def train(self) -> Iterator[Pair]:
         """Pairs to train on."""
-        return (pair for pair in self.reader if not self._held_out(pair))
+        return (pair for pair in self.reader if not self.holds_out(pair))
 
     def dev(self) -> Iterator[Pair]:
         """Dev pairs."""
         if self.dev_reader is not None:
             return iter(self.dev_reader)
-        return (pair for pair in self.reader if self._held_out(pair))
+        return (pair for pair in self.reader if self.holds_out(pair))
 
-    def _held_out(self, pair: Pair) -> bool:
+    def holds_out(self, pair: Pair) -> bool:
+        """Whether a pair of `reader` is kept for dev."""
         if self.dev_reader is not None:
             return False
         if self.boundary is not None:
