@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from seqweave.wording import count
-
 Format = Literal["tsv", "csv", "jsonl", "json", "lines"]
 """`lines` is one side of two parallel files; `json` is one array or object for the whole file."""
 Container = Literal["plain", "gzip", "bzip2", "xz", "zstd"]
@@ -20,6 +18,13 @@ BLANKS = "blanks"
 _DELIMITERS = {"\t": "tabs", BLANKS: "two or more blanks", ",": "commas", ";": "semicolons", "|": "bars"}
 _FORMATS = {"tsv": "TSV", "csv": "CSV", "jsonl": "JSON lines", "json": "JSON", "lines": "lines of text"}
 _LINE_ENDS = {"lf": "", "crlf": "", "cr": "lines end with CR alone", "crcrlf": "lines end with CR CR LF"}
+
+
+def delimiter_in_words(delimiter: str, *, one: bool = False) -> str:
+    """`tabs`, or one of them: `a tab`; signs that have no name stand in quotes."""
+    if one:
+        return {"\t": "a tab", BLANKS: "two or more blanks"}.get(delimiter, f"{delimiter!r}".replace("\\\\", "\\"))
+    return _DELIMITERS.get(delimiter, repr(delimiter))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +73,8 @@ class Dialect:
         first += [_LINE_ENDS[self.line_ends]] if _LINE_ENDS[self.line_ends] else []
         if self.format in ("tsv", "csv"):
             usual = "\t" if self.format == "tsv" else ","
-            named = _DELIMITERS.get(self.delimiter, repr(self.delimiter))
-            first += [f"columns between {named}"] if self.delimiter != usual else []
+            other = self.delimiter != usual
+            first += [f"columns between {delimiter_in_words(self.delimiter)}"] if other else []
             first += ["cells in quotes"] if self.quoting and self.format == "tsv" else []
             first += ["no quotes"] if not self.quoting and self.format == "csv" else []
             first += [f"header {', '.join(self.header)}"] if self.header else []
@@ -97,6 +102,6 @@ class Dialect:
             said += [f"source from {self.column_name(self.source)}", f"target from {self.column_name(self.target)}"]
         if self.left_out:
             few, more = self.left_out[:4], len(self.left_out) - 4
-            names = ", ".join(few) + (f" and {count(more, 'more')[:-1] if more > 1 else '1 more'}" if more > 0 else "")
+            names = ", ".join(few) + (f" and {more:,} more" if more > 0 else "")
             said.append(f"{names} left out")
         return ", ".join(said)

@@ -175,7 +175,7 @@ def _wide_without_mark(head: bytes, whole: bool) -> str | None:
         text = head[:even].decode(encoding, errors="replace")
         readable = sum(sign.isprintable() or sign in "\t\r\n\u3000" for sign in text)
         marked = "\n" in text or "\t" in text
-        if zeros > len(text) / 50 and not others and marked and readable >= _PRINTABLE * len(text):
+        if zeros > len(text) / 50 and zeros > 4 * others and marked and readable >= _PRINTABLE * len(text):
             return encoding
     return None
 
@@ -198,8 +198,8 @@ def _other_encoding(wrong: list[bytes], path: Path) -> DataError:
         )
     text = visible(wrong[0].decode(encoding, errors="replace")[:_SHOWN_CHARACTERS])
     return DataError(
-        f"must be UTF-8, but it looks like {_NAMES.get(encoding, encoding)}, in which a line reads {text!r}: read it with "
-        f"--set data.encoding={encoding}, or save it as UTF-8",
+        f"must be UTF-8, but it looks like {_NAMES.get(encoding, encoding)}, in which a line reads {text!r}: read it "
+        f"with --set data.encoding={encoding}, or save it as UTF-8",
         path,
     )
 

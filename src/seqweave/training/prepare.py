@@ -102,6 +102,7 @@ def prepare(
         check_file(path)  # before the long passes; it is read when the vocabulary is known
     pairs = _sides(files, config)
     listen(TrainEvent("reading", {"text": f"reading {files.train.name}"}))
+    listen(TrainEvent("reading", {"text": pairs.reader.dialects}))
     kept = pairs.count()
     if pairs.shared:
         sources = count(pairs.shared, "distinct source")
@@ -156,7 +157,8 @@ def _facts(
     """What run.json and the model card say of the data; `sample` has sources of the training."""
     source, target = tokenizers
     return {
-        "lines": pairs.reader.report.lines,
+        "lines": pairs.reader.report.records,
+        "dialect": pairs.reader.dialect.to_json(),
         "dropped": _dropped(pairs.reader),
         "dev_dropped": {} if pairs.dev_reader is None else _dropped(pairs.dev_reader),
         "pairs": len(dataset),
@@ -199,7 +201,7 @@ def _padding(config: Config, dataset: PairDataset) -> Padding:
 
 
 def _dropped(reader: PairReader) -> dict[str, int]:
-    return {reason: len(lines) for reason, lines in reader.report.dropped.items()}
+    return reader.report.counts
 
 
 def reopen(
