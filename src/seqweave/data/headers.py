@@ -63,6 +63,12 @@ def is_header(first: Sequence[str], others: Sequence[Sequence[str]], usual: bool
     return usual and (any(known) or _has_numbers_below(names, others))
 
 
+def could_be_header(cells: Sequence[str]) -> bool:
+    """Whether each of some cells is a word that names columns, whatever stands below it."""
+    names = [_plain(cell) for cell in cells]
+    return len(set(names)) == len(names) > 1 and all(name in _WORDS or _is_code(name) for name in names)
+
+
 def source_and_target(names: Sequence[str]) -> tuple[int, int] | None:
     """The places of source and target among names of columns, where those say it; None: they do not."""
     plain = [_plain(name.rpartition(".")[2]) for name in names]

@@ -14,6 +14,7 @@ from seqweave.data.check.place import Place
 from seqweave.data.check.reasons import separator_setting
 from seqweave.data.check.result import Concern
 from seqweave.data.check.scripts import Scripts
+from seqweave.data.headers import could_be_header
 from seqweave.data.readers import Pair
 from seqweave.data.readers.report import Dropped
 from seqweave.wording import count
@@ -29,14 +30,13 @@ class Look(Protocol):
         """What is not right, after the last pair; None: nothing."""
 
 
-_NAMES = frozenset(
-    ["source", "target", "src", "tgt", "trg", "input", "output", "text", "label", "labels", "question", "answer", "query", "response", "sentence", "translation", "original", "english", "german", "french", "korean", "japanese", "chinese", "spanish", "en", "de", "fr", "ko", "ja", "zh", "es", "ru", "word", "phones", "phonemes", "pronunciation", "grapheme", "phoneme", "lemma", "form", "features", "q", "a", "x", "y", "id", "category", "class", "summary", "article", "document", "title"]
-)
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#[0-9]{1,7}|#x[0-9a-fA-F]{1,6});")
 _INVISIBLE = re.compile(
     "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2060\u2066-\u2069\ufeff]"
 )
 _MEDIA = re.compile(r"\.(?:wav|flac|mp3|ogg|m4a|png|jpe?g|gif|bmp|tiff?|webp)$", re.IGNORECASE)
+_LONGEST_NAME = 40  # characters of the name of a column
+_MOST_NAMES = 50
 _MOST_FILES = 200  # paths looked up
 
 
@@ -60,32 +60,38 @@ class Sightings:
 
 
 class HeaderLook:
-    """A first pair of names of columns, which would be trained on."""
+    """Names of columns among the pairs, which would be trained on: at the start, or where files were joined."""
 
     def __init__(self) -> None:
-        self._first: Pair | None = None
-        self._seen = False
+        self._found: dict[tuple[str, str], Sightings] = {}
+        self._first: tuple[str, str] | None = None
 
     def see(self, pair: Pair) -> None:
-        """The first pair matters."""
-        if not self._seen:
-            self._seen = True
-            names = {pair.source.casefold(), pair.target.casefold()}
-            self._first = pair if len(names) == 2 and names <= _NAMES else None
+        """Names of columns, and whether they come first."""
+        names = pair.source, pair.target
+        self._first = self._first or names
+        if len(pair.source) <= _LONGEST_NAME and could_be_header(names):
+            if names not in self._found and len(self._found) < _MOST_NAMES:
+                self._found[names] = Sightings()
+            if names in self._found:
+                self._found[names].add(pair, "\t".join(names))
 
     def concern(self, place: Place) -> Concern | None:
-        """A header that was not taken for one."""
-        if self._first is None or place.reader.target_path is not None or place.reader.dialect.header:
+        """Those of the first row alone: elsewhere such words may be what they are."""
+        reader = place.reader
+        if reader.target_path is not None or reader.dialect.format not in ("tsv", "csv"):
             return None
         first = self._first
-        return Concern(
-            "header",
-            "the first pair looks like the names of the columns, and would be trained on",
-            f"read it as a header: {place.again('data.header=yes')}",
-            1,
-            [first.line],
-            f"{first.source}\t{first.target}",
-        )
+        if reader.dialect.header:
+            source, target = (reader.dialect.column_name(one) for one in (reader.dialect.source, reader.dialect.target))
+            first = source, target
+        found = self._found.get(first) if first else None
+        if found is None:
+            return None
+        words = "{} with the names of the columns, which would be trained on"
+        if reader.dialect.header:
+            return found.concern("header", words, "join files without the first row of each, as in `tail -n +2 FILE`")
+        return found.concern("header", words, f"read the first row as a header: {place.again('data.header=yes')}")
 
 
 class QuoteLook:
