@@ -132,6 +132,24 @@ def _other(place: int, taken: int, found: tuple[int, int] | None, texts: Sequenc
     return next((other for other in (*(found or ()), *texts, 0, 1) if other != taken), place)
 
 
+def recorded_columns(dialect: Dialect, config: DataConfig) -> dict[str, str]:
+    """The settings that make other files read as the training file was, where names said which columns are meant.
+
+    Two columns in the other order are recorded by number, because a file without a header has them so, too.
+    """
+    if dialect.format in ("jsonl", "json"):
+        usual, names = ("source", "target"), (dialect.source, dialect.target)
+    else:
+        usual = ("0", "1")
+        places = int(dialect.source), int(dialect.target)
+        names = (str(places[0] + 1), str(places[1] + 1))
+        if len(dialect.header) > 2:
+            names = (dialect.header[places[0]], dialect.header[places[1]])
+    if (dialect.source, dialect.target) == usual or None not in (config.source_column, config.target_column):
+        return {}
+    return {"data.source_column": names[0], "data.target_column": names[1]}
+
+
 def json_columns(records: Sequence[Any], config: DataConfig, path: Path) -> tuple[str, str, tuple[str, ...]]:
     """The fields of source and target, and the names of those left out.
 

@@ -20,6 +20,7 @@ import torch
 
 from seqweave.config import Config, Metric, ModelConfig, Units, build_config
 from seqweave.data.batching import count_batches
+from seqweave.data.columns import recorded_columns
 from seqweave.data.dataset import PairDataset
 from seqweave.data.facts.hashes import SourceHashes
 from seqweave.data.facts.padding import Padding, padding_of
@@ -102,7 +103,9 @@ def prepare(
         check_file(path)  # before the long passes; it is read when the vocabulary is known
     pairs = _sides(files, config)
     listen(TrainEvent("reading", {"text": f"reading {files.train.name}"}))
-    listen(TrainEvent("reading", {"text": pairs.reader.dialects}))
+    for reader in filter(None, (pairs.reader, pairs.dev_reader)):
+        listen(TrainEvent("dialect", {"text": reader.dialects}))
+    config = build_config(recorded_columns(pairs.reader.dialect, config.data), config)
     kept = pairs.count()
     if pairs.shared:
         sources = count(pairs.shared, "distinct source")
