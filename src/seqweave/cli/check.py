@@ -72,15 +72,16 @@ def _report(found: DataCheck) -> Iterator[str]:
     dropped = found.records - found.kept
     header = "" if found.lines == found.records else f", {count(found.records, 'record')}"
     yield f"{found.path}: {found.dialect}"
-    yield f"{found.path}{target}: {count(found.lines, 'line')}{header}, {found.kept:,} kept, {dropped:,} dropped"
+    counted = count(found.lines, found.counts)
+    yield f"{found.path}{target}: {counted}{header}, {found.kept:,} kept, {dropped:,} dropped"
     for reason, left_out in found.reasons.items():
-        yield from _left_out(reason, left_out)
+        yield from _left_out(reason, left_out, found.counts)
     for side, chosen in found.units.items():
         yield f"units of the {side}: {chosen['units']} ({chosen['because']})"
     for reason, left_out in found.over_long.items():
-        yield from _left_out(f"{reason}, left out of training", left_out)
+        yield from _left_out(f"{reason}, left out of training", left_out, found.counts)
     for concern in found.concerns:
-        yield f"warning: {visible(concern.words)}{_in_brackets(concern.lines, concern.count)}"
+        yield f"warning: {visible(concern.words)}{_in_brackets(concern.lines, concern.count, found.counts)}"
         if concern.example:
             yield f"  as in: {_one_line(concern.example)}"
         yield f"  {concern.remedy}"
@@ -88,10 +89,10 @@ def _report(found: DataCheck) -> Iterator[str]:
         yield from _figures(found)
 
 
-def _left_out(reason: str, found: LeftOut) -> Iterator[str]:
-    yield f"  {reason}: {count(found.count, 'line')} ({_some(found.lines, found.count)}): {found.words}"
+def _left_out(reason: str, found: LeftOut, counts: str) -> Iterator[str]:
+    yield f"  {reason}: {count(found.count, counts)} ({_some(found.lines, found.count)}): {found.words}"
     if found.example:
-        yield f"    as in line {found.lines[0]}: {_one_line(found.example)}"
+        yield f"    as in {counts} {found.lines[0]}: {_one_line(found.example)}"
     yield f"    {found.remedy}"
 
 
@@ -110,13 +111,14 @@ def _figures(found: DataCheck) -> Iterator[str]:
         yield f"  most frequent: {frequent}"
     yield ""
     yield f"distinct sources: {found.distinct_sources:,}"
-    yield f"repeated pairs: {found.duplicates:,}{_in_brackets(found.duplicate_lines, found.duplicates)}"
+    yield f"repeated pairs: {found.duplicates:,}{_in_brackets(found.duplicate_lines, found.duplicates, found.counts)}"
     yield f"sources with several targets: {found.conflicting_sources:,}"
     for conflict in found.conflicts[:3]:
-        yield f"  {conflict.targets} targets: lines {_some(conflict.lines)}"
+        yield f"  {conflict.targets} targets: {found.counts}s {_some(conflict.lines)}"
+    far = _in_brackets(found.ratio_outlier_lines, found.ratio_outliers, found.counts)
     yield (
         f"target characters for each source character: {found.median_ratio:.2f} (median); "
-        f"far from it: {found.ratio_outliers:,}{_in_brackets(found.ratio_outlier_lines, found.ratio_outliers)}"
+        f"far from it: {found.ratio_outliers:,}{far}"
     )
     for leak in found.leakage:
         yield f"sources of {leak.second} that are also in {leak.first}: {leak.pairs:,} ({100 * leak.share:.1f}%)"
@@ -146,5 +148,6 @@ def _some(lines: Sequence[int], number: int | None = None) -> str:
     return ", ".join(map(str, lines[:SHOWN])) + (f", and {more:,} more" if more > 0 else "")
 
 
-def _in_brackets(lines: Sequence[int], number: int) -> str:
-    return f" (lines {_some(lines, number)})" if lines else ""
+def _in_brackets(lines: Sequence[int], number: int, counts: str) -> str:
+    several = "s" if number > 1 else ""
+    return f" ({counts}{several} {_some(lines, number)})" if lines else ""

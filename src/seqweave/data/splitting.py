@@ -113,10 +113,11 @@ def split_data(
             f"--dev and --test must be shares from 0 on, and less than 1 together, but they are {dev:g} and {test:g}: "
             "give shares such as --dev 0.1 --test 0.1"
         )
-    folder = _new_folder(Path(folder))
+    folder = Path(folder)
+    real = _new_folder(folder)
     reader = PairReader(path, target_path, config)
     plan = _plan(reader, shares, seed)
-    with _appearing(folder) as temporary:
+    with _appearing(real) as temporary:
         written = written_as(reader)
         found = _write(reader, plan, written, temporary)
         if not _reads_back(found, written, temporary, config):

@@ -32,7 +32,10 @@ def left_out(place: Place, reason: DropReason, dropped: Dropped) -> LeftOut:
 def separator_setting(text: str) -> str | None:
     """The setting that reads a line without tabs, if one of the usual separators is in it."""
     found = next((separator for separator in SEPARATORS if separator in text.strip()), None)
-    return None if found is None else f"data.delimiter={_NAMES.get(found, found)}"
+    if found is None:
+        return None
+    name = _NAMES.get(found, found)
+    return f'data.delimiter="{name}"' if " " in name else f"data.delimiter={name}"
 
 
 def _by_hand(place: Place, dropped: Dropped) -> str:

@@ -39,6 +39,8 @@ def whole_concerns(
     sources, targets = distinct
     if targets >= 2 * _REPEATS and targets >= _REPEATS * sources:
         yield _labels_first(place, sources, targets)
+    if targets == 1 and sources > 1:
+        yield _one_target(place)
     usual = next((look.usual() for look in looks if isinstance(look, Scripts)), None)
     for name, (path, scripts) in others.items():
         found = scripts.usual()
@@ -56,6 +58,12 @@ def _too_few(place: Place, sources: int) -> Concern:
     )
     remedy = f"give more data, or dev pairs of their own: {place.command('train', more=' -o model --dev dev.tsv')}"
     return Concern("too_few_sources", words, remedy, 0, [], "")
+
+
+def _one_target(place: Place) -> Concern:
+    words = "all targets are the same, so there is nothing to learn"
+    chosen = place.again("data.target_column=3")
+    return Concern("one_target", words, f"give other data, or if the target is in another column: {chosen}", 0, [], "")
 
 
 def _labels_first(place: Place, sources: int, targets: int) -> Concern:
