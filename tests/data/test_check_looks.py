@@ -1,4 +1,4 @@
-"""What `check` says of a file: each dropped kind with the command that mends it, what is over-long, what looks wrong."""
+"""What `check` says of a file: dropped kinds with commands that mend them, what is over-long, what looks wrong."""
 
 from __future__ import annotations
 

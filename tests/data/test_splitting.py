@@ -115,7 +115,7 @@ def test_tables_of_any_texts_are_split_as_they_are_read(tmp_path_factory: pytest
 
 
 def test_csv_stays_csv(tmp_path: Path) -> None:
-    rows = [(f'say "{number}", twice\nor more', f"x,{number}") for number in range(20)]
+    rows = [(f'say "{number}", twice\nor more', f"x;{number}") for number in range(20)]
     with (tmp_path / "a.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("label", "question", "answer"), *(("1", *row) for row in rows)])
     found = split_data(tmp_path / "a.csv", tmp_path / "parts")
@@ -193,7 +193,7 @@ def test_shares_that_are_none(tmp_path: Path, dev: float, test: float) -> None:
 
 
 def test_too_few_distinct_sources(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.tsv", [("a", "x"), ("b", "y"), (" a", "z")])
+    path = write(tmp_path / "a.tsv", [("cat", "x"), ("dog", "y"), (" cat", "z")])
     with pytest.raises(
         DataError, match=r"at least 3 distinct sources, but there are only 2 in 3 usable pairs: .*--dev 0"
     ):

@@ -35,6 +35,7 @@ _OTHER_WORDS = frozenset((
 ))
 # fmt: on
 _WORDS = _SOURCE_WORDS | _TARGET_WORDS | _OTHER_WORDS | _LANGUAGES
+_PARTNERS = {"q": "a", "a": "q", "x": "y", "y": "x"}
 _NO_TEXTS = frozenset(("", "id", "idx", "index", "no", "number", "line", "key", "row", "#", "번호"))
 _NAME = re.compile(r"[^\W\d][\w .:/#()-]{0,39}|#|")
 _LANGUAGE_NAME = re.compile(r"([a-z]{2,3})[-_][a-z]{2,8}")
@@ -54,6 +55,8 @@ def is_header(first: Sequence[str], others: Sequence[Sequence[str]], usual: bool
         return False
     if any(row[: len(names)] == list(first) for row in others) or len(set(names)) < len(names):
         return False
+    if not usual and any(_PARTNERS.get(name, name) not in names for name in names):
+        return False  # single letters are words of a language as well
     codes = [_is_code(name) for name in names]
     known = [name in _WORDS or code for name, code in zip(names, codes, strict=True)]
     if all(code or name in _NO_TEXTS for code, name in zip(codes, names, strict=True)):
@@ -66,7 +69,8 @@ def is_header(first: Sequence[str], others: Sequence[Sequence[str]], usual: bool
 def could_be_header(cells: Sequence[str]) -> bool:
     """Whether each of some cells is a word that names columns, whatever stands below it."""
     names = [_plain(cell) for cell in cells]
-    return len(set(names)) == len(names) > 1 and all(name in _WORDS or _is_code(name) for name in names)
+    known = all((name in _WORDS or _is_code(name)) and _PARTNERS.get(name, name) in names for name in names)
+    return known and len(set(names)) == len(names) > 1
 
 
 def source_and_target(names: Sequence[str]) -> tuple[int, int] | None:
