@@ -131,8 +131,8 @@ class SourceLines:
                 found += texts[: wrong[0] - self.line - 1]
                 self.line = wrong[0] - 1
             raise DataError(
-                "a line must be UTF-8, but this one is not, nor are most others with more than ASCII: name the "
-                f"encoding, as in {self._asked.with_option('--encoding cp949')} (Korean; or shift_jis, gb18030, latin-1)",
+                "a line must be UTF-8, but this one is not, nor are most others with more than ASCII: name "
+                f"the encoding, as in {self._asked.with_option('--encoding cp949')} (or shift_jis, gb18030, latin-1)",
                 self.place,
                 wrong[0],
             )
