@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -15,13 +16,13 @@ from seqweave.cli.main import main
 from seqweave.config import DataConfig, resolve_settings
 from seqweave.data.check import Concern, DataCheck, check_data
 from seqweave.data.check.reasons import left_out
-from seqweave.data.readers.report import DropReason
+from seqweave.data.formats.report import DropReason
 from seqweave.training.run import train
 
 PLAIN = [("cat", "Katze"), ("dog", "Hund"), ("cow", "Kuh"), ("hen", "Huhn"), ("pig", "Schwein")]
 
 
-def write(path: Path, rows: list[tuple[str, ...]]) -> Path:
+def write(path: Path, rows: Sequence[tuple[str, ...]]) -> Path:
     path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
     return path
 
@@ -78,8 +79,8 @@ def test_every_reason_has_words_and_a_command_that_is_one(tmp_path: Path, monkey
 
 def test_no_reason_was_forgotten(tmp_path: Path) -> None:
     from seqweave.data.check.place import Place
+    from seqweave.data.formats.report import Dropped
     from seqweave.data.readers import PairReader
-    from seqweave.data.readers.report import Dropped
 
     reader = PairReader(write(tmp_path / "a.tsv", PLAIN))
     for reason in get_args(DropReason):
@@ -251,7 +252,7 @@ def test_what_files_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("rows", "said"), [(PLAIN[:1], "1 distinct source:"), ([*PLAIN[:3], ("cat", "Kater")], "3 dis")]
 )
-def test_too_few_sources_for_a_dev_split(tmp_path: Path, rows: list[tuple[str, ...]], said: str) -> None:
+def test_too_few_sources_for_a_dev_split(tmp_path: Path, rows: Sequence[tuple[str, ...]], said: str) -> None:
     assert said in concern(check_data(write(tmp_path / "a.tsv", rows)), "too_few_sources").words
 
 

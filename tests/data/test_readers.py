@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from seqweave.config import DataConfig
 from seqweave.data import sources
-from seqweave.data.readers import DROP_REASONS, Pair, PairReader, read_sources, sources
+from seqweave.data.readers import DROP_REASONS, Pair, PairReader, read_sources
 from seqweave.errors import DataError
 from seqweave.text.ends import trimmed
 

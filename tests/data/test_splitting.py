@@ -8,6 +8,7 @@ import json
 import os
 import random
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from seqweave.data.splitting import SplitResult, split_data
 from seqweave.errors import ConfigError, DataError
 from seqweave.text.ends import trimmed
 
-Rows = list[tuple[str, ...]]
+Rows = Sequence[tuple[str, ...]]
 
 
 def write(path: Path, rows: Rows) -> Path:
@@ -115,9 +116,9 @@ def test_tables_of_any_texts_are_split_as_they_are_read(tmp_path_factory: pytest
 
 
 def test_csv_stays_csv(tmp_path: Path) -> None:
-    rows = [(f'say "{number}", twice\nor more', f"x;{number}") for number in range(20)]
+    rows = [(f'say "{number}" twice\nor more', f"x;{number}") for number in range(20)]
     with (tmp_path / "a.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("label", "question", "answer"), *(("1", *row) for row in rows)])
+        csv.writer(file).writerows([("question", "answer", "label"), *((*row, "1") for row in rows)])
     found = split_data(tmp_path / "a.csv", tmp_path / "parts")
     assert [path.name for part in found.parts for path in part.paths] == ["train.csv", "dev.csv", "test.csv"]
     assert_whole(found, rows_of(found), list(rows))

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqweave.config import DataConfig
+from seqweave.data.columns import column_options
 from seqweave.data.pair_writers import PairWriter, Written, written_as
-from seqweave.data.readers import DEFAULT_CONFIG, Pair, PairReader, column_options
+from seqweave.data.readers import DEFAULT_CONFIG, Pair, PairReader
 from seqweave.data.split import LEAST_HELD_OUT, place_of, source_key
 from seqweave.errors import ConfigError, DataError
 from seqweave.files import sync_folder

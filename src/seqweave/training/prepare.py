@@ -120,7 +120,7 @@ def prepare(
     texts = _remembered(pairs.train(), hashes, sample)
     dataset, too_long = write_ids(texts, both, cache, config)
     if len(dataset) == 0:
-        raise DataError("no pair is left to train on: all are held out or over-long; give more pairs", files.train)
+        raise _nothing_left(files.train, too_long, config)
     dev = dev_pairs(pairs.dev(), config.training.max_dev_pairs)
     facts = {
         **_facts(config, pairs, both, dataset, dev, sample),
@@ -133,6 +133,19 @@ def prepare(
     }
     config = decided(config, dataset, device, world)
     return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts, vectors, hashes)
+
+
+def _nothing_left(path: Path, too_long: dict[str, int], config: Config) -> DataError:
+    """What to say when every pair that is not held out has too many items, or none."""
+    limits = {"source_too_long": config.data.max_source_length, "target_too_long": config.data.max_target_length}
+    said = [
+        f"{number:,} have more than data.max_{reason.removesuffix('_too_long')}_length={limits[reason]} items"
+        if reason in limits
+        else f"{number:,} are {reason}"
+        for reason, number in too_long.items()
+    ]
+    why = " and ".join(said)
+    return DataError(f"no pair is left to train on: {why}; `seqweave check` says what would keep them", path)
 
 
 def _sides(files: DataFiles, config: Config) -> Sides:

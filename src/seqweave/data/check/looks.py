@@ -14,9 +14,9 @@ from seqweave.data.check.place import Place
 from seqweave.data.check.reasons import separator_setting
 from seqweave.data.check.result import Concern
 from seqweave.data.check.scripts import Scripts
+from seqweave.data.formats.report import Dropped
 from seqweave.data.headers import could_be_header
 from seqweave.data.readers import Pair
-from seqweave.data.readers.report import Dropped
 from seqweave.wording import count
 
 

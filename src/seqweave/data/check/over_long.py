@@ -13,9 +13,9 @@ from itertools import islice
 from seqweave.config import Config, TextConfig
 from seqweave.data.check.place import Place
 from seqweave.data.check.result import LeftOut
+from seqweave.data.formats.report import EXAMPLE_CHARACTERS, Dropped
 from seqweave.data.limits import unusable
 from seqweave.data.readers import Pair
-from seqweave.data.readers.report import EXAMPLE_CHARACTERS, Dropped
 from seqweave.data.sides import Sides, learn_tokenizers
 
 _BATCH = 1000  # pairs tokenised at once

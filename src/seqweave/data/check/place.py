@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqweave.config import DataConfig
-from seqweave.data.readers import PairReader, column_options
+from seqweave.data.columns import column_options
+from seqweave.data.readers import PairReader
 from seqweave.wording import count
 
 _UNPACK = {"gzip": "gzip -dc", "bzip2": "bzip2 -dc", "xz": "xz -dc", "zstd": "zstd -dc"}

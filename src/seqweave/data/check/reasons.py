@@ -8,7 +8,7 @@ from collections.abc import Callable
 from seqweave.config.group import MOST
 from seqweave.data.check.place import Place
 from seqweave.data.check.result import LeftOut
-from seqweave.data.readers.report import Dropped, DropReason
+from seqweave.data.formats.report import Dropped, DropReason
 
 Remedy = Callable[[Place, Dropped], str]
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from seqweave.data.check.place import Place
 from seqweave.data.check.result import Concern
+from seqweave.data.formats.report import Dropped
 from seqweave.data.readers import Pair
-from seqweave.data.readers.report import Dropped
 from seqweave.wording import count
 
 _LETTERS = 40  # looked at of a text
