@@ -40,6 +40,7 @@ def former_settings(tree: dict[str, Any]) -> dict[str, Any]:
     """Settings as format 0 has them."""
     assert tree.pop("format") == FORMAT
     del tree["model"]["copy_gate"]
+    del tree["data"]["dev_boundary"]
     return tree
 
 

@@ -95,6 +95,32 @@ def test_items_become_what_text_becomes(tmp_path: Path) -> None:
     assert found_in(path, "a 1 2\n▁ 3 4\n", characters) == {"a": [1.0, 2.0], "▁": [3.0, 4.0]}
 
 
+@pytest.mark.parametrize("blank", [" ", "  ", "\u00a0", "\u3000", "\u200b", "\u2028", "\x0b", "\ufeff", "a\u00a0b"])
+def test_an_item_may_be_a_blank(tmp_path: Path, blank: str) -> None:
+    content = PLAIN + f"{blank} 7 8\nthe 5 5\n"
+    expected = {"▁the": [1.0, 2.0], "▁dog": [3.0, 4.5], "dog": [3.0, 4.5]}
+    for text in (content, "5 2\n" + content, content.replace("\n", " \n"), content.replace("\n", "\r\n")):
+        assert found_in(tmp_path / "vectors.txt", text) == expected
+    if blank != "\ufeff":  # at the start of a file it is its byte order mark
+        assert found_in(tmp_path / "vectors.txt", f"{blank} 7 8\n" + PLAIN) == expected
+    with pytest.raises(DataError, match="must hold 6 vectors, as its first line says, but it ends after 5"):
+        found_in(tmp_path / "vectors.txt", "6 2\n" + content)
+
+
+def test_a_blank_has_its_vector(tmp_path: Path) -> None:
+    characters = train_tokenizer(["a b\u00a0c"], TextConfig(units="char", normalize="none"))
+    found = found_in(tmp_path / "vectors.txt", "a 1 2\n  3 4\n\u00a0 5 6\n", characters)
+    assert found == {"a": [1.0, 2.0], "▁": [3.0, 4.0], "\u00a0": [5.0, 6.0]}
+
+
+@pytest.mark.parametrize(
+    ("first", "width"), [("the 1 2 3", 3), ("  1 2 3", 3), ("new york 1 2 3", 3), ("the 1", 1), ("7 8 9 10", 3)]
+)
+def test_numbers_of_another_width_are_counted(tmp_path: Path, first: str, width: int) -> None:
+    with pytest.raises(DataError, match=f":1: .*, which is 2, but these have {width} numbers"):
+        found_in(tmp_path / "vectors.txt", first + "\n" + PLAIN)
+
+
 def test_specials_and_features_have_no_vectors(tmp_path: Path) -> None:
     featured = FeaturedTokenizer(WORDS, Features(("3",), ";", (("dog", "V"),)))
     text = "<pad> 1 1\n<unk> 1 1\n<eos> 1 1\n<eos > 1 1\n[V] 1 1\nthe 1 2\n"
@@ -107,8 +133,10 @@ def test_specials_and_features_have_no_vectors(tmp_path: Path) -> None:
         ("the 1 2\ndog 1\n", r":2: a line must be an item and 2 numbers.* but 1 numbers follow .*: correct or remove"),
         ("the 1 2\ndog 1 2 3\n", r":2: a line must be .* but 3 numbers follow"),
         ("the 1 2\n\n", r":2: a line must be .* but 0 numbers follow"),
-        ("the 1 2\n 1 2\n", r":2: a line must be"),
-        ("the 1 2\ndog  1 2\n", r":2: a line must be .* single blanks"),
+        ("the 1 2\n 1 2\n", r":2: a line must be .* but its item is empty"),
+        ("the 1 2\ndog  1 2\n", r":2: a line must be .* single blanks, but two blanks follow its item"),
+        ("the 1 2\nnew york 1 2 3\n", r":2: a line must be .* but 3 numbers follow"),
+        ("the 1 2\n  1 2 3\n", r":2: a line must be .* but 3 numbers follow"),
         ("the 1 2\ndog 1 x\n", r":2: a line must be an item and numbers, but 'x' is not a number"),
         ("2 2\nthe 1 2\ndog 1 nan\n", r":3: the numbers of a vector must be finite"),
         ("the 1 2\ndog 1 1e39\n", r":2: the numbers of a vector must be finite"),

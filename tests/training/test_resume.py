@@ -76,7 +76,7 @@ def test_a_resumed_run_counts_nothing_again(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(KilledError):
         run(tmp_path / "model", data, killer("batch", 5))
     (tmp_path / "model" / ".events.jsonl.77.tmp").write_bytes(b"of a process that was killed")
-    monkeypatch.setattr(prepare._Pairs, "count", lambda self: pytest.fail("the corpus was read once more"))
+    monkeypatch.setattr(prepare.Sides, "count", lambda self: pytest.fail("the corpus was read once more"))
     assert run(tmp_path / "model", data).status == "finished"
     assert not list((tmp_path / "model").glob(".*.tmp"))
 

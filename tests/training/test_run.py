@@ -136,9 +136,11 @@ def test_unusable_dev_pairs_are_named(tmp_path: Path, content: bytes, why: str) 
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("ab\tba\n", "needs at least 2 distinct sources, but there is only 1: give more data, or .* --dev"),
-        ("ab\tba\nab\tb\n", "needs at least 2 distinct sources, but there is only 1: give more data, or .* --dev"),
-        ("ab\tba\nb\tb\n", "no dev pair could be held out, because 2 pairs are too few: give more data, or .* --dev"),
+        ("ab\tba\n", "there is only 1 in 1 usable pair: give more data, or .* --dev"),
+        ("ab\tba\nab\tb\n", "there is only 1 in 2 usable pairs: give more data, or .* --dev"),
+        ("ab\tba\nb\tb\n", "there are only 2 in 2 usable pairs: give more data, or .* --dev"),
+        ("ab\tba\nb\tb\nc\tc\n" * 200, "at least 4 distinct sources, but there are only 3 in 600 usable pairs"),
+        ("ab\tba\n ab\tba\nab \tba\n\u00a0ab\tba\n", "there is only 1 in 4 usable pairs"),
     ],
 )
 def test_too_few_pairs_to_hold_some_out(tmp_path: Path, content: str, why: str) -> None:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqweave.cli.common import Data, Json, TargetFile, print_json
-from seqweave.wording import count
+from seqweave.wording import count, visible
 
 if TYPE_CHECKING:
-    from seqweave.data.check import DataCheck, Lengths
+    from seqweave.data.check import DataCheck, LeftOut, Lengths
 
 BAR = 40  # columns of the longest bar
 SHOWN = 10  # line numbers shown of a reason
+MEASURES = {"characters": "characters", "items": "words (between blanks)"}
 
 
 def check(
@@ -31,9 +32,10 @@ def check(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Print which lines of DATA would be used and which dropped, lengths, repeats and leakage.
+    """Print which lines of DATA would be used and which dropped, with the command that mends each kind.
 
-    Exit code 1 when a line would be dropped.
+    Also what DATA is read as, what would be too long to train on, what looks wrong, lengths, repeats and leakage.
+    Exit code 1 when a line would be dropped, or is too long to be trained on.
 
     Example: seqweave check train.tsv --split dev=dev.tsv
     """
@@ -67,18 +69,40 @@ def _splits(texts: Sequence[str]) -> dict[str, Path]:
 
 def _report(found: DataCheck) -> Iterator[str]:
     target = "" if found.target_path is None else f" and {found.target_path}"
-    dropped = found.lines - found.kept
-    yield f"{found.path}{target}: {count(found.lines, 'line')}, {found.kept:,} kept, {dropped:,} dropped"
-    for reason, lines in found.dropped.items():
-        yield f"  {reason}: {count(len(lines), 'line')} ({_some(lines)})"
-    if not found.kept:
-        return
+    dropped = found.records - found.kept
+    header = "" if found.lines == found.records else f", {count(found.records, 'record')}"
+    yield f"{found.path}: {found.dialect}"
+    counted = count(found.lines, found.counts)
+    yield f"{found.path}{target}: {counted}{header}, {found.kept:,} kept, {dropped:,} dropped"
+    for reason, left_out in found.reasons.items():
+        yield from _left_out(reason, left_out, found.counts)
+    for side, chosen in found.units.items():
+        yield f"units of the {side}: {chosen['units']} ({chosen['because']})"
+    for reason, left_out in found.over_long.items():
+        yield from _left_out(f"{reason}, left out of training", left_out, found.counts)
+    for concern in found.concerns:
+        yield f"warning: {visible(concern.words)}{_in_brackets(concern.lines, concern.count, found.counts)}"
+        if concern.example:
+            yield f"  as in: {_one_line(concern.example)}"
+        yield f"  {concern.remedy}"
+    if found.kept:
+        yield from _figures(found)
+
+
+def _left_out(reason: str, found: LeftOut, counts: str) -> Iterator[str]:
+    yield f"  {reason}: {count(found.count, counts)} ({_some(found.lines, found.count)}): {found.words}"
+    if found.example:
+        yield f"    as in {counts} {found.lines[0]}: {_one_line(found.example)}"
+    yield f"    {found.remedy}"
+
+
+def _figures(found: DataCheck) -> Iterator[str]:
     for side, measures in found.lengths.items():
         for measure, lengths in measures.items():
             yield ""
-            yield from _histogram(f"{side}, {measure}", lengths)
+            yield from _histogram(f"{side}, {MEASURES[measure]}", lengths)
     for column in found.features:
-        frequent = ", ".join(f"{tag} {number:,}" for tag, number in column.frequent.items())
+        frequent = ", ".join(f"{visible(tag)} {number:,}" for tag, number in column.frequent.items())
         yield ""
         yield (
             f"source tags of column {column.name}: {column.distinct:,} distinct, {column.mean:.1f} in a pair, "
@@ -86,20 +110,27 @@ def _report(found: DataCheck) -> Iterator[str]:
         )
         yield f"  most frequent: {frequent}"
     yield ""
-    yield f"repeated pairs: {found.duplicates:,}{_in_brackets(found.duplicate_lines)}"
+    yield f"distinct sources: {found.distinct_sources:,}"
+    yield f"repeated pairs: {found.duplicates:,}{_in_brackets(found.duplicate_lines, found.duplicates, found.counts)}"
     yield f"sources with several targets: {found.conflicting_sources:,}"
     for conflict in found.conflicts[:3]:
-        yield f"  {conflict.targets} targets: lines {_some(conflict.lines)}"
+        yield f"  {conflict.targets} targets: {found.counts}s {_some(conflict.lines)}"
+    far = _in_brackets(found.ratio_outlier_lines, found.ratio_outliers, found.counts)
     yield (
         f"target characters for each source character: {found.median_ratio:.2f} (median); "
-        f"far from it: {found.ratio_outliers:,}{_in_brackets(found.ratio_outlier_lines)}"
+        f"far from it: {found.ratio_outliers:,}{far}"
     )
     for leak in found.leakage:
         yield f"sources of {leak.second} that are also in {leak.first}: {leak.pairs:,} ({100 * leak.share:.1f}%)"
     yield ""
     yield "the first pairs:"
     for pair in found.samples:
-        yield f"  {pair.line}: {'  '.join((pair.source, *pair.features))}  ->  {pair.target}"
+        yield f"  {pair.line}: {_one_line('  '.join((pair.source, *pair.features)))}  ->  {_one_line(pair.target)}"
+
+
+def _one_line(text: str) -> str:
+    r"""A text from the data as it can be shown on one line: tabs and line ends are `\t` and `\n`."""
+    return visible(text.replace("\t", "\\t").replace("\n", "\\n"))
 
 
 def _histogram(title: str, lengths: Lengths) -> Iterator[str]:
@@ -111,10 +142,12 @@ def _histogram(title: str, lengths: Lengths) -> Iterator[str]:
         yield f"  {low:>6} to {above - 1:<6} {number:>10,} {bar}".rstrip()
 
 
-def _some(lines: Sequence[int]) -> str:
-    more = len(lines) - SHOWN
+def _some(lines: Sequence[int], number: int | None = None) -> str:
+    """The first of the numbers, of so many in all."""
+    more = (len(lines) if number is None else number) - len(lines[:SHOWN])
     return ", ".join(map(str, lines[:SHOWN])) + (f", and {more:,} more" if more > 0 else "")
 
 
-def _in_brackets(lines: Sequence[int]) -> str:
-    return f" (lines {_some(lines)})" if lines else ""
+def _in_brackets(lines: Sequence[int], number: int, counts: str) -> str:
+    several = "s" if number > 1 else ""
+    return f" ({counts}{several} {_some(lines, number)})" if lines else ""

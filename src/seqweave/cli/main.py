@@ -30,6 +30,7 @@ from seqweave.cli.inspect import inspect
 from seqweave.cli.predict import predict
 from seqweave.cli.process import lose, surroundings
 from seqweave.cli.score import score
+from seqweave.cli.split import split
 from seqweave.cli.terminal import visible_streams
 from seqweave.cli.train import settings_help, train
 from seqweave.cli.tune import tune
@@ -109,6 +110,7 @@ app.command("score", short_help="Print how probable given targets are.")(score)
 app.command("compare", short_help="Say whether the difference between two models is real.")(compare)
 app.command("info", short_help="Print what is in a model folder.")(info)
 app.command("check", short_help="Check a file of pairs before training on it.")(check)
+app.command("split", short_help="Split a file of pairs into train, dev and test.")(split)
 app.command("align", short_help="Print which source items the target items come from.")(align)
 app.command("inspect", short_help="Show what a model does with one text.")(inspect)
 app.command("verify", short_help="Prove that the search does what the model says.")(verify)

@@ -112,6 +112,12 @@ class DataConfig(Group):
     dev_size: int = Field(
         1000, ge=1, le=MOST, description="pairs to hold out for dev when no dev file is given (at most a tenth)"
     )
+    dev_boundary: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{16}$",
+        description="of a run: sources whose place is below it were held out (`seqweave.data.split`); in format 0 unset",
+        json_schema_extra=BY_FORMAT,
+    )
 
     @field_validator("feature_separator")
     @classmethod

@@ -6,12 +6,13 @@ when they are read, and nothing else asks for the number.
 
 - Format 0: `p_gen` of a model that copies reads the readout (`copy_gate`), tensors are named after the parts of
   then (`FORMER_NAMES`), blanks at the ends of a text count (`trim_ends`), and files are TSV or JSON lines by their
-  names, without quotes and header (`recognize`). While no output is right, less perplexity is no gain for early
-  stopping (`ties`). BLEU's tokenizer and the units of ROUGE are unset, which means 13a and words.
+  names, without quotes and header (`recognize`). What is held out for dev depends on `training.seed`
+  (`data.dev_boundary` is unset). While no output is right, less perplexity is no gain for early stopping (`ties`).
+  BLEU's tokenizer and the units of ROUGE are unset, which means 13a and words.
 - Format 1: `p_gen` reads the decoder's state, as See et al. (2017), eq. 8, have it; blanks and invisible characters at
   the ends of a text do not count (`seqweave.text.ends`); files are what their content shows (`seqweave.data.dialect`).
-  Ties of nothing right fall to the perplexity, and how metrics cut the targets is decided from the training targets
-  (`seqweave.evaluation.measures`).
+  What is held out depends on the sources alone, and `data.dev_boundary` says which. Ties of nothing right fall to the
+  perplexity, and how metrics cut the targets is decided from the training targets (`seqweave.evaluation.measures`).
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqweave.data.copying import CopyCoder, plain_sources
+from seqweave.data.limits import unusable
 from seqweave.data.source import Ids, Source, flattened
 from seqweave.data.storage import SIDES, SideWriter, check_sums, new_folder, read_meta, write_meta
 from seqweave.errors import DataError
@@ -225,19 +226,12 @@ def _usable_rows(
     """Which pairs can be used; counts the reasons why the others cannot."""
     usable = []
     for row, (source, target) in enumerate(zip(sources, targets, strict=True)):
-        lengths = {"source": len(source), "target": len(target)}
-        reason = next((why for side in SIDES if (why := _reason(side, lengths[side], limits[side]))), None)
+        reason = unusable(len(source), len(target), limits["source"], limits["target"])
         if reason is None:
             usable.append(row)
         else:
             dropped[reason] += 1
     return usable
-
-
-def _reason(side: str, length: int, most: int) -> str | None:
-    if length == 0:
-        return f"{side}_without_items"
-    return f"{side}_too_long" if length > most else None
 
 
 def _values(stored: NDArray[Any]) -> NDArray[Any]:

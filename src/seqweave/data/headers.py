@@ -38,6 +38,7 @@ _OTHER_WORDS = frozenset((
 _SURE_SOURCES = frozenset(("source", "src", "input", "question"))
 _SURE_TARGETS = frozenset(("target", "tgt", "label", "labels", "answer", "output", "summary", "translation"))
 _WORDS = _SOURCE_WORDS | _TARGET_WORDS | _OTHER_WORDS | _LANGUAGES
+_PARTNERS = {"q": "a", "a": "q", "x": "y", "y": "x"}
 _NO_TEXTS = frozenset(("", "id", "idx", "index", "no", "number", "line", "key", "row", "#", "번호"))
 _NAME = re.compile(r"[^\W\d][\w .:/#()-]{0,39}|#|")
 _LANGUAGE_NAME = re.compile(r"([a-z]{2,3})[-_][a-z]{2,8}")
@@ -57,6 +58,8 @@ def is_header(first: Sequence[str], others: Sequence[Sequence[str]], usual: bool
         return False
     if any(row[: len(names)] == list(first) for row in others) or len(set(names)) < len(names):
         return False
+    if not usual and any(_PARTNERS.get(name, name) not in names for name in names):
+        return False  # single letters are words of a language as well
     codes = [_is_code(name) for name in names]
     known = [name in _WORDS or code for name, code in zip(names, codes, strict=True)]
     if all(code or name in _NO_TEXTS for code, name in zip(codes, names, strict=True)):
@@ -64,6 +67,13 @@ def is_header(first: Sequence[str], others: Sequence[Sequence[str]], usual: bool
     if all(known) or (_is_any(names, _SOURCE_WORDS) and _is_any(names, _TARGET_WORDS)):
         return True
     return usual and (any(known) or _has_numbers_below(names, others))
+
+
+def could_be_header(cells: Sequence[str]) -> bool:
+    """Whether each of some cells is a word that names columns, whatever stands below it."""
+    names = [_plain(cell) for cell in cells]
+    known = all((name in _WORDS or _is_code(name)) and _PARTNERS.get(name, name) in names for name in names)
+    return known and len(set(names)) == len(names) > 1
 
 
 def source_and_target(names: Sequence[str]) -> tuple[int, int] | None:

@@ -1,7 +1,7 @@
 """Pretrained vectors of items, in the text format of word2vec, GloVe and fastText, read as a stream.
 
 A line is an item and its numbers, separated by single blanks; a blank after the last number does not count,
-and an item may hold blanks itself. A first line of two whole numbers, how many vectors follow and how wide
+and an item may hold blanks itself, or be one. A first line of two whole numbers, how many vectors follow and how wide
 they are, is a header. Lines are those of `seqweave.data.lines`; a `.gz` file is unpacked on the way.
 
 Only the vectors of a vocabulary are kept, so memory does not grow with the file. For the same reason the
@@ -135,22 +135,44 @@ def _cut(line: bytes, size: int, path: Path, number: int) -> tuple[str, bytes]:
     words, numbers = [b""], b""
     if blanks >= size:
         *words, numbers = line.split(b" ", blanks - size + 1)
-    # Only an item may have blanks, and none has been seen to end in a number: such a line is too wide.
-    if not words[-1] or (len(words) > 1 and _is_number(words[-1])):
-        if number == 1 and blanks:
-            raise _other_width(blanks, size, path)
+    item = b" ".join(words)
+    if wrong := _wrong_item(words, line):
+        found = _numbers_at_the_end(line)
+        if number == 1 and found not in (0, size):
+            raise _other_width(found, size, path)
         raise DataError(
-            f"a line must be an item and {size} numbers, separated by single blanks, but {blanks} numbers follow "
-            "its item: correct or remove it",
+            f"a line must be an item and {size} numbers, separated by single blanks, but {wrong}: correct or remove it",
             path,
             number,
         )
     try:
-        return b" ".join(words).decode("utf-8"), numbers
+        return item.decode("utf-8"), numbers
     except UnicodeDecodeError:
         raise DataError(
             "a line must be UTF-8, but its item is not: convert the file, or remove the line", path, number
         ) from None
+
+
+def _wrong_item(words: list[bytes], line: bytes) -> str | None:
+    """What is wrong with the words before the numbers of a line; an item may be a blank, or have blanks in it."""
+    if words == [b""]:
+        count = _numbers_at_the_end(line)
+        return "its item is empty" if line.startswith(b" ") else f"{count} numbers follow its item"
+    if not any(words):
+        return None
+    if not words[-1]:
+        return "two blanks follow its item"
+    # No item has been seen to end in a number: such a line is too wide.
+    if len(words) > 1 and _is_number(words[-1]):
+        return f"{_numbers_at_the_end(line)} numbers follow its item"
+    return None
+
+
+def _numbers_at_the_end(line: bytes) -> int:
+    """How many numbers a line has behind its item."""
+    parts = line.split(b" ")
+    others = next((place for place, part in enumerate(reversed(parts)) if not _is_number(part)), len(parts))
+    return min(others, len(parts) - 1)
 
 
 def _other_width(found: int, size: int, path: Path) -> DataError:

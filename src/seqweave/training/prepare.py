@@ -6,13 +6,11 @@ unset is decided here, from the data alone, and stands in the folder's config.js
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import math
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +26,19 @@ from seqweave.data.facts.padding import Padding, padding_of
 from seqweave.data.facts.profile import profile_of
 from seqweave.data.lines import check_file
 from seqweave.data.readers import Pair, PairReader
-from seqweave.data.split import dev_fraction, is_dev
+from seqweave.data.sides import Sides, learn_tokenizers, text_hash, with_boundary, with_units
 from seqweave.data.vectors import Vectors
 from seqweave.errors import ConfigError, DataError
 from seqweave.model.precision import best_precision
-from seqweave.text.features import FeaturedTokenizer, learn_features
-from seqweave.text.tokenizers import Tokenizer, coverage, guess_units, train_tokenizer
-from seqweave.text.writing import WritingCounter
+from seqweave.text.features import FeaturedTokenizer
+from seqweave.text.tokenizers import Tokenizer, coverage
 from seqweave.training.data_files import DataFiles, fingerprints
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.ids import write_ids
 from seqweave.training.metric_choice import metric_for, with_measures, with_metric
 from seqweave.training.sampling import default_settings
 from seqweave.training.vectors import all_vectors, vector_facts, vector_files
-from seqweave.wording import MORE_DATA, count
+from seqweave.wording import count
 
 _SAMPLE = 5000  # pairs looked at to guess units, to report unknown items, and to see how text is written
 _LEAST_STEPS = 1500  # a small corpus still needs this many updates
@@ -78,59 +75,6 @@ class Prepared:
     sources: SourceHashes
 
 
-class _Pairs:
-    """The training side and the dev side of the files, each a stream that can be read again."""
-
-    def __init__(self, files: DataFiles, config: Config):
-        self.reader = PairReader(files.train, files.train_target, config.data)
-        self.dev_reader = PairReader(files.dev, files.dev_target, config.data) if files.dev else None
-        self.seed = config.training.seed
-        self.fraction = 0.0
-        self.targets = WritingCounter()  # of the whole file, so that it does not depend on the split
-        self.shared = 0  # distinct sources of the dev file that are in the training file, too
-        self.config = config
-
-    def count(self) -> int:
-        """Read everything once, and split. Returns the pairs kept."""
-        dev = {_hash(pair.whole) for pair in self.dev_reader or ()}
-        if self.dev_reader is not None and not dev:
-            raise self.dev_reader.nothing_usable()
-        shared: set[bytes] = set()
-        kept, first, several = 0, None, False
-        for pair in self.reader:
-            kept += 1
-            self.targets.add(pair.target)
-            first = pair.source if first is None else first
-            several = several or pair.source != first
-            if dev and (key := _hash(pair.whole)) in dev:
-                shared.add(key)
-        if kept == 0:
-            raise self.reader.nothing_usable()
-        if not dev and not several:
-            raise DataError(
-                "a dev set held out by distinct source needs at least 2 distinct sources, but there is only 1: "
-                + MORE_DATA,
-                self.reader.path,
-            )
-        self.shared = len(shared)
-        self.split(kept)
-        return kept
-
-    def split(self, kept: int) -> None:
-        """Decide what is held out of so many pairs."""
-        self.fraction = 0.0 if self.dev_reader else dev_fraction(kept, self.config.data.dev_size)
-
-    def train(self) -> Iterator[Pair]:
-        """Pairs to train on."""
-        return (pair for pair in self.reader if not is_dev(pair.source, self.seed, self.fraction))
-
-    def dev(self) -> Iterator[Pair]:
-        """Pairs held out."""
-        if self.dev_reader is not None:
-            return iter(self.dev_reader)
-        return (pair for pair in self.reader if is_dev(pair.source, self.seed, self.fraction))
-
-
 def prepare(
     files: DataFiles, config: Config, cache: Path, device: torch.device, listen: Listener, world: int = 1
 ) -> Prepared:
@@ -143,7 +87,7 @@ def prepare(
     check_reads_text(config)
     for path in vector_files(config).values():
         check_file(path)  # before the long passes; it is read when the vocabulary is known
-    pairs = _Pairs(files, config)
+    pairs = _sides(files, config)
     listen(TrainEvent("reading", {"text": f"reading {files.train.name}"}))
     for reader in filter(None, (pairs.reader, pairs.dev_reader)):
         listen(TrainEvent("dialect", {"text": reader.dialects}))
@@ -154,19 +98,17 @@ def prepare(
         text = f"{files.dev} shares {sources} with the training data, so the figures on dev will be too good"
         listen(TrainEvent("warning", {"text": text, "count": pairs.shared}))
     config, measured = with_measures(config, pairs.targets.found())
-    config, reasons = _with_units(config, pairs)
+    config, reasons = with_units(with_boundary(config, pairs), pairs)
     listen(TrainEvent("reading", {"text": "learning the vocabularies"}))
-    source_tokenizer, target_tokenizer = both = _tokenizers(config, pairs)
+    source_tokenizer, target_tokenizer = both = learn_tokenizers(config, pairs)
     vectors = all_vectors(config, both, listen)
     listen(TrainEvent("reading", {"text": "writing ids"}))
     hashes, sample = SourceHashes(), list[str]()
     texts = _remembered(pairs.train(), hashes, sample)
     dataset, too_long = write_ids(texts, both, cache, config)
     if len(dataset) == 0:
-        raise DataError("no pair is left to train on: all are held out or over-long; give more pairs", files.train)
+        raise _nothing_left(files.train, too_long, config)
     dev = dev_pairs(pairs.dev(), config.training.max_dev_pairs)
-    if not dev.sources:
-        raise DataError(f"no dev pair could be held out, because {kept:,} pairs are too few: {MORE_DATA}", files.train)
     facts = {
         **_facts(config, pairs, both, dataset, dev, sample),
         "kept": kept,
@@ -181,6 +123,24 @@ def prepare(
     return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts, vectors, hashes)
 
 
+def _nothing_left(path: Path, too_long: dict[str, int], config: Config) -> DataError:
+    """What to say when every pair that is not held out has too many items, or none."""
+    limits = {"source_too_long": config.data.max_source_length, "target_too_long": config.data.max_target_length}
+    said = [
+        f"{number:,} have more than data.max_{reason.removesuffix('_too_long')}_length={limits[reason]} items"
+        if reason in limits
+        else f"{number:,} are {reason}"
+        for reason, number in too_long.items()
+    ]
+    why = " and ".join(said)
+    return DataError(f"no pair is left to train on: {why}; `seqweave check` says what would keep them", path)
+
+
+def _sides(files: DataFiles, config: Config) -> Sides:
+    dev = PairReader(files.dev, files.dev_target, config.data) if files.dev else None
+    return Sides(PairReader(files.train, files.train_target, config.data), dev, config)
+
+
 def check_reads_text(config: Config) -> None:
     """Raise a `ConfigError` when the model reads frames, which no file has."""
     if config.model.frame_size:
@@ -192,7 +152,7 @@ def check_reads_text(config: Config) -> None:
 
 def _facts(
     config: Config,
-    pairs: _Pairs,
+    pairs: Sides,
     tokenizers: tuple[Tokenizer, Tokenizer],
     dataset: PairDataset,
     dev: DevPairs,
@@ -278,10 +238,10 @@ def sources_again(files: DataFiles, config: Config, kept: int) -> SourceHashes:
     return hashes
 
 
-def _split(files: DataFiles, config: Config, kept: int) -> _Pairs:
+def _split(files: DataFiles, config: Config, kept: int) -> Sides:
     """The pairs as they were split when so many of them were found."""
-    pairs = _Pairs(files, config)
-    pairs.split(kept)
+    pairs = _sides(files, config)
+    pairs.hold_out_as_before(kept)
     return pairs
 
 
@@ -296,7 +256,7 @@ def dev_pairs(pairs: Iterable[Pair], most: int) -> DevPairs:
         nonlocal total
         for pair in pairs:
             total += 1
-            yield _hash(pair.whole), pair.line, pair.whole, pair.target
+            yield text_hash(pair.whole), pair.line, pair.whole, pair.target
 
     chosen = heapq.nsmallest(most + 1, keyed())
     if len(chosen) > most:  # the last source may have more pairs behind the cut
@@ -304,48 +264,6 @@ def dev_pairs(pairs: Iterable[Pair], most: int) -> DevPairs:
         whole = [row for row in chosen if row[0] != last]
         chosen = whole or chosen
     return DevPairs([row[2] for row in chosen], [row[3] for row in chosen], total)
-
-
-def _hash(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-
-
-def _with_units(config: Config, pairs: _Pairs) -> tuple[Config, dict[str, str]]:
-    """Fill in units left unset, with the reason for each."""
-    if config.data.source.units is not None and config.data.target.units is not None:
-        return config, {}
-    sample = list(islice(pairs.train(), _SAMPLE))
-    settings: dict[str, Any] = {}
-    reasons: dict[str, str] = {}
-    for side, given in (("source", config.data.source.units), ("target", config.data.target.units)):
-        if given is not None:
-            continue
-        if side == "target" and config.data.joint_vocabulary:
-            settings["data.target.units"] = settings.get("data.source.units", config.data.source.units)
-            reasons["target"] = "one vocabulary for both sides"
-            continue
-        texts = [pair.source if side == "source" else pair.target for pair in sample]
-        settings[f"data.{side}.units"], reasons[side] = guess_units(texts, side)
-    return build_config(settings, config), reasons
-
-
-def _tokenizers(config: Config, pairs: _Pairs) -> tuple[Tokenizer, Tokenizer]:
-    if config.data.joint_vocabulary:
-        both = (text for pair in pairs.train() for text in (pair.source, pair.target))
-        joint = train_tokenizer(both, config.data.source)
-        return _with_features(joint, config, pairs), joint
-    source = train_tokenizer((pair.source for pair in pairs.train()), config.data.source)
-    source = _with_features(source, config, pairs)
-    return source, train_tokenizer((pair.target for pair in pairs.train()), config.data.target)
-
-
-def _with_features(tokenizer: Tokenizer, config: Config, pairs: _Pairs) -> Tokenizer:
-    """The source's tokenizer, which knows the features of the training pairs where there are columns of them."""
-    columns = config.data.feature_columns
-    if not columns:
-        return tokenizer
-    rows = (pair.features for pair in pairs.train())
-    return FeaturedTokenizer(tokenizer, learn_features(rows, columns, config.data.feature_separator))
 
 
 def _features(tokenizer: Tokenizer, dev: DevPairs) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from seqweave.data.smallest import Smallest
 from seqweave.errors import ModelFolderError
 from seqweave.wording import RESTORE
 
 MOST = 65_536
 _BYTES = 8  # of a hash
-_EVERY = 1 << (8 * _BYTES)  # above all hashes
 
 
 def text_hash(text: str) -> int:
@@ -35,28 +35,19 @@ class SourceHashes:
     """
 
     def __init__(self, hashes: Iterable[int] = ()):
-        self._kept = set(hashes)
-        self._limit = _EVERY  # hashes from here on are not kept
-        self._shrink()
+        self._smallest = Smallest(MOST, hashes)
 
     def add(self, text: str) -> None:
         """Remember a text."""
-        found = text_hash(text)
-        if found < self._limit:
-            self._kept.add(found)
-            if len(self._kept) >= 2 * MOST:  # not at each one: sorting takes its time
-                self._shrink()
+        self._smallest.add(text_hash(text))
 
     def knows(self, text: str) -> bool | None:
         """Whether a text was added; None when its hash is too large to have been kept."""
-        self._shrink()
-        found = text_hash(text)
-        return found in self._kept if found < self._limit else None
+        return self._smallest.knows(text_hash(text))
 
     def to_bytes(self) -> bytes:
         """The hashes kept, ascending, as little-endian 64-bit numbers."""
-        self._shrink()
-        return np.array(sorted(self._kept), dtype="<u8").tobytes()
+        return np.array(self._smallest.sorted(), dtype="<u8").tobytes()
 
     @classmethod
     def from_file(cls, path: Path) -> SourceHashes:
@@ -74,11 +65,3 @@ class SourceHashes:
                 f"{path} must hold numbers of {_BYTES} bytes, but it has {len(content)} bytes: {RESTORE}"
             )
         return cls(np.frombuffer(content, dtype="<u8").tolist())
-
-    def _shrink(self) -> None:
-        """Forget all but the smallest; at once where nothing was added since."""
-        if len(self._kept) < MOST or (len(self._kept) == MOST and self._limit < _EVERY):
-            return
-        smallest = sorted(self._kept)[:MOST]
-        self._kept = set(smallest)
-        self._limit = smallest[-1] + 1
