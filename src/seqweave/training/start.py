@@ -17,6 +17,7 @@ from seqweave.search.options import SearchOptions
 from seqweave.training.data_files import DataFiles
 from seqweave.training.events import Listener
 from seqweave.training.leavings import beside, clear, remove, replace_run
+from seqweave.training.memory import memory_of_network
 from seqweave.training.prepare import DevPairs, prepare
 from seqweave.training.record import Record
 
@@ -84,7 +85,8 @@ def _fill(record: Record, plan: Plan, listen: Listener) -> Begun:
         record.prepared(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
         record.sources(prepared.sources)
         # A first build finds settings that do not fit, before the folder counts as a run.
-        build_network(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
+        with memory_of_network(plan.config):
+            build_network(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
         filters_of(SearchOptions.of(prepared.config.search), prepared.target_tokenizer)
         record.run("training", plan.config, prepared.facts)
         return Begun(prepared.dev, prepared.vectors)
