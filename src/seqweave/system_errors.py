@@ -21,7 +21,7 @@ _NO_MEMORY = (
     "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "unable to allocate",
     "failed to map segment", "can't start new thread",
 )  # fmt: skip
-_TEMPORARY = re.compile(r"\.(?P<name>.+)\.\d+\.tmp")
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(\d+\.tmp|preparing)")
 _WRITING = ".writing"  # what ends the name of a checkpoint that is not complete
 
 

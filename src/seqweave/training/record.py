@@ -24,7 +24,7 @@ from seqweave import folder as files
 from seqweave.config import Config, config_from_json, config_to_json, config_to_tree
 from seqweave.data.facts.hashes import SourceHashes
 from seqweave.data.storage import META_NAME
-from seqweave.errors import LimitError, ModelFolderError
+from seqweave.errors import ModelFolderError
 from seqweave.evaluation.metrics import Metrics
 from seqweave.files import copy_atomic, fingerprint, write_atomic
 from seqweave.text.features import FeaturedTokenizer
@@ -50,7 +50,7 @@ class Record:
         made: `config` and `sums` as run.json has them; empty until the files they are of are written.
 
     Raises:
-        LimitError: from all that writes, when the disk refuses.
+        OSError: from all that writes, when the system refuses.
     """
 
     def __init__(self, folder: Path, writes: bool = True):
@@ -115,32 +115,22 @@ class Record:
         if not self.writes:
             return ""
         path = self.folder / files.WEIGHTS
-        try:
-            files.save_weights(model, path)
-            self._manifest()
-            if step is not None:
-                self.copy_weights(step)
-            return str(fingerprint(path)["sha256"])
-        except OSError as error:
-            raise _refused(path, error) from None
+        files.save_weights(model, path)
+        self._manifest()
+        if step is not None:
+            self.copy_weights(step)
+        return str(fingerprint(path)["sha256"])
 
     def copy_weights(self, step: int) -> None:
         """Keep the folder's weights, the best ones of a step, beside the checkpoints."""
         path = self.folder / files.CHECKPOINTS / best_name(step)
-        try:
-            path.parent.mkdir(exist_ok=True)
-            copy_atomic(self.folder / files.WEIGHTS, path)
-        except OSError as error:
-            raise _refused(path, error) from None
+        path.parent.mkdir(exist_ok=True)
+        copy_atomic(self.folder / files.WEIGHTS, path)
 
     def put_back_weights(self, step: int) -> None:
         """The best weights of a step, kept beside the checkpoints, become the folder's again."""
-        path = self.folder / files.WEIGHTS
-        try:
-            copy_atomic(self.folder / files.CHECKPOINTS / best_name(step), path)
-            self._manifest()
-        except OSError as error:
-            raise _refused(path, error) from None
+        copy_atomic(self.folder / files.CHECKPOINTS / best_name(step), self.folder / files.WEIGHTS)
+        self._manifest()
 
     def seal_model(self) -> None:
         """Write the manifest of the files that make the model, which have been found to be as they were made."""
@@ -201,26 +191,16 @@ class Record:
 
     def _bytes(self, name: str, content: bytes) -> None:
         if self.writes:
-            try:
-                write_atomic(self.folder / name, content)
-            except OSError as error:
-                raise _refused(self.folder / name, error) from None
+            write_atomic(self.folder / name, content)
 
     def _append(self, name: str, content: Mapping[str, Any]) -> None:
         if self.writes:
-            try:
-                self._log(name).add(json.dumps(_plain(content), ensure_ascii=False, allow_nan=False))
-            except OSError as error:
-                raise _refused(self.folder / name, error) from None
+            self._log(name).add(json.dumps(_plain(content), ensure_ascii=False, allow_nan=False))
 
     def _log(self, name: str) -> Log:
         if name not in self._logs:
             self._logs[name] = Log.of(self.folder / name)
         return self._logs[name]
-
-
-def _refused(path: Path, error: OSError) -> LimitError:
-    return LimitError(f"cannot write {path} ({error.strerror or error}): make room and run the same command again")
 
 
 def sum_of(content: Mapping[str, Any]) -> str:
