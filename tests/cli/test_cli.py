@@ -127,7 +127,7 @@ def test_predict_in_chunks_is_the_same(
     path.write_text("abc\nbad\nfedg\na\nbb\n", encoding="utf-8")
     assert main(["predict", model, str(path)]) == 0
     whole = capsys.readouterr().out
-    monkeypatch.setattr("seqweave.cli.predict.CHUNK", 2)
+    monkeypatch.setattr("seqweave.data.pipes.MOST_LINES", 2)
     assert main(["predict", model, str(path)]) == 0
     assert capsys.readouterr().out == whole
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from seqweave.data.foreign import HEAD_BYTES, Asked, binary, structured
-from seqweave.data.lines import BOM, is_regular, read_blocks
+from seqweave.data.lines import BOM, count_lines, is_regular, read_blocks
 from seqweave.data.pipes import batches_of_lines, blocks_as_they_come, reader_of, transcoded
 from seqweave.data.source_columns import Columns
 from seqweave.errors import DataError
@@ -32,6 +32,7 @@ class SourceLines:
 
     Attributes:
         place: the file, for messages.
+        asked: how the command was called.
         line: the number of the last line that was given.
 
     Raises:
@@ -49,7 +50,8 @@ class SourceLines:
     ):
         self.place = Path("<stdin>") if path is None else path
         self.line = 0
-        self._asked, self._plain, self._names = asked, plain, columns
+        self._path = path
+        self.asked, self._plain, self._names = asked, plain, columns
         self._columns: Columns | None = None
         self._strange = self._foreign_letters = 0  # lines that are not UTF-8, and those that show that it is
         blocks = self._blocks(path)
@@ -79,6 +81,15 @@ class SourceLines:
         if self._columns is not None:
             self._columns.check_end(self.line)
 
+    @property
+    def header(self) -> bool:
+        """Whether line 1 was a header, which has no answer."""
+        return self._columns is not None and self._columns.header
+
+    def count(self) -> int | None:
+        """How many lines the file has; None of what is read as it comes."""
+        return None if self._path is None or not is_regular(self._path) else count_lines(self._path)
+
     def _blocks(self, path: Path | None) -> Iterator[bytes]:
         if path is None:
             if sys.stdin is None:  # closed by whoever started this process
@@ -89,7 +100,7 @@ class SourceLines:
         return blocks_as_they_come(reader_of(path.open(encoding="utf-8")), self.place)
 
     def _check_head(self, batch: Sequence[bytes]) -> None:
-        if problem := binary(b"\n".join(batch)[:HEAD_BYTES], self._asked):
+        if problem := binary(b"\n".join(batch)[:HEAD_BYTES], self.asked):
             raise DataError(f"there must be a source on each line, in UTF-8, but {problem}", self.place)
 
     def _read(self, batch: Sequence[bytes], found: list[str]) -> None:
@@ -98,7 +109,7 @@ class SourceLines:
         if self.line == 0:
             if self._names:
                 self._columns = Columns(self._names, texts, self.place)
-            elif not self._plain and (problem := structured(texts, self._asked)):
+            elif not self._plain and (problem := structured(texts, self.asked)):
                 raise DataError(f"there must be a source on each line, but {problem}", self.place)
         for text in texts:
             self.line += 1
@@ -132,7 +143,7 @@ class SourceLines:
                 self.line = wrong[0] - 1
             raise DataError(
                 "a line must be UTF-8, but this one is not, nor are most others with more than ASCII: name the "
-                f"encoding, as in {self._asked.with_option('--encoding cp949')} (Korean; or shift_jis, gb18030, latin-1)",
+                f"encoding, as in {self.asked.with_option('--encoding cp949')} (Korean; or shift_jis, latin-1 ...)",
                 self.place,
                 wrong[0],
             )
