@@ -54,6 +54,8 @@ HEADER_WORDS = frozenset((
 ))
 # fmt: on
 """A row of these alone is a header, not a text."""
+_LEAST_ROWS = 3  # below a header of names that are not among those words
+_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9.-]{0,30}")
 _QUOTED_ROW = re.compile(r'\s*"(?:[^"]|"")*"(?:\s*[,;]\s*"(?:[^"]|"")*")+\s*')
 
 
@@ -119,15 +121,13 @@ def structured(lines: Sequence[str], asked: Asked) -> str | None:
     head = [line for line in lines if line.strip()][:HEAD_LINES]
     if not head:
         return None
-    plain = f"{asked.with_option('--plain')} takes lines as they are"
+    plain = "--plain takes lines as they are"
+    if _is_json_document(head):
+        return f"it is a JSON document: save its sources as lines, or pairs as TSV for {asked.evaluate}; {plain}"
     if is_json_lines(head):
         keys = list(json.loads(head[0]))
         column = next((key for key in keys if key.lower() in HEADER_WORDS), keys[0] if keys else "source")
         return f"it is JSON: {_take(asked, column)}; {plain}"
-    if _is_json_document(head):
-        return (
-            f"it is a JSON document: save its sources as lines of text, or pairs as TSV for {asked.evaluate}; {plain}"
-        )
     if separator := csv_separator(head, asked.file):
         first = next(csv.reader([head[0]], delimiter=separator))[0].strip()
         return f"it is CSV: {_take(asked, first if first.lower() in HEADER_WORDS else '1')}; {plain}"
@@ -149,8 +149,9 @@ def _is_json_document(lines: Sequence[str]) -> bool:
     first = lines[0].strip()
     if first in ("[", "{", "[{") and len(lines) > 1:
         return lines[1].lstrip().startswith(("{", '"'))
-    value = _json(first) if first.startswith("[") else None
-    return isinstance(value, list) and any(isinstance(one, dict) for one in value)
+    value = _json(first) if first.startswith(("[", "{")) and len(lines) == 1 else None
+    inside = list(value.values()) if isinstance(value, dict) else [value]
+    return any(isinstance(one, list) and any(isinstance(part, dict) for part in one) for one in inside)
 
 
 def _json(text: str) -> object:
@@ -160,26 +161,36 @@ def _json(text: str) -> object:
         return None
 
 
-def is_header(cells: Sequence[str]) -> bool:
-    """Whether a row of two or more cells names columns; no blanks are around the names."""
-    return len(cells) > 1 and HEADER_WORDS.issuperset(cell.lower() for cell in cells)
-
-
 def csv_separator(lines: Sequence[str], name: str) -> str | None:
     """The separator of CSV, where the first lines are beyond doubt, or the name says so; else None."""
-    if all(map(_QUOTED_ROW.fullmatch, lines)):
+    if lines and all(map(_QUOTED_ROW.fullmatch, lines)):
         return ";" if all('";"' in line for line in lines) else ","
+    named = re.sub(r"\.(gz|bz2|xz|zst)$", "", name.lower().strip("'")).endswith(".csv")
     for separator in ",;":
         try:
             rows = list(csv.reader(lines, delimiter=separator))
         except csv.Error:
             continue
-        header = rows[0] if rows else []
-        if len(header) < 2:
+        if not rows or len(rows[0]) < 2:
             continue
-        if is_header(header):
-            return separator
-        named = re.sub(r"\.(gz|bz2|xz|zst)$", "", name.lower()).endswith(".csv")
-        if named and all(len(row) == len(header) for row in rows):
+        if begins_with_header(rows) or (named and all(len(row) == len(rows[0]) for row in rows)):
             return separator
     return None
+
+
+def begins_with_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row names columns: with words that say so, or with names over rows that mostly are none.
+
+    Columns are separated without blanks, and all rows have as many.
+    """
+    header, others = rows[0], rows[1:]
+    if len(header) < 2:
+        return False
+    if HEADER_WORDS.issuperset(cell.lower() for cell in header):
+        return True
+    if len(others) < _LEAST_ROWS or any(len(row) != len(header) for row in others):
+        return False
+    if any(cell[:1].isspace() for row in others for cell in row):
+        return False
+    texts = sum(not all(map(_NAME.fullmatch, row)) for row in others)
+    return all(map(_NAME.fullmatch, header)) and 2 * texts > len(others)
