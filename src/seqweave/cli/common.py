@@ -15,6 +15,7 @@ from seqweave.wording import count
 
 if TYPE_CHECKING:
     from seqweave.config import DataConfig
+    from seqweave.data.readers import Pair
     from seqweave.predictor import Model
     from seqweave.text.unknown import UnknownItems
 
@@ -165,6 +166,16 @@ def read_pairs(path: Path, target_path: Path | None, config: DataConfig) -> tupl
     Raises:
         DataError: when the file cannot be read, or no pair of it is usable.
     """
+    pairs = usable_pairs(path, target_path, config)
+    return [pair.whole for pair in pairs], [pair.target for pair in pairs]
+
+
+def usable_pairs(path: Path, target_path: Path | None, config: DataConfig) -> list[Pair]:
+    """All usable pairs; dropped lines are said on stderr.
+
+    Raises:
+        DataError: when the file cannot be read, or no pair of it is usable.
+    """
     from seqweave.data.readers import PairReader
 
     reader = PairReader(path, target_path, config)
@@ -174,4 +185,4 @@ def read_pairs(path: Path, target_path: Path | None, config: DataConfig) -> tupl
         raise reader.nothing_usable()
     if report.dropped:
         note(f"{path}: {report.dropped_lines:,} of {count(report.lines, 'line')} left out: {report.reasons}")
-    return [pair.whole for pair in pairs], [pair.target for pair in pairs]
+    return pairs

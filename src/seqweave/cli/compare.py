@@ -16,6 +16,7 @@ from seqweave.cli.common import (
     TargetFile,
     check_same_columns,
     load_model,
+    note_unknown_pairs,
     print_json,
     read_pairs,
 )
@@ -47,6 +48,8 @@ def compare(
     first, second = (load_model(folder, device, settings) for folder in (first_folder, second_folder))
     check_same_columns([first_folder, second_folder], [first, second])
     sources, targets = read_pairs(data, target_file, first.config.data)
+    for model in (first, second):
+        note_unknown_pairs(model, sources, targets)
     outputs = [predict_rows(model, sources, beam_size) for model in (first, second)]
     comparisons = compare_outputs(sources, outputs[0], outputs[1], targets, first.target_tokenizer)
     if json:

@@ -65,6 +65,10 @@ GoldFile = Annotated[
     typer.Option(metavar="FILE", help="The right links, one line for each pair: i-j sure, ipj possible."),
 ]
 GoldFirst = Annotated[int, typer.Option(metavar="N", help="The number of the first word in the file of --gold.")]
+Pharaoh = Annotated[
+    bool,
+    typer.Option("--pharaoh", help="Print the links alone, one line for each line of DATA, as other tools read them."),
+]
 
 # inspect
 InspectedText = Annotated[

@@ -30,9 +30,9 @@ class Columns:
         head = [line for line in head if line.strip()][:HEAD_LINES]
         self._json = is_json_lines(head)
         self._separator = None if self._json else csv_separator(head, place.name)
-        separator = self._separator or "\t"
-        quoting = csv.QUOTE_NONE if self._separator is None else csv.QUOTE_MINIMAL
-        rows = list(csv.reader(head, delimiter=separator, quoting=quoting))
+        rows = [line.split("\t") for line in head]
+        if self._separator is not None:
+            rows = list(csv.reader(head, delimiter=self._separator))
         self._named = bool(rows) and begins_with_header(rows)
         self._begun: list[str] = []  # lines of a record whose quotes are still open
         self._places: list[int] | None = None
