@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+import seqweave
 from architectures import CASES
 from seqweave.cli.main import main
 from seqweave.config import ModelConfig, TextConfig
@@ -99,7 +101,7 @@ def test_blanks_at_the_ends_change_no_answer(capsys: Capture, model: str, tmp_pa
     assert len({one.text for one in loaded.predict(lines)}) == 1
     pairs = [(line, line.replace("cat", "fed")) for line in lines]
     assert len({round(one.score, 4) for one in loaded.score(pairs)}) == 1
-    traces = [loaded.trace(line, "fed") for line in lines]
+    traces = [seqweave.trace(loaded, line, "fed") for line in lines]
     assert {trace.source.text for trace in traces} == {"cat"}
     assert loaded.predict(["\u200b \ufeff"])[0].text == ""
 
@@ -279,6 +281,8 @@ def test_n_best_rows_have_four_columns(capsys: Capture, tmp_path: Path) -> None:
     whole = tiny_model(ModelConfig(embedding_size=4, encoder_hidden_size=4, decoder_hidden_size=8, dropout=0.0))
     whole.target_tokenizer = train_tokenizer(["a\tb\ncd\r"], TextConfig(units="char"))
     assert whole.target_tokenizer.size == 4 + 7
+    with torch.no_grad():
+        whole.single.output.bias[whole.target_tokenizer.encode("\t")] += 2.0
     folder = str(tiny_folder(whole, tmp_path / "tabs"))
     source = tmp_path / "sources"
     source.write_text("abc\nbad\ncab\n", encoding="utf-8")

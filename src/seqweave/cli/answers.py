@@ -60,11 +60,12 @@ class Answers:
         """
         if self._path is None:
             sys.stdout.write(text)
+            self.number += sources  # before somebody who got the answer can interrupt
             sys.stdout.flush()
-        else:
-            if self._file is None:
-                self._file = _opened(self._path)
-            _append(self._file, text.encode("utf-8", "replace"))
+            return
+        if self._file is None:
+            self._file = _opened(self._path)
+        _append(self._file, text.encode("utf-8", "replace"))
         self.number += sources
 
 

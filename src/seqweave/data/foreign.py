@@ -147,6 +147,8 @@ def is_json_lines(lines: Sequence[str]) -> bool:
 def _is_json_document(lines: Sequence[str]) -> bool:
     """Whether the lines are the first of one JSON value: an array of objects, or an object over several lines."""
     first = lines[0].strip()
+    if first.startswith('[{"'):
+        return True
     if first in ("[", "{", "[{") and len(lines) > 1:
         return lines[1].lstrip().startswith(("{", '"'))
     value = _json(first) if first.startswith(("[", "{")) and len(lines) == 1 else None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from seqweave.data.foreign import HEAD_BYTES, Asked, binary, structured
 from seqweave.data.lines import BOM, count_lines, is_regular, read_blocks
-from seqweave.data.pipes import batches_of_lines, blocks_as_they_come, reader_of, transcoded
+from seqweave.data.pipes import batches_of_lines, blocks_as_they_come, reader_of, reader_of_pipe, transcoded
 from seqweave.data.source_columns import Columns
 from seqweave.errors import DataError
 
@@ -97,7 +97,7 @@ class SourceLines:
             return blocks_as_they_come(reader_of(sys.stdin), self.place)
         if is_regular(path):
             return read_blocks(path)
-        return blocks_as_they_come(reader_of(path.open(encoding="utf-8")), self.place)
+        return blocks_as_they_come(reader_of_pipe(path), self.place)
 
     def _check_head(self, batch: Sequence[bytes]) -> None:
         if problem := binary(b"\n".join(batch)[:HEAD_BYTES], self.asked):
