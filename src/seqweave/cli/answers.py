@@ -59,8 +59,8 @@ class Answers:
             ConfigError: when the file has come into being meanwhile.
         """
         if self._path is None:
-            sys.stdout.write(text)
             self.number += sources  # before somebody who got the answer can interrupt
+            sys.stdout.write(text)
             sys.stdout.flush()
             return
         if self._file is None:
