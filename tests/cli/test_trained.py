@@ -203,7 +203,7 @@ def test_demo_refuses_nothing_to_do(capsys: Capture, tmp_path: Path, words: list
     ("words", "said"),
     [
         (["evaluate", "{model}", "{empty}"], "it is empty"),
-        (["evaluate", "{model}", "{no_tab}"], "none of 2 lines is usable: missing_tab (2)"),
+        (["evaluate", "{model}", "{no_tab}"], "none of 2 lines is usable: missing_column (2)"),
         (["score", "{model}", "{no_source}"], "empty_source (1)"),
         (["compare", "{model}", "{model}", "{empty}"], "it is empty"),
         (["predict", "{model}", "{utf16}"], "UTF-16"),

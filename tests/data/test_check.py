@@ -62,12 +62,12 @@ def test_dropped_lines_are_named_and_json_holds_all(tmp_path: Path) -> None:
     path.write_bytes(b"one two\teins zwei\nbad\n\tx\nthree\tdrei\n")
     found = check_data(path)
     assert not found.ok
-    assert found.dropped == {"missing_tab": [2], "empty_source": [3]}
+    assert found.dropped == {"missing_column": [2], "empty_source": [3]}
     assert (found.lines, found.kept) == (4, 2)
     assert found.samples == [Pair("one two", "eins zwei", 1), Pair("three", "drei", 4)]
     assert found.lengths["source"]["items"].mean == 1.5
     data = json.loads(json.dumps(found.to_json()))
-    assert data["dropped"] == {"missing_tab": [2], "empty_source": [3]}
+    assert data["dropped"] == {"missing_column": [2], "empty_source": [3]}
     assert (data["lines"], data["kept"], data["ok"]) == (4, 2, False)
     assert data["samples"][1] == {"source": "three", "target": "drei", "line": 4}
     assert data["lengths"]["source"]["characters"]["quantiles"]["1"] == 7

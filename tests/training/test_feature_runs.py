@@ -146,10 +146,10 @@ def test_lines_without_features_are_refused_with_the_command_that_looks_at_them(
     run, plain = CliRunner(), tmp_path / "plain.tsv"
     plain.write_text("abc\tabc\n", encoding="utf-8")
     said = " ".join(run.invoke(app, ["evaluate", str(folder / "model"), str(plain)]).output.split())
-    assert "none of 1 line is usable: missing_tab (1), with source tags from column 3, 4; see `" in said
+    assert "none of 1 line is usable: missing_column (1), with source tags from column 3, 4; see `" in said
     command = shlex.split(said.split("`")[1])
     assert command[3:] == ["--set", 'data.feature_columns=["3", "4"]']
-    assert "missing_tab: 1 line" in run.invoke(app, command[1:]).output
+    assert "missing_column: 1 line" in run.invoke(app, command[1:]).output
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_json_lines_take_texts_and_lists(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     reader = PairReader(path, None, DataConfig(feature_columns=("tags",)))
     assert [pair.whole for pair in reader] == ["a\tV;PST", "a\tV;PST"]
-    assert reader.report.dropped == {"missing_field": [3, 4], "tab_in_field": [5]}
+    assert reader.report.counts == {"missing_field": 2, "tab_in_field": 1}
 
 
 def test_columns_of_a_table(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_columns_of_a_table(tmp_path: Path) -> None:
     path.write_text("lemma\tV;PST\tform\nlemma\t\tform\nlemma\tform\n", encoding="utf-8")
     reader = PairReader(path, None, DataConfig(target_column="3", feature_columns=("2",)))
     assert [pair.features for pair in reader] == [("V;PST",), ("",)]
-    assert reader.report.dropped == {"missing_tab": [3]}
+    assert reader.report.counts == {"missing_column": 1}
     named = DataConfig(
         column_names=("lemma", "tags", "form"), source_column="lemma", target_column="form", feature_columns=("tags",)
     )

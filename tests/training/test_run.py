@@ -109,8 +109,8 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 UNUSABLE = [
     (b"", "it is empty"),
-    (b"no tab\n", r"none of 1 line is usable: missing_tab \(1\); see `seqweave check`"),
-    (b"no tab\n\t\nno\n", r"none of 3 lines is usable: missing_tab \(2\), empty_source \(1\); see"),
+    (b"no tab\n", r"none of 1 line is usable: missing_column \(1\); see `seqweave check`"),
+    (b"no tab\n\t\nno\n", r"none of 3 lines is usable: missing_column \(2\), empty_line \(1\); see"),
 ]
 
 

@@ -198,7 +198,7 @@ def test_dropped_lines_of_a_dev_file_are_counted(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         train(data, tmp_path / "model", dev=dev, settings=SETTINGS, listen=listen)
-    assert (facts[0]["dropped"], facts[0]["dev_dropped"]) == ({}, {"missing_tab": 1})
+    assert (facts[0]["dropped"], facts[0]["dev_dropped"]) == ({}, {"missing_column": 1})
 
 
 def test_draws_of_a_batch_do_not_depend_on_the_version() -> None:

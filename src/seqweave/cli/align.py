@@ -110,8 +110,9 @@ def _numbered_pairs(path: Path, target_path: Path | None, config: DataConfig) ->
     pairs = {pair.line: (pair.whole, pair.target) for pair in reader}
     if not pairs:
         raise reader.nothing_usable()
-    if reader.report.dropped_lines:
-        note(f"{path}: {count(reader.report.dropped_lines, 'line')} of {reader.report.lines:,} cannot be aligned")
+    if reader.report.dropped:
+        records = count(reader.report.dropped_records, reader.dialect.counts)
+        note(f"{path}: {records} of {reader.report.records:,} cannot be aligned")
     return reader.report.lines, pairs
 
 

@@ -184,5 +184,6 @@ def usable_pairs(path: Path, target_path: Path | None, config: DataConfig) -> li
     if not pairs:
         raise reader.nothing_usable()
     if report.dropped:
-        note(f"{path}: {report.dropped_lines:,} of {count(report.lines, 'line')} left out: {report.reasons}")
+        records = count(report.records, reader.dialect.counts)
+        note(f"{path}: {report.dropped_records:,} of {records} left out: {report.reasons}")
     return pairs

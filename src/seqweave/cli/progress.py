@@ -42,6 +42,7 @@ class TrainingView:
         self._spoke = time.monotonic()
         self._show: dict[str, Callable[[dict[str, Any]], None]] = {
             "reading": lambda values: self.say(f"{values['text']} ..."),
+            "dialect": lambda values: self.say(values["text"]),
             "warning": lambda values: self.say(f"warning: {values['text']}"),
             "found": lambda values: self.say(found_text(values)),
             "estimate": lambda values: self.say(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -10,6 +11,18 @@ from pydantic_core import PydanticCustomError
 from seqweave.config.group import BY_FORMAT, MOST, Group
 
 Units = Literal["char", "word", "space", "subword", "byte", "label"]
+Choice = Literal["auto", "yes", "no"]
+_ASCII = b"a-\t\\u0041 \\t ~{ +AGE- ab\r\n"  # what escapes of utf-7, punycode and the like would change
+
+
+def is_encoding(name: str) -> bool:
+    """Whether Python knows an encoding of text by this name, such as cp949, which keeps letters as they are."""
+    try:
+        if codecs.lookup(name).name.startswith(("utf-16", "utf-32")):
+            return True
+        return _ASCII.decode(name) == _ASCII.decode("ascii")
+    except (LookupError, ValueError):  # ValueError also for a NUL character in the name
+        return False
 
 
 class TextConfig(Group):
@@ -45,15 +58,34 @@ class DataConfig(Group):
     joint_vocabulary: bool = Field(
         False, description="one tokenizer for both sides, learned from both with the settings of data.source"
     )
-    source_column: str = Field(
-        "1", description="TSV: column number from 1; JSONL: field name ('1' stands for `source`)"
+    format: Literal["auto", "tsv", "csv", "jsonl", "json"] = Field(
+        "auto", description="what the files are: auto recognises it from their content; json is one array or object"
     )
-    target_column: str = Field(
-        "2", description="TSV: column number from 1; JSONL: field name ('2' stands for `target`)"
+    delimiter: str | None = Field(
+        None,
+        min_length=1,
+        max_length=16,
+        description="what separates columns, such as ';' or ' ||| '; 'tab'; 'blanks': two or more; "
+        "'backslash-t': the two signs; unset: recognised",
     )
-    column_names: tuple[str, ...] = Field((), description="TSV: names of all columns, in order; allows extra columns")
+    quoting: Choice = Field(
+        "auto", description="whether cells stand in double quotes, as CSV has them; auto recognises it"
+    )
+    header: Choice = Field("auto", description="whether the first row names the columns; auto recognises it")
+    encoding: str | None = Field(
+        None, description="of files that are not UTF-8, such as cp949, shift_jis or latin-1; UTF-16 is recognised"
+    )
+    source_column: str | None = Field(
+        None,
+        description="column number from 1, or name: of the header, or of a JSON field (`translation.en` leads into an "
+        "object); unset: recognised by name, else the first",
+    )
+    target_column: str | None = Field(
+        None, description="likewise of the target; unset: recognised by name, else the second"
+    )
+    column_names: tuple[str, ...] = Field((), description="names of all columns, in order, where no header has them")
     feature_columns: tuple[str, ...] = Field(
-        (), description="columns (TSV) or fields (JSONL) with source tags, such as inflection tags or a language code"
+        (), description="columns or JSON fields with source tags, such as inflection tags or a language code"
     )
     feature_separator: str = Field(
         ";", min_length=1, description="what separates the source tags in one column; blanks around a tag do not count"
@@ -72,6 +104,11 @@ class DataConfig(Group):
         description="blanks and invisible characters at the ends of a text do not count",
         json_schema_extra=BY_FORMAT,
     )
+    recognize: bool = Field(
+        True,
+        description="files are read as what their content shows, not by their names",
+        json_schema_extra=BY_FORMAT,
+    )
     dev_size: int = Field(
         1000, ge=1, le=MOST, description="pairs to hold out for dev when no dev file is given (at most a tenth)"
     )
@@ -82,6 +119,20 @@ class DataConfig(Group):
         if any(sign in separator for sign in "\t\n\r"):
             raise PydanticCustomError("separator", "input should have no tab and no line end, which divide columns")
         return separator
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, encoding: str | None) -> str | None:
+        if encoding is not None and not is_encoding(encoding):
+            raise PydanticCustomError("encoding", "input should be an encoding that Python knows, such as cp949")
+        return encoding
+
+    @field_validator("delimiter")
+    @classmethod
+    def _inside_a_line(cls, delimiter: str | None) -> str | None:
+        if delimiter is not None and any(sign in delimiter for sign in '\n\r"'):
+            raise PydanticCustomError("delimiter", "input should have no line end and no double quote")
+        return delimiter
 
     @field_validator("column_names", "feature_columns")
     @classmethod

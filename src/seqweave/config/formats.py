@@ -5,9 +5,10 @@ format 0. An older folder keeps what it was trained with: its settings and the n
 when they are read, and nothing else asks for the number.
 
 - Format 0: `p_gen` of a model that copies reads the readout (`copy_gate`), tensors are named after the parts of
-  then (`FORMER_NAMES`), and blanks at the ends of a text count (`trim_ends`).
+  then (`FORMER_NAMES`), blanks at the ends of a text count (`trim_ends`), and files are TSV or JSON lines by their
+  names, without quotes and header (`recognize`).
 - Format 1: `p_gen` reads the decoder's state, as See et al. (2017), eq. 8, have it; blanks and invisible characters at
-  the ends of a text do not count (`seqweave.text.ends`).
+  the ends of a text do not count (`seqweave.text.ends`); files are what their content shows (`seqweave.data.dialect`).
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def translated_settings(tree: Mapping[str, Any], where: str) -> dict[str, Any]:
     if number < 1:
         _decide(groups, "model", "copy_gate", "readout")
         _decide(groups, "data", "trim_ends", False)
+        _decide(groups, "data", "recognize", False)
     return groups
 
 

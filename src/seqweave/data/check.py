@@ -194,9 +194,9 @@ def check_data(
     return DataCheck(
         path=str(path),
         target_path=None if target_path is None else str(target_path),
-        lines=reader.report.lines,
+        lines=reader.report.records,
         kept=reader.report.kept,
-        dropped=reader.report.dropped,
+        dropped={reason: found.lines for reason, found in reader.report.dropped.items()},
         lengths=_lengths_of_sides(columns),
         duplicates=len(duplicates),
         duplicate_lines=duplicates[:EXAMPLES].tolist(),

@@ -13,36 +13,18 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seqweave.data.containers import container_of, foreign
+from seqweave.data.dialect import Container
+
 HEAD_BYTES = 4096
 HEAD_LINES = 10
 _LEAST_BYTES = 16  # fewer are too few to call binary
 _MOST_CONTROLS = 0.3  # of the bytes; random ones have 0.11, and those of text nearly none
-_PACKED = {
-    b"\x1f\x8b": ("gzip", "gunzip -c"),
-    b"BZh": ("bzip2", "bunzip2 -c"),
-    b"\xfd7zXZ\0": ("xz", "unxz -c"),
-    b"\x28\xb5\x2f\xfd": ("zstd", "zstdcat"),
-}
-_BINARY = {
-    b"PK\x03\x04": "a zip archive (or a spreadsheet)",
-    b"PK\x05\x06": "an empty zip archive",
-    b"\xd0\xcf\x11\xe0": "an old Office file, such as an .xls",
-    b"PAR1": "Parquet",
-    b"\x89PNG": "a PNG image",
-    b"\xff\xd8\xff": "a JPEG image",
-    b"GIF8": "a GIF image",
-    b"%PDF-": "a PDF",
-    b"RIFF": "audio or video",
-    b"OggS": "audio",
-    b"ID3": "audio",
-    b"fLaC": "audio",
-    b"\x93NUMPY": "a NumPy array",
-    b"\x7fELF": "a program",
-    b"\x80\x02": "a pickle",
-    b"\x80\x03": "a pickle",
-    b"\x80\x04": "a pickle",
-    b"\x80\x05": "a pickle",
-    b"SQLite format 3": "a database",
+_UNPACKERS: dict[Container, str] = {
+    "gzip": "gunzip -c",
+    "bzip2": "bunzip2 -c",
+    "xz": "unxz -c",
+    "zstd": "zstdcat",
 }
 _WIDE = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 # fmt: off
@@ -92,12 +74,11 @@ def binary(head: bytes, asked: Asked) -> str | None:
             return f"it is {encoding.upper()}: read it with {asked.with_option(f'--encoding {encoding}')}"
     if wide := _wide_without_mark(head):
         return f"it is UTF-16 without a byte order mark: read it with {asked.with_option(f'--encoding {wide}')}"
-    for begin, (name, program) in _PACKED.items():
-        if head.startswith(begin):
-            return f"it is compressed with {name}: unpack it, as in {asked.through(program)}"
-    for begin, name in _BINARY.items():
-        if head.startswith(begin):
-            return f"it is {name}: save its texts as lines of UTF-8 first"
+    packed = container_of(head)
+    if packed in _UNPACKERS:
+        return f"it is compressed with {packed}: unpack it, as in {asked.through(_UNPACKERS[packed])}"
+    if found := foreign(head):
+        return f"it is {found[0]}: {found[1]}"
     controls = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
     if len(head) >= _LEAST_BYTES and controls > _MOST_CONTROLS * len(head):
         return "it is binary: save its texts as lines of UTF-8 first"

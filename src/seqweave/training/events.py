@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 EventKind = Literal[
     "reading",  # text: what is being done to the data
+    "dialect",  # text: what a data file was recognised as
     "warning",  # text: what may be a mistake; count: of what
     "found",  # what the data and the model are: pairs, dropped, units, vocabularies, device, parameters, ...
     "estimate",  # seconds for the whole run, steps

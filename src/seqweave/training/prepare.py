@@ -21,6 +21,7 @@ import torch
 
 from seqweave.config import Config, Metric, ModelConfig, Units, build_config
 from seqweave.data.batching import count_batches
+from seqweave.data.columns import recorded_columns
 from seqweave.data.dataset import PairDataset
 from seqweave.data.facts.hashes import SourceHashes
 from seqweave.data.facts.padding import Padding, padding_of
@@ -154,6 +155,9 @@ def prepare(
         check_file(path)  # before the long passes; it is read when the vocabulary is known
     pairs = _Pairs(files, config)
     listen(TrainEvent("reading", {"text": f"reading {files.train.name}"}))
+    for reader in filter(None, (pairs.reader, pairs.dev_reader)):
+        listen(TrainEvent("dialect", {"text": reader.dialects}))
+    config = build_config(recorded_columns(pairs.reader.dialect, config.data), config)
     kept = pairs.count()
     if pairs.shared:
         sources = count(pairs.shared, "distinct source")
@@ -205,7 +209,8 @@ def _facts(
     """What run.json and the model card say of the data; `sample` has sources of the training."""
     source, target = tokenizers
     return {
-        "lines": pairs.reader.report.lines,
+        "lines": pairs.reader.report.records,
+        "dialect": pairs.reader.dialect.to_json(),
         "dropped": _dropped(pairs.reader),
         "dev_dropped": {} if pairs.dev_reader is None else _dropped(pairs.dev_reader),
         "pairs": len(dataset),
@@ -248,7 +253,7 @@ def _padding(config: Config, dataset: PairDataset) -> Padding:
 
 
 def _dropped(reader: PairReader) -> dict[str, int]:
-    return {reason: len(lines) for reason, lines in reader.report.dropped.items()}
+    return reader.report.counts
 
 
 def reopen(

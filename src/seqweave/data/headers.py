@@ -1,0 +1,111 @@
+"""Names of columns: which words name them, whether a first row is made of names, and which is source or target."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+# fmt: off
+_SOURCE_WORDS = frozenset((
+    "source", "src", "input", "text", "question", "q", "query", "prompt", "sentence", "sentence1", "document",
+    "article", "word", "grapheme", "graphemes", "lemma", "utterance", "x", "instruction", "context", "original",
+    "from", "dialogue", "premise", "wrong", "incorrect", "noisy", "message", "post", "in", "원문", "질문", "源", "原文",
+))
+_TARGET_WORDS = frozenset((
+    "target", "tgt", "trg", "output", "label", "labels", "answer", "a", "response", "reply", "completion", "summary",
+    "highlights", "translation", "pronunciation", "phoneme", "phonemes", "phones", "form", "inflection", "class",
+    "category", "sentiment", "y", "to", "reference", "correct", "corrected", "clean", "sentence2", "transcription",
+    "transliteration", "out", "번역문", "번역", "답변", "답", "目标", "译文", "訳文",
+))
+_LANGUAGE_CODES = frozenset((
+    "ar", "bg", "bn", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "he", "hi", "hu", "id", "is", "it",
+    "ja", "jp", "kk", "km", "ko", "kr", "lo", "lt", "lv", "mn", "ms", "my", "nb", "nl", "no", "pl", "pt", "ro", "ru",
+    "sk", "sl", "sv", "sw", "ta", "te", "th", "tr", "uk", "ur", "uz", "vi", "zh", "cn", "eng", "deu", "ger", "fra",
+    "fre", "spa", "kor", "jpn", "zho", "chi", "rus",
+))
+_LANGUAGES = frozenset((
+    "arabic", "chinese", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hindi", "indonesian",
+    "italian", "japanese", "korean", "polish", "portuguese", "russian", "spanish", "swedish", "thai", "turkish",
+    "ukrainian", "vietnamese", "한국어", "영어", "日本語", "中文",
+))
+_OTHER_WORDS = frozenset((
+    "", "id", "idx", "index", "no", "number", "line", "key", "row", "url", "licence", "license", "attribution", "tags",
+    "features", "domain", "split", "date", "speaker", "score", "comment", "notes", "origin", "lang", "language", "#",
+    "번호",
+))
+# fmt: on
+_WORDS = _SOURCE_WORDS | _TARGET_WORDS | _OTHER_WORDS | _LANGUAGES
+_NO_TEXTS = frozenset(("", "id", "idx", "index", "no", "number", "line", "key", "row", "#", "번호"))
+_NAME = re.compile(r"[^\W\d][\w .:/#()-]{0,39}|#|")
+_LANGUAGE_NAME = re.compile(r"([a-z]{2,3})[-_][a-z]{2,8}")
+_LONG_CHARACTERS = 8  # a cell of a sentence; language codes over shorter cells may be words themselves
+
+
+def is_header(first: Sequence[str], others: Sequence[Sequence[str]], usual: bool) -> bool:
+    """Whether a first row names the columns.
+
+    Args:
+        first: its cells.
+        others: rows after it, some.
+        usual: whether most files of this kind have a header, as CSV does, so that less evidence is enough.
+    """
+    names = [_plain(cell) for cell in first]
+    if len(names) < 2 or not others or not all(map(_NAME.fullmatch, names)) or not any(names):
+        return False
+    if any(row[: len(names)] == list(first) for row in others) or len(set(names)) < len(names):
+        return False
+    codes = [_is_code(name) for name in names]
+    known = [name in _WORDS or code for name, code in zip(names, codes, strict=True)]
+    if all(code or name in _NO_TEXTS for code, name in zip(codes, names, strict=True)):
+        return _are_long(others)
+    if all(known) or (_is_any(names, _SOURCE_WORDS) and _is_any(names, _TARGET_WORDS)):
+        return True
+    return usual and (any(known) or _has_numbers_below(names, others))
+
+
+def source_and_target(names: Sequence[str]) -> tuple[int, int] | None:
+    """The places of source and target among names of columns, where those say it; None: they do not."""
+    plain = [_plain(name.rpartition(".")[2]) for name in names]
+    sources = [place for place, name in enumerate(plain) if name in _SOURCE_WORDS]
+    targets = [place for place, name in enumerate(plain) if name in _TARGET_WORDS]
+    if {"source", "target"} <= set(plain):
+        return plain.index("source"), plain.index("target")
+    if len(sources) == len(targets) == 1:
+        return sources[0], targets[0]
+    texts = [place for place, name in enumerate(plain) if name not in _NO_TEXTS]
+    if len(texts) != 2:
+        return None
+    return (texts[1], texts[0]) if sources == [texts[1]] or targets == [texts[0]] else (texts[0], texts[1])
+
+
+def texts_among(names: Sequence[str]) -> list[int]:
+    """The places of columns that are no numbers of rows."""
+    return [place for place, name in enumerate(names) if _plain(name) not in _NO_TEXTS]
+
+
+def _plain(name: str) -> str:
+    plain = name.strip(" \t\ufeff").lower()
+    return "" if plain.startswith("unnamed:") else plain
+
+
+def _is_code(name: str) -> bool:
+    found = _LANGUAGE_NAME.fullmatch(name)
+    return name in _LANGUAGE_CODES or (found is not None and found[1] in _LANGUAGE_CODES)
+
+
+def _is_any(names: Sequence[str], words: frozenset[str]) -> bool:
+    return not words.isdisjoint(names)
+
+
+def _are_long(rows: Sequence[Sequence[str]]) -> bool:
+    lengths = sorted(len(cell) for row in rows for cell in row[:2])
+    return bool(lengths) and lengths[len(lengths) // 2] >= _LONG_CHARACTERS
+
+
+def _has_numbers_below(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a column holds nothing but numbers under its name."""
+    for place, name in enumerate(names):
+        cells = [row[place].strip() for row in rows if place < len(row)]
+        if cells and name and all(cell.replace(".", "", 1).lstrip("-").isdecimal() for cell in cells):
+            return True
+    return False
