@@ -131,8 +131,8 @@ WRONG = {
     "utf-16": ("cat\ndog\n".encode("utf-16"), "UTF-16", "--encoding utf-16`"),
     "utf-16 without a mark": ("cat\ndog\n".encode("utf-16-be"), "UTF-16", "--encoding utf-16-be`"),
     "cp949": ("고양이\n개\n".encode("cp949"), "UTF-8", "--encoding"),
-    "zip": (b"PK\x03\x04" + bytes(40), "a zip archive", "save its texts"),
-    "pickle": (b"\x80\x04\x95\x0b" + bytes(20), "a pickle", "save its texts"),
+    "zip": (b"PK\x03\x04" + bytes(40), "a zip archive", "unpack it"),
+    "pickle": (b"\x80\x04\x95\x0b" + bytes(20), "a pickle", "never opened"),
     "binary": (bytes(range(32)) * 20, "binary", "save its texts"),
     "cr alone": (b"cat\rdog\rsun", r"\r alone", "tr "),
 }

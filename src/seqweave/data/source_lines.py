@@ -59,10 +59,10 @@ class SourceLines:
         self._columns: Columns | None = None
         self._strange = self._foreign_letters = 0  # lines that are not UTF-8, and those that show that it is
         self._head = b""
-        blocks = self._remembered(self._blocks(path))
+        blocks = self._blocks(path)
         if encoding is not None:
             blocks = transcoded(blocks, encoding, self.place)
-        self._batches = batches_of_lines(blocks, self.place)
+        self._batches = batches_of_lines(self._remembered(blocks), self.place)
 
     def __iter__(self) -> Iterator[list[str]]:
         """The sources of what is there, at most `pipes.MOST_LINES`.
