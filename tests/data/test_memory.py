@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seqweave.config import TextConfig
-from seqweave.data import batching
+from seqweave.data import batching, recognition
 from seqweave.data import dataset as dataset_module
 from seqweave.data.batch import collate
 from seqweave.data.batching import epoch_batches
@@ -38,6 +38,7 @@ def peak_bytes(folder: Path, pairs: int) -> int:
 def test_ten_times_the_pairs_take_the_same_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_module, "CHUNK_PAIRS", 500)
     monkeypatch.setattr(batching, "POOL_PAIRS", 500)
+    monkeypatch.setattr(recognition, "SAMPLE_BYTES", 1 << 12)
     monkeypatch.setattr(batching, "MAX_BLOCKS", 500)
     peak_bytes(tmp_path / "first", 2000)  # what is allocated only once
     few, many = peak_bytes(tmp_path / "few", 2000), peak_bytes(tmp_path / "many", 20_000)

@@ -160,6 +160,16 @@ def check_file(path: Path) -> None:
         raise DataError(f"must be text, plain or compressed, but inside of {packed} it is {found[0]}: {found[1]}", path)
 
 
+def zstd_library() -> Any:
+    """The module that unpacks zstd: of the standard library (Python 3.14), or one that is installed; None: there is none."""
+    for name in _ZSTD_MODULES:
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    return None
+
+
 def unreadable(path: Path, error: OSError | ValueError) -> DataError:
     """What to say of a file that cannot be opened or read."""
     if isinstance(error, FileNotFoundError):
@@ -219,12 +229,8 @@ class _Xz(io.RawIOBase):
 
 def _unpacked_zstd(file: BinaryIO, path: Path) -> BinaryIO:
     """Through the standard library of Python 3.14, or a library that is installed."""
-    for name in _ZSTD_MODULES:
-        try:
-            module: Any = importlib.import_module(name)
-        except ImportError:
-            continue
-        return cast(BinaryIO, module.open(file, "rb"))
+    if (library := zstd_library()) is not None:
+        return cast(BinaryIO, library.open(file, "rb"))
     raise DataError(
         "is compressed with zstd, which this Python cannot unpack: unpack it, as in `zstd -d FILE`, or install the "
         "library with `pip install zstandard`",
