@@ -26,6 +26,7 @@ def evaluate_model(
     *,
     beam_size: int | None = None,
     replace_unknown: bool | None = None,
+    options: SearchOptions | None = None,
     samples: int = 1000,
 ) -> Metrics:
     """All metrics of a model on pairs; rows with the same source are its references.
@@ -34,10 +35,10 @@ def evaluate_model(
         model: what `seqweave.load` gives.
         sources, targets: one text for each row; frames (S, F) as the source of a model that reads them.
         beam_size: hypotheses for each sentence; None: the model's own setting, 1: greedy.
-        replace_unknown: as in `Model.predict`.
+        replace_unknown, options: as in `Model.predict`.
         samples: bootstrap resamples for the intervals; 0: none.
     """
-    outputs = predict_rows(model, sources, beam_size, replace_unknown)
+    outputs = predict_rows(model, sources, beam_size, replace_unknown, options)
     lengths = [len(source) for source in model.sources.coded(sources).sources]
     keys = [model.sources.key(source) for source in sources]
     metrics = evaluate_outputs(keys, outputs, targets, model.target_tokenizer, source_lengths=lengths, samples=samples)
