@@ -14,8 +14,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from seqweave.config import DataConfig
-from seqweave.data.readers import sources
-from seqweave.data.readers import DROP_REASONS, Pair, PairReader, read_sources
+from seqweave.data import sources
+from seqweave.data.readers import DROP_REASONS, Pair, PairReader, read_sources, sources
 from seqweave.errors import DataError
 from seqweave.text.ends import trimmed
 

@@ -13,8 +13,8 @@ from typing import Any
 from seqweave.config import DataConfig
 from seqweave.data.delimiters import usual_columns
 from seqweave.data.dialect import Dialect
+from seqweave.data.formats.json_fields import fields_of, text_of, value_of
 from seqweave.data.headers import source_and_target, texts_among
-from seqweave.data.readers.json_fields import fields_of, text_of, value_of
 from seqweave.errors import DataError
 
 COLUMN_SETTINGS = (

@@ -161,7 +161,7 @@ def check_file(path: Path) -> None:
 
 
 def zstd_library() -> Any:
-    """The module that unpacks zstd: of the standard library (Python 3.14), or one that is installed; None: there is none."""
+    """What unpacks zstd: the standard library of Python 3.14, or a library that is installed; None: nothing."""
     for name in _ZSTD_MODULES:
         try:
             return importlib.import_module(name)
@@ -214,9 +214,12 @@ class _Xz(io.RawIOBase):
         while True:
             more = b""
             if self._unpacker.eof:
-                more = self._unpacker.unused_data or self._file.read(_BLOCK_BYTES)
-                if not more.strip(b"\0"):  # padding
-                    return 0
+                more = self._unpacker.unused_data.lstrip(b"\0")  # padding
+                while not more:
+                    block = self._file.read(_BLOCK_BYTES)
+                    if not block:
+                        return 0
+                    more = block.lstrip(b"\0")
                 self._unpacker = lzma.LZMADecompressor(memlimit=XZ_MEMORY_BYTES)
             elif self._unpacker.needs_input:
                 more = self._file.read(_BLOCK_BYTES)

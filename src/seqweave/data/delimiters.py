@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from seqweave.data.dialect import BLANKS
-from seqweave.data.readers.quoted import Record, quoted_records
-from seqweave.data.readers.records import Refused
-from seqweave.data.readers.tables import splitter
+from seqweave.data.formats.quoted import Record, quoted_records
+from seqweave.data.formats.records import Refused
+from seqweave.data.formats.tables import splitter
 
 NAMED = {"tab": "\t", "comma": ",", "semicolon": ";", "bar": "|", "blanks": BLANKS, "backslash-t": "\\t"}
 """Separators that `data.delimiter` takes by name."""
@@ -24,8 +24,9 @@ _FEW = 0.1
 class Quoting:
     """How quotes are used in some lines: records that need them, that have them everywhere, and that speak against."""
 
-    needed: int
     records: int
+    quoted: int
+    needed: int
     all_quoted: int
     against: int
     widths: Counter[int]
@@ -37,21 +38,27 @@ class Quoting:
             return False
         return self.needed > 0 or self.all_quoted > _MOST_LINES * self.records
 
+    @property
+    def is_possible(self) -> bool:
+        """Whether as many records have quotes that can be taken away as have others."""
+        return self.quoted >= self.against
+
 
 def quoting_of(lines: Sequence[str], delimiter: str) -> Quoting:
     """How quotes are used in lines."""
     found = list(quoted_records(((n, line) for n, line in enumerate(lines, 1)), delimiter, len("".join(lines))))
     widths = Counter(len(record.cells) for record in found if not isinstance(record.cells, Refused) and record.text)
     usual = widths.most_common(1)[0][0] if widths else 0
-    needed = whole = against = 0
+    quoted = needed = whole = against = 0
     for record in found:
         if isinstance(record.cells, Refused):
             against += 1
         elif '"' in record.text:
             kind = _quotes_in(record, record.cells, delimiter, usual)
             needed, against = needed + (kind == "needed"), against + (kind == "against")
+            quoted += kind != "against"
         whole += not isinstance(record.cells, Refused) and _is_all_quoted(record.text, delimiter, len(record.cells))
-    return Quoting(needed, sum(bool(record.text) for record in found), whole, against, widths)
+    return Quoting(sum(bool(record.text) for record in found), quoted, needed, whole, against, widths)
 
 
 def _quotes_in(record: Record, cells: list[str], delimiter: str, usual: int) -> str:
@@ -95,7 +102,7 @@ def csv_delimiter(lines: Sequence[str], named_csv: bool, header: Callable[[list[
         if not total:
             continue
         width, count = quoting.widths.most_common(1)[0]
-        if width < 2 or count < _SAME_COUNT * total or quoting.against > _FEW * total:
+        if width < 2 or count < _SAME_COUNT * total or not quoting.is_possible:
             continue
         rows = [cells for cells in _rows(lines, delimiter) if len(cells) > 1]
         if named_csv or quoting.is_meant or (count >= _MOST_LINES * total and header(rows, True)):

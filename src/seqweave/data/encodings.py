@@ -39,15 +39,22 @@ _COMMON = {
     "euc_jp": (re.compile("[\u3041-\u30fe]"), 2.0),
     "gb18030": (re.compile("[\u4e00-\u9fff]"), 0.9),
     "big5": (re.compile("[\u4e00-\u9fff]"), 0.9),
+    "cp1251": (re.compile("[\u0430-\u044f]"), 1.0),
+    "koi8_r": (re.compile("[\u0430-\u044f]"), 1.0),
+    "cp1253": (re.compile("[\u03ac-\u03ce]"), 1.0),
+    "cp1255": (re.compile("[\u05d0-\u05ea]"), 1.0),
+    "cp1256": (re.compile("[\u0621-\u064a]"), 1.0),
 }
 _COMMON_SETS = {"cp949": "euc_kr", "cp932": "cp932", "euc_jp": "euc_jp", "gb18030": "gb2312", "big5": "big5"}
+_TWO_BYTES = "utf-8"  # letters of alphabets have two there
 _NAMES = {
     "cp949": "CP949 (Korean of Windows, EUC-KR)",
     "cp932": "Shift-JIS (CP932)",
     "cp1252": "Latin-1 (Windows-1252)",
 }
 _GUESSED_LINES = 2000
-_CLOSE = 0.05  # of the library's measure of mess: no difference
+_CLOSE = 0.2  # of the library's measure of mess: no difference
+_ALIKE = 0.15  # of what fits: no difference
 _LEAST_BYTES = 64  # fewer are too few to call binary
 _MOST_CONTROLS = 0.1  # of the bytes; text has nearly none
 _PRINTABLE = 0.97
@@ -220,16 +227,16 @@ def guessed_encoding(content: bytes) -> str | None:
         if name in _CANDIDATES
     }
     best = max(fits.values(), default=0.0)
-    return next((name for name in _CANDIDATES if fits.get(name, -1.0) >= best), near[0].encoding)
+    return next((name for name in _CANDIDATES if fits.get(name, -1.0) >= best - _ALIKE), near[0].encoding)
 
 
 def _familiar(content: bytes, encoding: str) -> float:
-    """The share of what is not ASCII that is common in the language of an encoding of two bytes; 0 for others."""
+    """The share of what is not ASCII that is common in the language of an encoding; 0 where no language is known."""
     if encoding not in _COMMON:
         return 0.0
     signs = [sign for sign in content.decode(encoding, errors="replace") if not sign.isascii()]
     common, weight = _COMMON[encoding]
-    found = sum(bool(common.match(sign)) and _is_in(sign, _COMMON_SETS[encoding]) for sign in signs)
+    found = sum(bool(common.match(sign)) and _is_in(sign, _COMMON_SETS.get(encoding, _TWO_BYTES)) for sign in signs)
     return min(1.0, weight * found / max(1, len(signs)))
 
 

@@ -34,6 +34,11 @@ _OTHER_WORDS = frozenset((
     "번호",
 ))
 # fmt: on
+# One of these alone is enough to turn two columns around.
+_SURE_SOURCES = frozenset(("source", "src", "input", "question"))
+_SURE_TARGETS = frozenset(
+    ("target", "tgt", "label", "labels", "answer", "output", "summary", "translation", "response")
+)
 _WORDS = _SOURCE_WORDS | _TARGET_WORDS | _OTHER_WORDS | _LANGUAGES
 _NO_TEXTS = frozenset(("", "id", "idx", "index", "no", "number", "line", "key", "row", "#", "번호"))
 _NAME = re.compile(r"[^\W\d][\w .:/#()-]{0,39}|#|")
@@ -75,7 +80,8 @@ def source_and_target(names: Sequence[str]) -> tuple[int, int] | None:
     texts = [place for place, name in enumerate(plain) if name not in _NO_TEXTS]
     if len(texts) != 2:
         return None
-    return (texts[1], texts[0]) if sources == [texts[1]] or targets == [texts[0]] else (texts[0], texts[1])
+    turned = plain[texts[0]] in _SURE_TARGETS or plain[texts[1]] in _SURE_SOURCES
+    return (texts[1], texts[0]) if turned else (texts[0], texts[1])
 
 
 def texts_among(names: Sequence[str]) -> list[int]:

@@ -27,12 +27,12 @@ from seqweave.data.delimiters import (
 )
 from seqweave.data.dialect import BLANKS, Container, Dialect, Format, delimiter_in_words
 from seqweave.data.encodings import recognized_encoding, recognized_line_ends
+from seqweave.data.formats.json_documents import first_records
+from seqweave.data.formats.json_fields import STRICT
+from seqweave.data.formats.quoted import Line
+from seqweave.data.formats.records import Refused
+from seqweave.data.formats.tables import table_rows
 from seqweave.data.headers import is_header
-from seqweave.data.readers.json_documents import first_records
-from seqweave.data.readers.json_fields import STRICT
-from seqweave.data.readers.quoted import Line
-from seqweave.data.readers.records import Refused
-from seqweave.data.readers.tables import table_rows
 from seqweave.errors import DataError
 from seqweave.wording import count
 
@@ -253,7 +253,8 @@ def _quoting(sample: _Sample, found: Format, delimiter: str, config: DataConfig)
         )
     if config.quoting != "auto" or not single:
         return config.quoting == "yes"
-    return found == "csv" or quoting_of(sample.lines, delimiter).is_meant
+    found_quotes = quoting_of(sample.lines, delimiter)
+    return found_quotes.is_meant or (found == "csv" and found_quotes.is_possible)
 
 
 def _csv_delimiter(sample: _Sample, config: DataConfig) -> str | None:
@@ -279,8 +280,8 @@ def _delimiter(sample: _Sample, found: Format, config: DataConfig) -> str:
 
 
 def _check_delimiter(sample: _Sample, asked: str) -> None:
-    """Refuse a separator that stands in no line, when another one does."""
-    if not sample.lines or any(asked in line or asked == BLANKS for line in sample.lines):
+    """Refuse a separator that most lines lack, when they have another one."""
+    if asked == BLANKS or sum(asked in line for line in sample.lines) * 2 >= len(sample.lines):
         return
     likely = (
         ("\t", sum("\t" in line for line in sample.lines)) if has_tabs(sample.lines) else likely_delimiter(sample.lines)

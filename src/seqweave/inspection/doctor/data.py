@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seqweave.data.readers import column_options
+from seqweave.data.columns import column_options
 from seqweave.inspection.doctor.remedies import again
 from seqweave.inspection.doctor.run_record import Finding, RunRecord
 

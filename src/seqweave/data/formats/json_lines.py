@@ -8,10 +8,10 @@ from pathlib import Path
 
 from seqweave.config import DataConfig
 from seqweave.data.dialect import Dialect
+from seqweave.data.formats.json_fields import STRICT, RepeatedFieldError, record_parser
+from seqweave.data.formats.records import Found, Refused, decoded
+from seqweave.data.formats.report import ReadReport
 from seqweave.data.lines import read_lines
-from seqweave.data.readers.json_fields import STRICT, RepeatedFieldError, record_parser
-from seqweave.data.readers.records import Found, Refused, decoded
-from seqweave.data.readers.report import ReadReport
 
 
 def json_line_records(

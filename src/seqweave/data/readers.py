@@ -1,4 +1,8 @@
-"""`PairReader`: pairs of any dialect, as a stream that can be read again."""
+"""Pairs from files of any dialect (`seqweave.data.dialect`), as a stream that can be read again.
+
+A record is used, or it is dropped with one of `DROP_REASONS`; kept + dropped = records, always. Nothing is held but
+the record at hand, and a few examples of each reason. `seqweave.data.formats` has a file for each format.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,27 @@ from pathlib import Path
 from seqweave.config import DataConfig
 from seqweave.data.columns import column_options
 from seqweave.data.dialect import Dialect
-from seqweave.data.readers.json_documents import json_document_records
-from seqweave.data.readers.json_lines import json_line_records
-from seqweave.data.readers.parallel import check_aligned, parallel_records
-from seqweave.data.readers.records import Found, Reader, Texts
-from seqweave.data.readers.report import ReadReport
-from seqweave.data.readers.tables import table_records
+from seqweave.data.formats.json_documents import json_document_records
+from seqweave.data.formats.json_lines import json_line_records
+from seqweave.data.formats.parallel import check_aligned, parallel_records
+from seqweave.data.formats.records import Found, Reader, Texts
+from seqweave.data.formats.report import DROP_REASONS, Dropped, DropReason, ReadReport
+from seqweave.data.formats.tables import table_records
 from seqweave.data.recognition import recognize, recognize_lines
+from seqweave.data.sources import read_sources
 from seqweave.errors import DataError
 from seqweave.wording import count
+
+__all__ = [
+    "DEFAULT_CONFIG",
+    "DROP_REASONS",
+    "DropReason",
+    "Dropped",
+    "Pair",
+    "PairReader",
+    "ReadReport",
+    "read_sources",
+]
 
 DEFAULT_CONFIG = DataConfig()
 _READERS: dict[str, Reader] = {

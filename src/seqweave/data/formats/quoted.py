@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
-from seqweave.data.readers.records import Refused
+from seqweave.data.formats.records import Refused
 
 MOST_LINES = 1000
 """A record of more is one whose quote is never closed."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from seqweave.config import DataConfig
 from seqweave.data.dialect import BLANKS, Dialect
+from seqweave.data.formats.quoted import Line, quoted_records
+from seqweave.data.formats.records import Found, Refused, Texts, checked, decoded
+from seqweave.data.formats.report import ReadReport
 from seqweave.data.lines import read_lines
-from seqweave.data.readers.quoted import Line, quoted_records
-from seqweave.data.readers.records import Found, Refused, Texts, checked, decoded
-from seqweave.data.readers.report import ReadReport
 
 _BLANKS = re.compile(r"(?<=\S)[ \u3000]{2,}(?=\S)")
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from seqweave.config import DataConfig
 from seqweave.data.dialect import Dialect
-from seqweave.data.readers.report import EXAMPLE_CHARACTERS, DropReason, ReadReport
+from seqweave.data.formats.report import EXAMPLE_CHARACTERS, DropReason, ReadReport
 from seqweave.text.ends import trimmed
 
 

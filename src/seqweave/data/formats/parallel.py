@@ -7,9 +7,9 @@ from pathlib import Path
 
 from seqweave.config import DataConfig
 from seqweave.data.dialect import Dialect
+from seqweave.data.formats.records import Found, Refused, checked, decoded
+from seqweave.data.formats.report import ReadReport
 from seqweave.data.lines import count_lines, read_lines
-from seqweave.data.readers.records import Found, Refused, checked, decoded
-from seqweave.data.readers.report import ReadReport
 from seqweave.errors import DataError
 
 Side = tuple[Path, Dialect]

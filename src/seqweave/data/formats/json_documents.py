@@ -16,9 +16,9 @@ from typing import Any, BinaryIO
 from seqweave.config import DataConfig
 from seqweave.data.dialect import Dialect
 from seqweave.data.encodings import opened_text
-from seqweave.data.readers.json_fields import STRICT, RepeatedFieldError, record_parser
-from seqweave.data.readers.records import Found, Refused
-from seqweave.data.readers.report import EXAMPLE_CHARACTERS, ReadReport
+from seqweave.data.formats.json_fields import STRICT, RepeatedFieldError, record_parser
+from seqweave.data.formats.records import Found, Refused
+from seqweave.data.formats.report import EXAMPLE_CHARACTERS, ReadReport
 
 _BLOCK_BYTES = 1 << 16
 _DEEPEST = 50
@@ -168,7 +168,7 @@ class _Document:
     def _skipped(self, reason: Any) -> Refused:
         text = self._text[self._position : self._position + EXAMPLE_CHARACTERS]
         size = self._skip()
-        return Refused("line_too_long" if size > self._longest else reason, text)
+        return Refused("line_too_long" if size > self._longest else reason, text[:size])
 
     def _skip(self, depth: int = 0) -> int:
         """Go behind the value that begins here, by its brackets alone; gives its characters."""

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from seqweave.config import DataConfig
 from seqweave.data.dialect import Dialect
-from seqweave.data.readers.records import Found, Refused, checked, escaped_problem
+from seqweave.data.formats.records import Found, Refused, checked, escaped_problem
 
 
 class RepeatedFieldError(ValueError):
