@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seqweave.data.foreign import HEAD_LINES, begins_with_header, csv_separator, is_json_lines
+from seqweave.data.headers import is_header
 from seqweave.errors import DataError
 
 MOST_CELL_CHARACTERS = 10_000_000
@@ -33,7 +34,8 @@ class Columns:
         rows = [line.split("\t") for line in head]
         if self._separator is not None:
             rows = list(csv.reader(head, delimiter=self._separator))
-        self._named = bool(rows) and begins_with_header(rows)
+        usual = self._separator is not None
+        self._named = bool(rows) and (begins_with_header(rows) or is_header(rows[0], rows[1:], usual))
         self._begun: list[str] = []  # lines of a record whose quotes are still open
         self._places: list[int] | None = None
         self.header = False
