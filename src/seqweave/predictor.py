@@ -7,7 +7,7 @@ the order of the texts. A result does not depend on what else is in the call.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from seqweave.model.build import build_model
 from seqweave.model.ensemble import Ensemble
 from seqweave.model.optimized import OptimizedSeq2Seq, optimized, precision_of
 from seqweave.model.seq2seq import Seq2Seq
+from seqweave.paths import folders_of
 from seqweave.search.arguments import list_of_pairs, rows_of_features
 from seqweave.search.batches import Batches, inference
 from seqweave.search.contract import Found, StepFilter
@@ -59,6 +60,7 @@ class Model:
     Attributes:
         sources: what it reads, texts or frames.
         quiet: no warning of features of sources that the model does not know, or of a precision that is not to be had.
+        tell_done: told after each batch of a search how many sources it had.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Model:
         self.target_tokenizer = target_tokenizer
         self.config = config
         self.quiet = False
+        self.tell_done: Callable[[int], None] | None = None
         self._coder: CopyCoder | None = None
         self.sources: SourceKind = FrameSources(config.model.frame_size)
         if source_tokenizer is not None:
@@ -322,7 +325,7 @@ class Model:
 
     def _batches(self, options: SearchOptions) -> Batches:
         filters = filters_of(options, self.target_tokenizer)
-        return Batches(options, filters, self.device, self.target_tokenizer.size)
+        return Batches(options, filters, self.device, self.target_tokenizer.size, self.tell_done)
 
     def searched(self, precision: str | None = None) -> Searched:
         """The network with weights optimized for search, made again when weights or precision are others.
@@ -358,16 +361,13 @@ def load(folder: Path | str | Sequence[Path | str], device: str = "auto", *, pre
         ConfigError: when the device is not there, the precision is another, the list is empty, or vocabularies of
             an ensemble differ.
     """
-    model = _load_one(Path(folder), device) if isinstance(folder, Path | str) else _load_ensemble(folder, device)
+    model = _load_all(folders_of(folder), device)
     if precision is not None:
         model.config = build_config({"search.precision": precision}, model.config)
     return model
 
 
-def _load_ensemble(paths: Sequence[Path | str], device: str) -> Model:
-    folders = [Path(one) for one in paths]
-    if not folders:
-        raise ConfigError("an ensemble must have at least one model folder, but the list is empty: name its folders")
+def _load_all(folders: Sequence[Path], device: str) -> Model:
     models = [_load_one(one, device) for one in folders]
     if len(models) == 1:
         return models[0]

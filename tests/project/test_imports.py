@@ -17,10 +17,10 @@ PUBLIC = "__init__"  # the names `import seqweave` gives
 # From the ground up. A part may import parts of the lines above its own; parts of one line do not import each other.
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "files", "wording"}),
-    frozenset({"config"}),
+    frozenset({"config", "paths", "system_errors"}),
     frozenset({"text"}),
     frozenset({"data", "device", "folder"}),
-    frozenset({"model"}),
+    frozenset({"model", "run_status"}),
     frozenset({"search"}),
     frozenset({"predictor"}),
     frozenset({"proofs", "evaluation", "inspection"}),

@@ -87,7 +87,16 @@ def load_model(
     if changed:
         model.config = build_config(changed, model.config)
     model.check_reads_text()
+    warn_of_unfinished([folder, *(ensemble or ())])
     return model
+
+
+def warn_of_unfinished(folders: Sequence[Path]) -> None:
+    """Say on stderr which of some folders hold a model whose training has not ended, and how far it is."""
+    from seqweave.run_status import unfinished, unfinished_warning
+
+    for sentence in unfinished(folders):
+        note(unfinished_warning(sentence))
 
 
 def check_same_columns(folders: Sequence[Path], models: Sequence[Model]) -> None:

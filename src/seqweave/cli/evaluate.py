@@ -41,12 +41,13 @@ def evaluate(
     """
     from seqweave.evaluation.evaluate import evaluate_model
     from seqweave.evaluation.report import metrics_table
+    from seqweave.run_status import unfinished
 
     model = load_model(folder, device, settings, ensemble=ensemble, precision=precision)
     sources, targets = read_pairs(data, target_file, model.config.data)
     note_unknown_pairs(model, sources, targets)
     metrics = evaluate_model(model, sources, targets, beam_size=beam_size, replace_unknown=replace_unknown)
     if json:
-        print_json(metrics.to_json())
+        print_json({**metrics.to_json(), "unfinished": unfinished([folder, *(ensemble or ())]) or None})
     else:
         print(metrics_table(metrics))

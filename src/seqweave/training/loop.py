@@ -32,6 +32,7 @@ from seqweave.training.checkpoint import (
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.ids import subword_dropout
+from seqweave.training.memory import memory_of_validation
 from seqweave.training.optimizer import FrozenRows, MovingAverage, Optimizer
 from seqweave.training.prepare import DevPairs
 from seqweave.training.record import Record
@@ -132,6 +133,8 @@ def run_training(run: Run, wants_stop: Callable[[], bool]) -> Reason:
         if state.step % run.validate_every == 0 or state.step == run.max_steps:
             _share_validation(run)
             clock.skip()
+        # One process need not wait for the next step, in which several agree.
+        stop = stop or (run.ranks.world == 1 and wants_stop())
         state.seconds = clock.total()
         last = state.step == run.max_steps or state.stopped or stop
         if state.step % run.checkpoint_every == 0 or last:
@@ -193,11 +196,9 @@ def _share_validation(run: Run) -> None:
 
 def _validate(run: Run) -> None:
     state, training = run.state, run.config.training
-    assert training.metric is not None
-    run.listen(TrainEvent("validating", {"step": state.step}))
     began = time.perf_counter()
     with weights_of(run.model, run.validated_weights()):
-        result = validate(run.as_model(), run.dev, training.metric)
+        result = _measured(run)
         # A tie keeps the weights but is no gain: early stopping and the plateau wait on.
         gain = result.better_than(state.best)
         kept = _keep_if_better(run, result)
@@ -208,6 +209,17 @@ def _validate(run: Run) -> None:
     state.stopped = 0 < training.patience <= state.validations_without_gain
     run.seconds_per_validation = time.perf_counter() - began
     _report(run, result, kept, run.seconds_per_validation)
+
+
+def _measured(run: Run) -> Validation:
+    """The figures of the model's weights on dev; the listener hears how far it is."""
+    assert run.config.training.metric is not None
+
+    def tell(done: int, total: int) -> None:
+        run.listen(TrainEvent("validating", {"step": run.state.step, "done": done, "total": total}))
+
+    with memory_of_validation(run.config):
+        return validate(run.as_model(), run.dev, run.config.training.metric, tell)
 
 
 def _keep_if_better(run: Run, result: Validation) -> bool:
@@ -240,7 +252,7 @@ def _report(run: Run, result: Validation, kept: bool, seconds: float, averaged: 
 
 def _average_last(run: Run) -> None:
     """Average the last checkpoints (Vaswani et al. 2017, section 6.1) and keep that if it is better on dev."""
-    state, training = run.state, run.config.training
+    state = run.state
     if len(state.averaged) < 2:
         return
     sums: dict[str, Tensor] = {}
@@ -249,10 +261,9 @@ def _average_last(run: Run) -> None:
         for name, tensor in (saved.average or saved.model).items():
             sums[name] = sums[name] + tensor.double() if name in sums else tensor.double()
     averaged = {name: (tensor / len(state.averaged)).to(run.device).float() for name, tensor in sums.items()}
-    assert training.metric is not None
     began = time.perf_counter()
     with weights_of(run.model, averaged):
-        result = validate(run.as_model(), run.dev, training.metric)
+        result = _measured(run)
         kept = _keep_if_better(run, result)
     _report(run, result, kept, time.perf_counter() - began, state.averaged)
 

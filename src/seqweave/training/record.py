@@ -6,6 +6,7 @@ import json
 import math
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,14 @@ class Record:
         """Write metrics.json and the model card."""
         self._json(files.METRICS, metrics.to_json())
         self._bytes(files.MODEL_CARD, card.encode())
+
+    def card(self, card: str | None) -> None:
+        """Write the model card of a run that stopped, or take it away; where the disk is full there is none."""
+        with suppress(OSError):
+            if card is not None:
+                self._bytes(files.MODEL_CARD, card.encode())
+            elif self.writes:
+                (self.folder / files.MODEL_CARD).unlink(missing_ok=True)
 
     def seal(self) -> None:
         """Write the manifest over all files of a finished model."""

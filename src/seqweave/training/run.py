@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,19 +18,23 @@ from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveEr
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.model.build import check_libraries
 from seqweave.model.seq2seq import parameter_count
-from seqweave.model_card import model_card
+from seqweave.model_card import model_card, unfinished_card
+from seqweave.paths import path_of
 from seqweave.predictor import build_network, load
 from seqweave.search.filters import filters_of
 from seqweave.search.options import SearchOptions
+from seqweave.system_errors import refusals_of_system
 from seqweave.training.checkpoint import newest_checkpoint, prune_checkpoints, remove_leftovers
 from seqweave.training.distributed import Ranks, joined_ranks
 from seqweave.training.estimate import estimate_seconds
 from seqweave.training.events import Listener, TrainEvent, ignore
 from seqweave.training.lock import only_training
 from seqweave.training.loop import Run, run_training
+from seqweave.training.memory import memory_of_network, memory_of_steps
 from seqweave.training.precision import KEY, change_precision, check_new, check_rest, warn_if_slow
 from seqweave.training.prepare import DataFiles, Prepared, check_reads_text, fingerprints, prepare, reopen
 from seqweave.training.record import Record, is_run_folder, read_run, requested_config
+from seqweave.training.stopping import stop_signals
 from seqweave.training.validation import sample_rows
 from seqweave.training.vectors import all_vectors, set_vectors, vector_files, vector_fingerprints
 from seqweave.wording import TRAIN_ANEW
@@ -42,13 +44,14 @@ PathLike = Path | str
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a call of `train` ended; `metrics` are those on dev, once finished."""
+    """How a call of `train` ended; `metrics` are those on dev, once finished; `signal` is the one that stopped it."""
 
     folder: Path
     status: Literal["finished", "interrupted", "already_finished"]
     step: int
     max_steps: int
     metrics: dict[str, Any] | None
+    signal: int | None = None
 
 
 def train(
@@ -72,28 +75,28 @@ def train(
         data: file of pairs (TSV, JSONL, gz of each), or of sources when `target_file` is given.
         out: the model folder; a folder with the same settings (`training.precision` may differ) and data is continued.
         target_file: targets, line by line beside `data`.
-        dev, dev_target: pairs to validate on; else they are held out of `data` by distinct source.
-        preset: tiny, small or base; then `config_file` (TOML), then `settings`, then `seed` on top.
+        dev, dev_target: pairs to validate on; else some are held out of `data` by distinct source.
+        preset: tiny, small or base; then `config_file` (TOML, or a config.json), then `settings`, then `seed` on top.
         settings: `KEY=VALUE` texts, or a mapping of dotted keys.
         device: auto, cpu, cuda or mps.
         restart: start over where `out` holds a run.
         listen: told what happens, see `seqweave.training.events`.
 
+    SIGINT, SIGTERM or SIGHUP ends it after the current step, saved: see `seqweave.training.stopping`.
+
     Raises:
         ConfigError: settings are wrong, need a library that is missing or a precision that the device cannot run, or
-            `out` holds a run with other settings.
+            `out` holds a run with other settings, or a path is none.
         DataError: the data cannot be used; `out` is left as it was.
-        ModelFolderError: `out` is something else than a run, or damaged, or trained by another process.
-        LimitError: the disk is full; the last checkpoint is kept.
+        ModelFolderError: `out` is no run, damaged, not to be written, or trained by another process.
+        LimitError: disk or memory is full; the last checkpoint is kept, as it is after a second signal (`Interrupted`).
     """
-    config = resolve_settings(preset, Path(config_file) if config_file else None, settings or ())
-    if seed is not None:
-        config = build_config({"training.seed": seed}, config)
-    check_libraries(config.model)
+    config = _requested(preset, _path(config_file, "config_file"), settings or (), seed)
     given = _data_files(data, target_file, dev, dev_target)
     where = choose_device(device)
-    folder = _real(Path(out))
-    with joined_ranks(where) as ranks, only_training(folder) if ranks.first else nullcontext():
+    folder = _real(path_of(out, "out"))
+    alone = only_training(folder)
+    with refusals_of_system(folder), joined_ranks(where) as ranks, alone if ranks.first else nullcontext():
         record = Record(folder, ranks.first)
         found = ranks.share(_look(record.folder, config, given, where, restart) if ranks.first else None)
         if found == "finished":
@@ -103,12 +106,23 @@ def train(
         return _continue(record, config, given, where, ranks, listen, prepared)
 
 
+def _requested(
+    preset: PresetName | None, file: Path | None, settings: Iterable[str] | Mapping[str, Any], seed: int | None
+) -> Config:
+    config = resolve_settings(preset, file, settings)
+    if seed is not None:
+        config = build_config({"training.seed": seed}, config)
+    check_libraries(config.model)
+    return config
+
+
 def _data_files(
     train: PathLike, train_target: PathLike | None, dev: PathLike | None, dev_target: PathLike | None
 ) -> DataFiles:
     if dev_target is not None and dev is None:
         raise ConfigError("a dev target file was given without a dev file: give both")
-    return DataFiles(Path(train), _path(train_target), _path(dev), _path(dev_target))
+    given = path_of(train, "data", "write the pairs to a file, one on each line with a tab between, and give its path")
+    return DataFiles(given, _path(train_target, "target_file"), _path(dev, "dev"), _path(dev_target, "dev_target"))
 
 
 def _real(folder: Path) -> Path:
@@ -229,7 +243,8 @@ def _prepare_folder(
         record.prepared(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
         record.sources(prepared.sources)
         # A first build finds settings that do not fit, before the folder counts as a run.
-        build_network(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
+        with memory_of_network(config):
+            build_network(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
         filters_of(SearchOptions.of(prepared.config.search), prepared.target_tokenizer)
         record.run("training", config, prepared.facts)
     except BaseException:
@@ -277,23 +292,28 @@ def _continue(
         dataset, dev = reopen(given, config, tokenizers, record.cache, facts["kept"])
         vectors = all_vectors(config, tokenizers, listen)
     torch.manual_seed(config.training.seed)
-    model = build_network(config, *tokenizers).to(device)
+    with memory_of_network(config):
+        model = build_network(config, *tokenizers).to(device)
     frozen = set_vectors(model, vectors, config.training.freeze_vectors)
     run = Run(config, model, tokenizers, dataset, dev, device, ranks, record, listen, frozen=frozen)
     parameters = parameter_count(model)
     shown = {"device": str(device), "precision": config.training.precision, "parameters": parameters}
     shown |= {"max_steps": run.max_steps, "metric": config.training.metric}
     resumed = _resume(run)  # first, for a damaged checkpoint ends it
+    record.card(None)  # of an earlier stop
     listen(TrainEvent("found", {**facts, **shown}))
     if resumed:
         listen(TrainEvent("resumed", {"step": run.state.step}))
-    seconds = estimate_seconds(run)
+    with memory_of_steps(config):
+        seconds = estimate_seconds(run)
     listen(TrainEvent("estimate", {"seconds": seconds, "steps": run.max_steps - run.state.step}))
-    with _stop_signals() as wants_stop:
-        reason = run_training(run, wants_stop.is_set)
+    with stop_signals(listen, patient=ranks.world > 1) as wants_stop, memory_of_steps(config):
+        reason = run_training(run, wants_stop)
     listen(TrainEvent("finished", {"step": run.state.step, "reason": reason}))
     if reason == "interrupted":
-        return TrainResult(folder, "interrupted", run.state.step, run.max_steps, None)
+        if (folder / files.WEIGHTS).is_file():
+            record.card(unfinished_card(config, facts, parameters, run.state.step, run.state.best_step))
+        return TrainResult(folder, "interrupted", run.state.step, run.max_steps, None, wants_stop.number)
     metrics = _finish(run, requested, facts, parameters) if ranks.first else None
     ranks.wait()
     return TrainResult(folder, "finished", run.state.step, run.max_steps, metrics)
@@ -345,20 +365,5 @@ def _already_finished(record: Record) -> TrainResult:
     return TrainResult(record.folder, "already_finished", steps, steps, metrics)
 
 
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """SIGINT and SIGTERM ask for a stop after the current step; outside the main thread nothing is caught."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _path(value: PathLike | None) -> Path | None:
-    return None if value is None else Path(value)
+def _path(value: PathLike | None, what: str) -> Path | None:
+    return None if value is None else path_of(value, what)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seqweave.config import Metric
+from seqweave.data.batch import Batch
 from seqweave.evaluation.evaluate import pair_batches
 from seqweave.evaluation.metrics import higher_is_better, quick_metric
 from seqweave.evaluation.perplexity import perplexities
@@ -53,14 +54,42 @@ def metric_rises(metric: Metric) -> bool:
     return metric != "loss" and higher_is_better(metric)
 
 
-def validate(model: Model, dev: DevPairs, metric: Metric) -> Validation:
-    """Measure a model on dev: greedy outputs (of each source once), and both perplexities."""
-    forced, free = perplexities(model.network, pair_batches(model, dev.sources, dev.targets))
+def _nobody(done: int, total: int) -> None:
+    """Hears nothing."""
+
+
+class _Count:
+    """Counts what is done of a total, and tells it; the first time that nothing is."""
+
+    def __init__(self, total: int, tell: Callable[[int, int], None]):
+        self.done, self.total, self.tell = 0, total, tell
+        tell(0, total)
+
+    def __call__(self, more: int) -> None:
+        self.done += more
+        self.tell(self.done, self.total)
+
+    def passed(self, batch: Batch) -> Batch:
+        """The batch, counted when it is handed out: one batch ahead of the work."""
+        self(len(batch.target_in))
+        return batch
+
+
+def validate(model: Model, dev: DevPairs, metric: Metric, tell: Callable[[int, int], None] = _nobody) -> Validation:
+    """Measure a model on dev: greedy outputs (of each source once), and both perplexities.
+
+    `tell` hears how much is done, and of how much; pairs measured and sources decoded count alike.
+    """
     distinct = list(dict.fromkeys(dev.sources))
     shown = distinct[:SAMPLES]
     # `loss` needs no outputs, so only the samples are decoded.
     sources = shown if metric == "loss" else distinct
+    done = _Count(len(dev.sources) + len(sources), tell)
+    batches = pair_batches(model, dev.sources, dev.targets)
+    forced, free = perplexities(model.network, (done.passed(batch) for batch in batches))
+    model.tell_done = done
     hypotheses = model.predict(sources, beam_size=1)
+    model.tell_done = None
     texts = {source: found.text for source, found in zip(sources, hypotheses, strict=True)}
     if metric == "loss":
         value = math.log(forced)
