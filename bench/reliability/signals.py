@@ -54,7 +54,7 @@ def after_signals(command: Command, size: int, draw: random.Random) -> list[Tria
     trials = []
     for number in SIGNALS:
         for place in range(size):
-            moment = command.seconds * (place + draw.random()) / size
+            moment = 0.75 * command.seconds * (place + draw.random()) / size
             folder = command.folder()
             cold = place % 5 == 0
             process = command.start(folder, cold=cold)

@@ -53,10 +53,8 @@ def test_what_is_unfinished_is_no_success(
     at_step(monkeypatch, 2, lambda: os.kill(os.getpid(), number))
     assert train(write_pairs(tmp_path / "pairs.tsv"), tmp_path / "model") == code
     said = capsys.readouterr().err.split("\n")
-    assert said[-3:-1] == [
-        "stopping after this step; once more stops at once",
-        "stopped at step 2 of 12, saved; run the same command to resume",
-    ]
+    assert "stopping after this step; once more stops at once" in said
+    assert said[-2] == "stopped at step 2 of 12, saved; run the same command to resume"
 
 
 @pytest.mark.parametrize(
@@ -108,8 +106,8 @@ def test_a_stderr_that_goes_away_ends_no_training(tmp_path: Path, monkeypatch: p
 def test_every_verb_says_that_it_is_stopped(stopped: Path, capsys: Capture) -> None:
     model, data = str(stopped / "model"), str(stopped / "pairs.tsv")
     warning = f"seqweave: warning: {model}: {STOPPED}, so this is no finished model; the same train command finishes it"
-    for words in (["evaluate", model, data], ["score", model, data], ["predict", model, data, "--json"]):
-        assert main(words) in (0, 2)
+    for words in (["evaluate", model, data], ["score", model, data], ["align", model, data]):
+        assert main(words) == 0
         assert warning in capsys.readouterr().err.split("\n"), words
     assert main(["doctor", model]) in (0, 1)
     assert warning in capsys.readouterr().err
@@ -124,6 +122,9 @@ def test_json_says_that_it_is_stopped(stopped: Path, capsys: Capture) -> None:
     for words in (["evaluate", model, data], ["doctor", model]):
         assert main([*words, "--json"]) in (0, 1)
         assert json.loads(capsys.readouterr().out)["unfinished"] == [f"{model}: {STOPPED}"]
+    assert main(["predict", model, data, "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.rstrip("\n").split("\n")]
+    assert {tuple(row["unfinished"]) for row in rows} == {(f"{model}: {STOPPED}",)}
     assert main(["info", model, "--json"]) == 0
     run = json.loads(capsys.readouterr().out)["run"]
     assert run == {"status": "stopped", "text": STOPPED, "step": 5, "max_steps": 12, "best_step": 4}

@@ -15,6 +15,7 @@ from seqweave.cli.common import (
     note,
     note_unknown_pairs,
     print_json,
+    warned_model,
 )
 from seqweave.cli.options import (
     Also,
@@ -63,16 +64,15 @@ def align(
     from seqweave.inspection.aligning import pair_weights
     from seqweave.inspection.alignments import check_method, check_symmetry, hard_links, turned
     from seqweave.inspection.alignments import symmetrise as put_together
-    from seqweave.predictor import load
 
     check_method(method, threshold)
     check_symmetry(symmetrise)
     folders = [folder, *(also or ())]
-    models = [load(one, device) for one in folders]
+    models = [warned_model(one, device) for one in folders]
     for model in models:
         model.check_reads_text()
     check_same_columns(folders, models)
-    opposite = None if reverse is None else load(reverse, device)
+    opposite = None if reverse is None else warned_model(reverse, device)
     if opposite is not None:
         _check_turned(models[0], opposite)
     lines, pairs = _numbered_pairs(data, target_file, models[0].config.data)

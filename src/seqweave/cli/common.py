@@ -91,6 +91,14 @@ def load_model(
     return model
 
 
+def warned_model(folder: Path, device: str) -> Model:
+    """A model with its own settings; where its training has not ended, that is said on stderr."""
+    from seqweave.predictor import load
+
+    warn_of_unfinished([folder])
+    return load(folder, device)
+
+
 def warn_of_unfinished(folders: Sequence[Path]) -> None:
     """Say on stderr which of some folders hold a model whose training has not ended, and how far it is."""
     from seqweave.run_status import unfinished, unfinished_warning

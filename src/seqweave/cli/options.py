@@ -29,7 +29,9 @@ SourceUnits = Annotated[
 TargetUnits = Annotated[
     str | None, typer.Option(metavar=_UNITS, help="What an item of the target is. Default: guessed.")
 ]
-SettingsFile = Annotated[Path | None, typer.Option(metavar="FILE.toml", help="File of settings.")]
+SettingsFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="File of settings: TOML, or a run's config.json.")
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting from the list below; repeatable."),

@@ -84,6 +84,8 @@ def predict(
 
     Example: echo "3. März 2021" | seqweave predict model
     """
+    from seqweave.run_status import unfinished
+
     columns = [name.strip() for name in (column or "").split(",") if name.strip()]
     lines = _source_lines(folder, file, columns, encoding, plain)
     answers = Answers(output)
@@ -92,9 +94,10 @@ def predict(
     drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     chosen = {"replace_unknown": replace_unknown, "prefix": prefix, "return_attention": json, **constraints}
     search = _search(model, (sample, beam_size, n_best), chosen, drawing)
+    about = {"unfinished": found} if (found := unfinished([folder, *(ensemble or ())])) else {}
     watched = shows_progress(output)
     with answers, progress(lines.count() if watched else None, watched) as advance:
-        for number, rows in _answers(_checked(lines, model, columns, plain), model, search, (n_best, json)):
+        for number, rows in _answers(_checked(lines, model, columns, plain), model, search, (n_best, json, about)):
             answers.write(rows, number)
             advance(number)
     if lines.header:
@@ -206,22 +209,24 @@ def _columns_problem(text: str, names: Sequence[str], lines: SourceLines, allowe
 
 
 def _answers(
-    sources: Iterator[list[str]], model: Model, search: Search, form: tuple[int, bool]
+    sources: Iterator[list[str]], model: Model, search: Search, form: tuple[int, bool, dict[str, Any]]
 ) -> Iterator[tuple[int, str]]:
     """For each batch of sources: how many they are, and the rows with their outputs.
+
+    `form` is how many outputs each has, whether as JSON, and what JSON says of the model in each row.
 
     At the end it says where too many items of the sources are unknown.
     """
     from seqweave.text.unknown import UnknownItems
 
-    n_best, json = form
+    n_best, json, about = form
     heard = UnknownItems(model.source_tokenizer)
     number = 0
     for texts in sources:
         results = search(texts)
         unknown = heard.add([model.sources.key(text) for text in texts])
         if json:
-            rows: Iterator[str] = map(_json_row, texts, results, unknown)
+            rows: Iterator[str] = (_json_row(*row, about) for row in zip(texts, results, unknown, strict=True))
         else:
             rows = (_rows(place, found, n_best) for place, found in enumerate(results, number + 1))
         number += len(texts)
@@ -237,7 +242,9 @@ def _rows(number: int, hypotheses: Sequence[Hypothesis], n_best: int) -> str:
     return "".join(f"{number}\t{rank}\t{one.score:.4f}\t{one_cell(one.text)}\n" for rank, one in ranked)
 
 
-def _json_row(text: str, hypotheses: Sequence[Hypothesis], unknown: tuple[int, list[str]]) -> str:
+def _json_row(
+    text: str, hypotheses: Sequence[Hypothesis], unknown: tuple[int, list[str]], about: dict[str, Any]
+) -> str:
     """A line as JSON: also its unknown items, and their share of all."""
     items, names = unknown
     row = {
@@ -245,6 +252,7 @@ def _json_row(text: str, hypotheses: Sequence[Hypothesis], unknown: tuple[int, l
         "unknown": names,
         "unknown_share": len(names) / items if items else 0.0,
         "hypotheses": [hypothesis_json(one) for one in hypotheses],
+        **about,
     }
     return json_text(row, indent=None) + "\n"
 
