@@ -267,6 +267,7 @@ class Model:
             beam_size: int = 5,
             *,
             features: str | Sequence[str] | None = None,
+            options: SearchOptions | None = None,
         ) -> Any:
             """`seqweave.trace` of this model; `seqweave.inspection.tracing` puts it here when it is imported."""
 

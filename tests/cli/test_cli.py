@@ -127,7 +127,7 @@ def test_predict_in_chunks_is_the_same(
     path.write_text("abc\nbad\nfedg\na\nbb\n", encoding="utf-8")
     assert main(["predict", model, str(path)]) == 0
     whole = capsys.readouterr().out
-    monkeypatch.setattr("seqweave.cli.predict.CHUNK", 2)
+    monkeypatch.setattr("seqweave.data.pipes.MOST_LINES", 2)
     assert main(["predict", model, str(path)]) == 0
     assert capsys.readouterr().out == whole
 
@@ -190,7 +190,7 @@ def test_score_is_the_forced_score_of_what_was_found(capsys: Capture, model: str
             assert row["score"] == pytest.approx(one["score"], abs=1e-4)
     assert main(["score", model, str(found)]) == 0
     lines = capsys.readouterr().out.rstrip("\n").split("\n")
-    assert [line.split("\t")[2] for line in lines] == ["abc", "bad"]
+    assert [line.split("\t")[::3] for line in lines] == [["1", "abc"], ["2", "bad"]]
 
 
 def test_compare(capsys: Capture, model: str, other: str, pairs: str) -> None:

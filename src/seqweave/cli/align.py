@@ -13,10 +13,22 @@ from seqweave.cli.common import (
     TargetFile,
     check_same_columns,
     note,
+    note_unknown_pairs,
     print_json,
     warned_model,
 )
-from seqweave.cli.options import Also, GoldFile, GoldFirst, Method, Reverse, Shift, Symmetrise, Threshold, Words
+from seqweave.cli.options import (
+    Also,
+    GoldFile,
+    GoldFirst,
+    Method,
+    Pharaoh,
+    Reverse,
+    Shift,
+    Symmetrise,
+    Threshold,
+    Words,
+)
 from seqweave.wording import count
 
 if TYPE_CHECKING:
@@ -39,11 +51,11 @@ def align(
     symmetrise: Symmetrise = "grow-diag-final-and",
     gold: GoldFile = None,
     gold_first: GoldFirst = 1,
+    pharaoh: Pharaoh = False,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Print links such as `0-0 1-2` (source-target, from 0) for each line of DATA; an unusable line gives an
-    empty one.
+    """Print each line's number and its links, such as `0-0 1-2` (source-target, from 0); unusable lines have none.
 
     With --gold, print alignment error rate, precision and recall instead, in percent.
 
@@ -74,7 +86,9 @@ def align(
     if right is not None:
         _print_figures(found, right, json)
     else:
-        _print_links(lines, pairs, found, json)
+        _print_links(lines, pairs, found, (pharaoh, json))
+    for model in models:
+        note_unknown_pairs(model, *zip(*texts, strict=True))
 
 
 def _check_turned(*models: Model) -> None:
@@ -117,23 +131,25 @@ def _read_gold(path: Path, first: int, lines: int, pairs: dict[int, tuple[str, s
     for line, (source, target) in pairs.items():
         try:
             lengths = (len(source.split()), len(target.split()))
-            gold.append(read_gold(texts[line - 1], first=first, lengths=lengths))
+            links = texts[line - 1].removeprefix(f"{line}\t")  # as `align` prints them
+            gold.append(read_gold(links, first=first, lengths=lengths))
         except DataError as error:
             raise DataError(str(error), path, line) from None
     return gold
 
 
-def _print_links(lines: int, pairs: dict[int, tuple[str, str]], found: list[Links], json: bool) -> None:
+def _print_links(lines: int, pairs: dict[int, tuple[str, str]], found: list[Links], form: tuple[bool, bool]) -> None:
     from seqweave.inspection.alignments import to_pharaoh
 
+    pharaoh, json = form
     links = dict(zip(pairs, found, strict=True))
     for line in range(1, lines + 1):
         shown = links.get(line, frozenset())
         if json:
             source, target = pairs.get(line, ("", ""))
-            print_json({"source": source, "target": target, "links": sorted(shown)}, indent=None)
+            print_json({"line": line, "source": source, "target": target, "links": sorted(shown)}, indent=None)
         else:
-            print(to_pharaoh(shown))
+            print(to_pharaoh(shown) if pharaoh else f"{line}\t{to_pharaoh(shown)}")
 
 
 def _print_figures(found: list[Links], gold: list[Gold], json: bool) -> None:

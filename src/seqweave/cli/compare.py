@@ -17,6 +17,7 @@ from seqweave.cli.common import (
     check_same_columns,
     load_model,
     note,
+    note_unknown_pairs,
     print_json,
     read_pairs,
 )
@@ -59,6 +60,8 @@ def compare(
         others = " and ".join(f"{folder} by {measures_text(way)}" for folder, way in zip(folders, ways, strict=True))
         note(f"{others}: both are measured here by {measures_text(measures)}")
     sources, targets = read_pairs(data, target_file, first.config.data)
+    for model in (first, second):
+        note_unknown_pairs(model, sources, targets)
     outputs = [predict_rows(model, sources, beam_size) for model in (first, second)]
     comparisons = compare_outputs(sources, outputs[0], outputs[1], targets, first.target_tokenizer, measures=measures)
     distinct, missing = len(set(sources)), left_out([comparison.metric for comparison in comparisons])

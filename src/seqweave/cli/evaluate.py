@@ -14,6 +14,7 @@ from seqweave.cli.common import (
     SearchSettings,
     TargetFile,
     load_model,
+    note_unknown_pairs,
     print_json,
     read_pairs,
 )
@@ -47,6 +48,7 @@ def evaluate(
 
     model = load_model(folder, device, settings, ensemble=ensemble, precision=precision)
     sources, targets = read_pairs(data, target_file, model.config.data)
+    note_unknown_pairs(model, sources, targets)
     metrics = evaluate_model(
         model,
         sources,

@@ -67,6 +67,10 @@ GoldFile = Annotated[
     typer.Option(metavar="FILE", help="The right links, one line for each pair: i-j sure, ipj possible."),
 ]
 GoldFirst = Annotated[int, typer.Option(metavar="N", help="The number of the first word in the file of --gold.")]
+Pharaoh = Annotated[
+    bool,
+    typer.Option("--pharaoh", help="Print the links alone, one line for each line of DATA, as other tools read them."),
+]
 
 # evaluate, compare
 BleuTokenizer = Annotated[
@@ -110,9 +114,23 @@ SourceFile = Annotated[
         help="One source on each line; source tags follow in columns, after tabs. Default: stdin.",
     ),
 ]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="FILE", help="File to write, which must not exist. Default: stdout."),
+]
+Column = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|NAME",
+        help="The input is a table (TSV, CSV or JSON lines), and this column has the sources; with source tags, those "
+        "columns follow after commas.",
+    ),
+]
+Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="Encoding of the input. Default: utf-8.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Take lines as they are, even if they look like a table.")]
 NBest = Annotated[
     int,
-    typer.Option(metavar="N", help="Outputs for each line. Above 1: line number, rank, score and text, tab-separated."),
+    typer.Option(metavar="N", help="Outputs for each line. Above 1: line number, rank, score and text, in columns."),
 ]
 Sample = Annotated[bool, typer.Option("--sample", help="Sample outputs instead of searching for the best.")]
 Temperature = Annotated[

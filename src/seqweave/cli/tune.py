@@ -13,6 +13,7 @@ from seqweave.cli.common import (
     TargetFile,
     load_model,
     note,
+    note_unknown_pairs,
     print_json,
     read_pairs,
 )
@@ -56,6 +57,7 @@ def tune(
     if write:
         _check_finished(folder)
     sources, targets = read_pairs(dev, target_file, model.config.data)
+    note_unknown_pairs(model, sources, targets)
 
     def progress(done: int, every: int, seconds: float | None) -> None:
         left = "" if seconds is None or done == every else f", {duration(seconds)} left"

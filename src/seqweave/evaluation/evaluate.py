@@ -28,6 +28,7 @@ def evaluate_model(
     *,
     beam_size: int | None = None,
     replace_unknown: bool | None = None,
+    options: SearchOptions | None = None,
     samples: int = 1000,
     bleu_tokenize: str | None = None,
 ) -> Metrics:
@@ -37,7 +38,7 @@ def evaluate_model(
         model: what `seqweave.load` gives.
         sources, targets: one text for each row; frames (S, F) as the source of a model that reads them.
         beam_size: hypotheses for each sentence; None: the model's own setting, 1: greedy.
-        replace_unknown: as in `Model.predict`.
+        replace_unknown, options: as in `Model.predict`.
         samples: bootstrap resamples for the intervals; 0: none.
         bleu_tokenize: sacrebleu's tokenizer for BLEU; None: the one that was chosen when the model was trained.
 
@@ -47,7 +48,7 @@ def evaluate_model(
     """
     measures = measures_of(model.config, bleu_tokenize)
     targets = references_of(targets, measures)
-    outputs = predict_rows(model, sources, beam_size, replace_unknown)
+    outputs = predict_rows(model, sources, beam_size, replace_unknown, options)
     lengths = [len(source) for source in model.sources.coded(sources).sources]
     keys = [model.sources.key(source) for source in sources]
     metrics = evaluate_outputs(
