@@ -17,7 +17,7 @@ PUBLIC = "__init__"  # the names `import seqweave` gives
 # From the ground up. A part may import parts of the lines above its own; parts of one line do not import each other.
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "files", "wording"}),
-    frozenset({"config"}),
+    frozenset({"config", "paths"}),
     frozenset({"text"}),
     frozenset({"data", "device", "folder"}),
     frozenset({"model"}),
@@ -26,7 +26,8 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"proofs", "evaluation", "inspection"}),
     frozenset({"model_card"}),
     frozenset({"training", "export", "serving"}),
-    frozenset({"benchmark", PUBLIC}),
+    frozenset({"benchmark", "loading"}),
+    frozenset({PUBLIC}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )

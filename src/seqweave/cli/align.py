@@ -42,7 +42,7 @@ def align(
     from seqweave.inspection.aligning import pair_weights
     from seqweave.inspection.alignments import check_method, check_symmetry, hard_links, turned
     from seqweave.inspection.alignments import symmetrise as put_together
-    from seqweave.predictor import load
+    from seqweave.loading import load
 
     check_method(method, threshold)
     check_symmetry(symmetrise)

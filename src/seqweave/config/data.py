@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from seqweave.config.group import MOST, Group
+from seqweave.config.group import BY_FORMAT, MOST, Group
 
 Units = Literal["char", "word", "space", "subword", "byte", "label"]
 
@@ -26,6 +26,9 @@ class TextConfig(Group):
         description="BPE-dropout: probability of leaving out a merge in training (Provilkov et al. 2020)",
     )
     lowercase: bool = Field(False, description="turn the text into lower case first")
+    final_sigma: bool = Field(
+        True, description="lower-case the Greek sigma that ends a word to its final form", json_schema_extra=BY_FORMAT
+    )
     normalize: Literal["none", "nfc", "nfkc"] = Field("nfc", description="Unicode normalisation of the text")
     jamo: bool = Field(False, description="split Hangul syllables into jamo (NFD in, NFC out)")
     max_size: int | None = Field(

@@ -4,9 +4,9 @@
 format 0. An older folder keeps what it was trained with: its settings and the names of its tensors are translated
 when they are read, and nothing else asks for the number.
 
-- Format 0: `p_gen` of a model that copies reads the readout (`copy_gate`), and tensors are named after the parts of
-  then (`FORMER_NAMES`).
-- Format 1: `p_gen` reads the decoder's state, as See et al. (2017), eq. 8, have it.
+- Format 0: `p_gen` of a model that copies reads the readout (`copy_gate`), tensors are named after the parts of
+  then (`FORMER_NAMES`), and lower-casing knows no final sigma (`final_sigma`).
+- Format 1: `p_gen` reads the decoder's state, as See et al. (2017), eq. 8, have it; lower-casing is Python's.
 """
 
 from __future__ import annotations
@@ -44,10 +44,21 @@ def translated_settings(tree: Mapping[str, Any], where: str) -> dict[str, Any]:
             f"{where} must be of a format from 0 to {FORMAT}, but it is of format {number!r}: "
             "use the seqweave that wrote it, or a later one"
         )
-    model = groups.get("model", {})
-    if number < 1 and isinstance(model, Mapping):
-        groups["model"] = {**model, "copy_gate": "readout"}
+    if number < 1:
+        _decide(groups, "model", "copy_gate", "readout")
+        data = groups.get("data", {})
+        if isinstance(data, Mapping):
+            groups["data"] = dict(data)
+            for side in ("source", "target"):
+                _decide(groups["data"], side, "final_sigma", False)
     return groups
+
+
+def _decide(groups: dict[str, Any], group: str, key: str, value: object) -> None:
+    """Set what the format decides; what is no group of settings is refused later."""
+    settings = groups.get(group, {})
+    if isinstance(settings, Mapping):
+        groups[group] = {**settings, key: value}
 
 
 def tensor_name(name: str) -> str:

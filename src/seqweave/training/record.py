@@ -55,9 +55,8 @@ class Record:
 
     def config(self, config: Config) -> None:
         """Write config.json anew, and its sum where there is a manifest."""
-        self._bytes(files.CONFIG, config_to_json(config).encode())
-        if self.writes and (self.folder / files.MANIFEST).is_file():
-            files.write_manifest(self.folder, files.model_files(self.folder))
+        if self.writes:
+            files.replace_file(self.folder, files.CONFIG, config_to_json(config).encode())
 
     def prepared(self, config: Config, source: Tokenizer | None, target: Tokenizer) -> None:
         """Write config.json and the tokenizers; a model that reads frames has none for its sources."""
@@ -73,10 +72,9 @@ class Record:
         self._bytes(files.SOURCE_HASHES, hashes.to_bytes())
 
     def keep_weights(self, model: nn.Module) -> None:
-        """The best weights so far become the folder's, which can be used at once."""
+        """The best weights so far become the folder's, which can be used at once, and at every moment."""
         if self.writes:
-            files.save_weights(model, self.folder / files.WEIGHTS)
-            files.write_manifest(self.folder, files.model_files(self.folder))
+            files.replace_file(self.folder, files.WEIGHTS, files.weights_bytes(model))
 
     def step(self, values: Mapping[str, Any]) -> None:
         """A line of progress in events.jsonl, at most twice a second."""
