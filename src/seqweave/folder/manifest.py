@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
 from seqweave.errors import ModelFolderError
 from seqweave.files import write_atomic
@@ -132,13 +132,13 @@ def read_manifest(folder: Path) -> Manifest:
     _check_there(folder)
     before = path.lstat()
     content = json_of(read_file(path), path)
-    files = content.get("files") if isinstance(content, dict) else None
-    coming = content.get("next", {}) if isinstance(content, dict) else None
-    if not _are_sums(files) or not _are_sums(coming):
+    files, coming = (content.get("files"), content.get("next", {})) if isinstance(content, dict) else (None, None)
+    if not (_are_sums(files) and _are_sums(coming)):
         raise ModelFolderError(f"{path} must list files with their sums, but it does not: {RESTORE_OR_TRAIN}")
     if content.get("format") != 1:
+        number = _shown(repr(content.get("format")))
         raise ModelFolderError(
-            f"{path} must be of format 1, but it is of format {content.get('format')!r}: use the seqweave that wrote it"
+            f"{path} must be of format 1, but it is of format {number}: use the seqweave that wrote it"
         )
     missing = [name for name in REQUIRED if name not in files]
     if missing:
@@ -146,7 +146,7 @@ def read_manifest(folder: Path) -> Manifest:
     return Manifest(files, coming, (before.st_ino, before.st_mtime_ns, files, coming))
 
 
-def _are_sums(given: Any) -> bool:
+def _are_sums(given: Any) -> TypeGuard[dict[str, Sum]]:
     return isinstance(given, dict) and all(isinstance(entry, dict) for entry in given.values())
 
 
@@ -196,12 +196,13 @@ def _file_problem(folder: Path, name: str, manifest: Manifest, take: Callable[[s
 
 
 def _sum_at(path: Path) -> Sum:
+    """SHA-256 and size of a file, read in blocks."""
     with path.open("rb") as file:
         return _sum_of(file)
 
 
 def _sum_of(file: BinaryIO) -> Sum:
-    """SHA-256 and size of a file, read in blocks."""
+    """SHA-256 and size of an opened file, read in blocks."""
     digest, size = hashlib.sha256(), 0
     file.seek(0)
     while block := file.read(_HASH_BLOCK):

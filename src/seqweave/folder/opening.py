@@ -63,11 +63,20 @@ def read_file(path: Path, most: int = MOST_JSON) -> bytes:
     """
     try:
         with open_file(path) as file:
-            content = file.read(most + 1)
+            return read_within(file, path, most)
     except OSError as error:
         raise ModelFolderError(f"cannot read {path} ({error.strerror}): {RESTORE_OR_TRAIN}") from None
     except OddFileError as odd:
         raise ModelFolderError(f"{path} must be a file of its folder, but it {odd}: {RESTORE_OR_TRAIN}") from None
+
+
+def read_within(file: BinaryIO, path: Path, most: int) -> bytes:
+    """What an opened file holds from here on.
+
+    Raises:
+        ModelFolderError: when it has more bytes than `most`.
+    """
+    content = file.read(most + 1)
     if len(content) > most:
         raise ModelFolderError(f"{path} must have at most {most:,} bytes, but it has more: {RESTORE_OR_TRAIN}")
     return content

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from seqweave.errors import ConfigError, ModelFolderError
 from seqweave.files import write_atomic
 from seqweave.folder.manifest import check_files, check_manifest, replace_file
-from seqweave.folder.names import CONFIG, FEATURES, SOURCE_TOKENIZER, TARGET_TOKENIZER, WEIGHTS
-from seqweave.folder.opening import MOST_JSON, json_of, read_file, text_of
+from seqweave.folder.names import CONFIG, FEATURES, METRICS, RUN, SOURCE_TOKENIZER, TARGET_TOKENIZER, WEIGHTS
+from seqweave.folder.opening import MOST_JSON, json_of, read_file, read_within, text_of
 from seqweave.folder.shapes import Vocabularies, tensor_shapes
 from seqweave.folder.weights import Weights, weights_of
 from seqweave.wording import RESTORE_OR_TRAIN
@@ -61,12 +61,9 @@ def read_model(folder: Path) -> ModelFiles:
             weights[:] = [weights_of(file, folder / WEIGHTS)]
         elif name in (CONFIG, SOURCE_TOKENIZER, TARGET_TOKENIZER, FEATURES):
             most = MOST_JSON if name == CONFIG else _most_of(weights)
-            contents[name] = file.read(most + 1)
-            if len(contents[name]) > most:
-                raise ModelFolderError(
-                    f"{folder / name} must have at most {most:,} bytes with these weights, but it has more: "
-                    f"{RESTORE_OR_TRAIN}"
-                )
+            contents[name] = read_within(file, folder / name, most)
+        elif name in (RUN, METRICS):
+            json_of(read_within(file, folder / name, MOST_JSON), folder / name)
 
     names = check_files(folder, take)
     config = _config_of(contents[CONFIG], folder / CONFIG)
@@ -125,9 +122,6 @@ def _config_of(content: bytes, path: Path) -> Config:
         check_config(config)
     except ConfigError as error:
         raise ModelFolderError(f"{path} contradicts itself: {_cut(str(error))}; {RESTORE_OR_TRAIN}") from None
-    for side, text in (("source", config.data.source), ("target", config.data.target)):
-        if text.units is None and not (side == "source" and config.model.frame_size):
-            raise ModelFolderError(f"{path} must have data.{side}.units, but they are unset: {RESTORE_OR_TRAIN}")
     return config
 
 
@@ -173,6 +167,11 @@ def _tokenizers_of(contents: Mapping[str, bytes], folder: Path, config: Config) 
         return text_of(contents[name], folder / name), str(folder / name)
 
     data = config.data
+    for side, units in (("source", data.source.units), ("target", data.target.units)):
+        if units is None and not (side == "source" and config.model.frame_size):
+            raise ModelFolderError(
+                f"{folder / CONFIG} must have data.{side}.units, but they are unset: {RESTORE_OR_TRAIN}"
+            )
     target = Tokenizer.from_json(*read(TARGET_TOKENIZER), data.source if data.joint_vocabulary else data.target)
     if config.model.frame_size:
         return None, target

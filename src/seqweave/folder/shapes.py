@@ -223,7 +223,7 @@ def _transformer_encoder(config: ModelConfig) -> Shapes:
 
 def _transformer_decoder(config: ModelConfig, encoder_size: int) -> Shapes:
     size = config.embedding_size
-    cross = {"query.weight": (size, size), "project.weight": (2 * size, encoder_size)}
+    cross: Shapes = {"query.weight": (size, size), "project.weight": (2 * size, encoder_size)}
     return _transformer(config, config.decoder_layers, _transformer_layer(config, {"own": _own(size), "cross": cross}))
 
 
