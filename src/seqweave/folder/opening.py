@@ -126,7 +126,16 @@ def read_object(path: Path) -> dict[str, Any]:
     Raises:
         ModelFolderError: as `read_json`, and when it holds something else.
     """
-    value = read_json(path)
+    return object_of(read_file(path), path)
+
+
+def object_of(content: bytes, path: Path) -> dict[str, Any]:
+    """The JSON object of a file.
+
+    Raises:
+        ModelFolderError: as `json_of`, and when it is something else.
+    """
+    value = json_of(content, path)
     if not isinstance(value, dict):
         raise ModelFolderError(f"{path} must hold a JSON object, but it does not: {RESTORE_OR_TRAIN}")
     return value

@@ -12,7 +12,7 @@ from seqweave.errors import ConfigError, ModelFolderError
 from seqweave.files import write_atomic
 from seqweave.folder.manifest import check_files, check_manifest, replace_file
 from seqweave.folder.names import CONFIG, FEATURES, METRICS, RUN, SOURCE_TOKENIZER, TARGET_TOKENIZER, WEIGHTS
-from seqweave.folder.opening import MOST_JSON, json_of, read_file, read_within, text_of
+from seqweave.folder.opening import MOST_JSON, json_of, object_of, read_file, read_within, text_of
 from seqweave.folder.shapes import Vocabularies, tensor_shapes
 from seqweave.folder.weights import Weights, weights_of
 from seqweave.wording import RESTORE_OR_TRAIN
@@ -63,7 +63,7 @@ def read_model(folder: Path) -> ModelFiles:
             most = MOST_JSON if name == CONFIG else _most_of(weights)
             contents[name] = read_within(file, folder / name, most)
         elif name in (RUN, METRICS):
-            json_of(read_within(file, folder / name, MOST_JSON), folder / name)
+            object_of(read_within(file, folder / name, MOST_JSON), folder / name)
 
     names = check_files(folder, take)
     config = _config_of(contents[CONFIG], folder / CONFIG)
