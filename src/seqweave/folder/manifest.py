@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,7 +158,7 @@ def _check_there(folder: Path) -> None:
         raise ModelFolderError(f"there is no model folder {folder}: check the path, or make one with `seqweave train`")
     if not folder.is_dir():
         raise ModelFolderError(f"a model must be a folder, but {folder} is a file: give the folder it lies in")
-    if not path.is_file():
+    if not os.path.lexists(path):
         if (folder / WEIGHTS).is_file():
             raise ModelFolderError(
                 f"{folder} must have a {MANIFEST}, but it is missing: restore it from a copy, run the same train "
