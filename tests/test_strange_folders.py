@@ -18,6 +18,7 @@ import seqweave
 from architectures import CASES, each
 from seqweave.config import ModelConfig
 from seqweave.errors import ModelFolderError
+from seqweave.files import write_atomic
 from seqweave.folder import (
     CONFIG,
     EVENTS,
@@ -28,7 +29,6 @@ from seqweave.folder import (
     TARGET_TOKENIZER,
     WEIGHTS,
     check_manifest,
-    manifest,
     opening,
     read_model,
     read_rows,
@@ -250,16 +250,15 @@ def test_every_moment_of_new_weights_has_one_model(folder: Path, kill_at: int, m
     """Before and after each of the three renames; and a kill there harms nobody, nor what is written later."""
     replace_file(folder, WEIGHTS, filled(1))
     seen: list[set[float]] = []
-    write = manifest.write_atomic
 
     def watched(path: Path, content: bytes) -> None:
         seen.append(numbers_of(folder))
         if len(seen) == kill_at:
             raise KilledError
-        write(path, content)
+        write_atomic(path, content)
         seen[-1] = seen[-1] | {-1.0} if numbers_of(folder) not in ({1.0}, {2.0}) else seen[-1]
 
-    monkeypatch.setattr(manifest, "write_atomic", watched)
+    monkeypatch.setattr("seqweave.folder.manifest.write_atomic", watched)
     if kill_at:
         with pytest.raises(KilledError):
             replace_file(folder, WEIGHTS, filled(2))
@@ -276,15 +275,15 @@ def test_every_moment_of_new_weights_has_one_model(folder: Path, kill_at: int, m
 def test_a_look_that_is_overtaken_begins_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """New weights, whole, after the manifest was read and before the weights are opened."""
     replace_file(folder, WEIGHTS, filled(1))
-    opens, overtaken = manifest.open_file, []
+    overtaken: list[Path] = []
 
     def overtaking(path: Path, inside: Path) -> Any:
         if not overtaken:
             overtaken.append(path)
             replace_file(folder, WEIGHTS, filled(2))
-        return opens(path, inside)
+        return opening.open_file(path, inside)
 
-    monkeypatch.setattr(manifest, "open_file", overtaking)
+    monkeypatch.setattr("seqweave.folder.manifest.open_file", overtaking)
     assert numbers_of(folder) == {2.0}
     (folder / TARGET_TOKENIZER).write_text("{}", encoding="utf-8")
     with pytest.raises(ModelFolderError, match=r"target\.tokenizer\.json was changed"):
