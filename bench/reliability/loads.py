@@ -30,6 +30,7 @@ from seqweave.training.record import Record
 
 SETTINGS = ModelConfig(embedding_size=8, encoder_hidden_size=16, decoder_hidden_size=16)
 LOADS_PER_WRITER = 50
+MODELS_PER_WRITER = 10_000  # more than it keeps before it is killed
 
 
 def main() -> int:
@@ -75,7 +76,7 @@ def look(folder: Path, loads: int) -> tuple[int, int, int]:
     for number in range(loads):
         if number % LOADS_PER_WRITER == 0:
             stop(writer)
-            writer = start(folder, newest + 1)
+            writer = start(folder, (number // LOADS_PER_WRITER + 1) * MODELS_PER_WRITER)
         try:
             model = load(folder, "cpu")
         except SeqweaveError as error:
