@@ -18,14 +18,7 @@ from seqweave.config import Config, build_config
 from seqweave.data.copying import Coded, CopyCoder
 from seqweave.device import choose_device
 from seqweave.errors import ConfigError, DataError
-from seqweave.folder import (
-    WEIGHTS,
-    check_manifest,
-    check_source_files,
-    load_weights,
-    read_config,
-    read_tokenizers,
-)
+from seqweave.folder import ModelFiles, read_model
 from seqweave.model.build import build_model
 from seqweave.model.ensemble import Ensemble
 from seqweave.model.optimized import OptimizedSeq2Seq, optimized, precision_of
@@ -361,34 +354,37 @@ def load(folder: Path | str | Sequence[Path | str], device: str = "auto", *, pre
         ConfigError: when the device is not there, the precision is another, the list is empty, or vocabularies of
             an ensemble differ.
     """
-    model = _load_all(folders_of(folder), device)
+    folders = folders_of(folder)
+    return build_of(folders, [read_model(one) for one in folders], device, precision=precision)
+
+
+def build_of(
+    folders: Sequence[Path], found: Sequence[ModelFiles], device: str = "auto", *, precision: str | None = None
+) -> Model:
+    """The model of what was read from some folders; of several it is an ensemble. See `load`."""
+    model = _ensemble_of(folders, [_model_of(one, device) for one in found])
     if precision is not None:
         model.config = build_config({"search.precision": precision}, model.config)
     return model
 
 
-def _load_all(folders: Sequence[Path], device: str) -> Model:
-    models = [_load_one(one, device) for one in folders]
-    if len(models) == 1:
-        return models[0]
+def _ensemble_of(folders: Sequence[Path], models: Sequence[Model]) -> Model:
     first = models[0]
+    if len(models) == 1:
+        return first
     check_vocabularies(folders, [(model._source_tokenizer, model.target_tokenizer) for model in models])
     config = combined_config([model.config for model in models])
     network = Ensemble([model.single for model in models]).eval()
     return Model(network, first._source_tokenizer, first.target_tokenizer, config, first.device)
 
 
-def _load_one(folder: Path, device: str) -> Model:
-    names = check_manifest(folder)
+def _model_of(found: ModelFiles, device: str) -> Model:
     where = choose_device(device)
-    config = read_config(folder)
-    check_source_files(folder, names, config)
-    source, target = read_tokenizers(folder, config)
     with torch.random.fork_rng(devices=[]):  # fresh weights are drawn and thrown away; nobody else should notice
-        network = build_network(config, source, target)
-    load_weights(network, folder / WEIGHTS)
+        network = build_network(found.config, found.source, found.target)
+    found.weights.into(network)
     network.eval()
-    return Model(network, source, target, config, where)
+    return Model(network, found.source, found.target, found.config, where)
 
 
 def build_network(config: Config, source: Tokenizer | None, target: Tokenizer) -> Seq2Seq:

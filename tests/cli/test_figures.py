@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from seqweave.cli.figures import figures
-from seqweave.cli.info import parameters_of
 from seqweave.config import build_config
 from seqweave.errors import DataError
 from seqweave.evaluation.metrics import evaluate_outputs
 from seqweave.evaluation.report import metrics_table
 from seqweave.folder import save_weights
+from seqweave.folder.weights import read_weights
 from seqweave.model.build import build_model
 from seqweave.model.seq2seq import parameter_count
 from seqweave.text.tokenizers import train_tokenizer
@@ -46,4 +46,4 @@ def test_a_folder_counts_the_parameters_of_its_model(tmp_path: Path, settings: d
     torch.manual_seed(1)
     model = build_model(build_config({**SMALL, **settings}).model, 9, 7)
     save_weights(model, tmp_path / "model.safetensors")
-    assert parameters_of(tmp_path / "model.safetensors") == parameter_count(model)
+    assert read_weights(tmp_path / "model.safetensors").count == parameter_count(model)

@@ -170,7 +170,7 @@ def test_a_config_that_cannot_be_kept_is_put_back(folder: Path, monkeypatch: pyt
 
     config = build_config({"search.beam_size": 9}, files.read_config(folder))
     with monkeypatch.context() as patch:
-        patch.setattr(files, "write_manifest", refuse)
+        patch.setattr("seqweave.folder.manifest.write_atomic", refuse)
         with pytest.raises(OSError, match="the disk is full"):
             files.replace_config(folder, config)
     files.check_manifest(folder)

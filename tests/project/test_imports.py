@@ -26,7 +26,8 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"proofs", "evaluation", "inspection"}),
     frozenset({"model_card"}),
     frozenset({"training", "export", "serving"}),
-    frozenset({"benchmark", PUBLIC}),
+    frozenset({"benchmark", "loading"}),
+    frozenset({PUBLIC}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )

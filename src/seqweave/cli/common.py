@@ -77,7 +77,7 @@ def load_model(
     from seqweave.config import build_config
     from seqweave.config.reading import parse_setting
     from seqweave.errors import ConfigError
-    from seqweave.predictor import load
+    from seqweave.loading import load
 
     changed = dict(map(parse_setting, settings or ()))
     for key in changed:

@@ -87,7 +87,7 @@ def demo(
 
 def _show(out: Path, device: str, dev: Sequence[tuple[str, str]], metrics: dict[str, Any], view: TrainingView) -> None:
     """Samples before and after, the figures, one attention matrix, and what to do next; on stdout."""
-    from seqweave.predictor import load
+    from seqweave.loading import load
 
     model = load(out, device)
     print()

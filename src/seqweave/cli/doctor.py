@@ -29,6 +29,10 @@ def doctor(
 
     Example: seqweave doctor model test.tsv
     """
+    from seqweave.folder import WEIGHTS, read_model
+
+    if (folder / WEIGHTS).is_file():
+        read_model(folder)  # before torch is imported
     from seqweave.inspection.doctor.diagnose import diagnose
     from seqweave.inspection.doctor.run_record import config_of, read_run_record
     from seqweave.run_status import unfinished

@@ -12,8 +12,15 @@ def figures(metrics: Mapping[str, Any]) -> list[str]:
     Raises:
         DataError: when these are no metrics that seqweave wrote.
     """
+    from seqweave.errors import DataError
     from seqweave.evaluation.metrics import metrics_from_json
     from seqweave.evaluation.report import figures_table, remarks
 
-    read = metrics_from_json(metrics, "metrics.json")
-    return [f"  {line}" for line in (*figures_table(read).split("\n"), *remarks(read))]
+    found = metrics_from_json(metrics, "metrics.json")
+    try:
+        lines = [*figures_table(found).split("\n"), *remarks(found)]
+    except (TypeError, ValueError, KeyError, AttributeError) as error:  # texts where numbers belong
+        raise DataError(
+            f"metrics.json must hold metrics written by seqweave, but does not ({error}); evaluate again"
+        ) from None
+    return [f"  {line}" for line in lines]

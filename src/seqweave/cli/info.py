@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from seqweave.cli.common import Folder, Json, print_json
-from seqweave.wording import FINISH_IT, RESTORE, shown
+from seqweave.wording import FINISH_IT, shown
 
 PICTURES = (".png", ".pdf", ".svg")
 
@@ -80,47 +79,26 @@ def describe(folder: Path) -> dict[str, Any]:
     from seqweave.config import Config, differing_keys, settings_of
     from seqweave.folder import (
         METRICS,
-        WEIGHTS,
-        check_manifest,
-        read_config,
         read_json,
-        read_tokenizers,
+        read_model,
     )
     from seqweave.run_status import run_status
 
-    names = check_manifest(folder)
-    config = read_config(folder)
-    source, target = read_tokenizers(folder, config)
+    found = read_model(folder)
+    config, source, target = found.config, found.source, found.target
     run = run_status(folder)
     return {
         "folder": str(folder),
         "run": None if run is None else run.to_json(),
-        "parameters": parameters_of(folder / WEIGHTS),
+        "parameters": found.weights.count,
         "source_vocabulary": None if source is None else source.size - source.feature_count,
         "target_vocabulary": target.size,
         "features": 0 if source is None else source.feature_count,
         "changed": list(differing_keys(Config(), config)),
         "config": settings_of(config),
         "metrics": read_json(folder / METRICS) if (folder / METRICS).is_file() else None,
-        "files": {name: (folder / name).stat().st_size for name in names},
+        "files": {name: (folder / name).stat().st_size for name in found.names},
     }
-
-
-def parameters_of(weights: Path) -> int:
-    """Numbers in a safetensors file, from its header.
-
-    Raises:
-        ModelFolderError: when it is not such a file.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    from seqweave.errors import ModelFolderError
-
-    try:
-        with safe_open(weights, framework="numpy") as file:
-            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise ModelFolderError(f"cannot read the weights {weights} ({error}): {RESTORE}") from None
 
 
 def _text(facts: dict[str, Any]) -> str:

@@ -79,9 +79,8 @@ class Record:
 
     def config(self, config: Config) -> None:
         """Write config.json anew, and its sum where there is a manifest; run.json, which has it too, comes first."""
-        self._bytes(files.CONFIG, config_to_json(config).encode())
-        if self.writes and (self.folder / files.MANIFEST).is_file():
-            self._manifest()
+        if self.writes:
+            files.replace_file(self.folder, files.CONFIG, config_to_json(config).encode())
 
     def prepared(self, config: Config, source: Tokenizer | None, target: Tokenizer) -> None:
         """Write config.json and the tokenizers; a model that reads frames has none for its sources."""
@@ -107,19 +106,18 @@ class Record:
         self._made(files.SOURCE_HASHES, hashes.to_bytes())
 
     def keep_weights(self, model: nn.Module, step: int | None = None) -> str:
-        """The best weights so far become the folder's, which can be used at once; returns the SHA-256 of their file.
+        """The best weights so far become the folder's, usable at every moment; returns the SHA-256 of their file.
 
         With a step, they are kept beside the checkpoints, too, so that the checkpoints' best weights stay there
         when the folder's are replaced or damaged.
         """
         if not self.writes:
             return ""
-        path = self.folder / files.WEIGHTS
-        files.save_weights(model, path)
-        self._manifest()
+        content = files.weights_bytes(model)
+        files.replace_file(self.folder, files.WEIGHTS, content)
         if step is not None:
             self.copy_weights(step)
-        return str(fingerprint(path)["sha256"])
+        return hashlib.sha256(content).hexdigest()
 
     def copy_weights(self, step: int) -> None:
         """Keep the folder's weights, the best ones of a step, beside the checkpoints."""
