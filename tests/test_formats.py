@@ -14,6 +14,7 @@ import torch
 import seqweave
 from seqweave.config import Config, ModelConfig, build_config, config_from_json, config_to_json, resolve_settings
 from seqweave.config.formats import FORMAT, tensor_name
+from seqweave.data.sides import Sides
 from seqweave.errors import ConfigError, ModelFolderError
 from seqweave.folder import CONFIG, MANIFEST, RUN, WEIGHTS, read_config, write_manifest
 from seqweave.model.output.pointer_generator import PointerGenerator
@@ -136,6 +137,7 @@ def test_an_interrupted_run_of_format_0_goes_on_in_its_format(tmp_path: Path, mo
 
     with monkeypatch.context() as patch:
         patch.setattr("seqweave.training.run.resolve_settings", as_then)
+        patch.setattr(Sides, "hold_out", lambda sides, boundary, kept: sides.hold_out_as_before(kept))
         unbroken = run("unbroken")
         with pytest.raises(StoppedError):
             run("stopped", stop)

@@ -44,7 +44,7 @@ def run(words):
 
 print(json.dumps([run(words) for words in json.load(sys.stdin)]))
 """
-WORKING = ["--help", "train --help", "check pairs.tsv", "info model", "info model --curve"]
+WORKING = ["--help", "train --help", "check pairs.tsv", "split pairs.tsv -o parts", "info model", "info model --curve"]
 REFUSED = {  # with the library that is met first
     "train pairs.tsv -o new": "torch",
     "predict model": "torch",
@@ -72,7 +72,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     commands = [*WORKING, *REFUSED]
     done = without_train(RUN_ALL, folder, json.dumps([command.split() for command in commands]))
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in folder.iterdir()} == {"pairs.tsv", "model", ".model.lock"}
+    assert {path.name for path in folder.iterdir()} == {"pairs.tsv", "model", "parts", ".model.lock"}
     return dict(zip(commands, map(tuple, json.loads(done.stdout)), strict=True))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from dataclasses import dataclass
@@ -121,8 +120,9 @@ class PairWriter:
             self._row(cells)
 
     def _row(self, cells: list[str]) -> None:
+        """All cells in quotes (RFC 4180), so that nobody must guess whether they are."""
         delimiter = "," if self._written.format == "csv" else "\t"
-        csv.writer(self._files[0], delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(cells)
+        self._files[0].write(delimiter.join('"' + cell.replace('"', '""') + '"' for cell in cells) + "\n")
 
     def _record(self, pair: Pair) -> dict[str, Any]:
         record: dict[str, Any] = {}

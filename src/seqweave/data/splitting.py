@@ -125,6 +125,12 @@ def split_data(
             written = replace(written, format="jsonl", source="source", target="target")
             found = _write(reader, plan, written, temporary)
             assert _reads_back(found, written, temporary, config)
+    return _result(reader, plan, written, folder, found, column_options(written.config(config)))
+
+
+def _result(
+    reader: PairReader, plan: _Plan, written: Written, folder: Path, found: Mapping[str, _Sum], options: str
+) -> SplitResult:
     report = reader.report
     bounds = {TEST: (0, plan.test), DEV: (plan.test, plan.dev), TRAIN: (plan.dev, None)}
     parts = tuple(
@@ -133,7 +139,6 @@ def split_data(
         if name in found
     )
     repeated = report.kept - sum(part.pairs for part in parts)
-    options = column_options(written.config(config))
     return SplitResult(
         reader.dialects, written.words, report.records, report.kept, report.counts, repeated, parts, options
     )
