@@ -122,7 +122,7 @@ def test_json_says_that_it_is_stopped(stopped: Path, capsys: Capture) -> None:
     for words in (["evaluate", model, data], ["doctor", model]):
         assert main([*words, "--json"]) in (0, 1)
         assert json.loads(capsys.readouterr().out)["unfinished"] == [f"{model}: {STOPPED}"]
-    assert main(["predict", model, data, "--json"]) == 0
+    assert main(["predict", model, data, "--column", "1", "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.rstrip("\n").split("\n")]
     assert {tuple(row["unfinished"]) for row in rows} == {(f"{model}: {STOPPED}",)}
     assert main(["info", model, "--json"]) == 0

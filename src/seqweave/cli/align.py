@@ -87,8 +87,7 @@ def align(
         _print_figures(found, right, json)
     else:
         _print_links(lines, pairs, found, (pharaoh, json))
-    for model in models:
-        note_unknown_pairs(model, *zip(*texts, strict=True))
+    note_unknown_pairs(models[0], *zip(*texts, strict=True))
 
 
 def _check_turned(*models: Model) -> None:
