@@ -38,7 +38,11 @@ def test_a_second_training_is_refused_and_the_first_goes_on(tmp_path: Path) -> N
 
 
 # What older versions left: a number, of a process that lives, too, and when it began.
-@pytest.mark.parametrize("written", ["", "nonsense", "-1 5", "99999999999999999999 5", f"{os.getpid()} 0\n"])
+@pytest.mark.parametrize(
+    "written",
+    ["", "nonsense", "-1 5", "99999999999999999999 5", f"{os.getpid()} 0\n"],
+    ids=["empty", "nonsense", "negative", "too large", "of this process"],
+)
 def test_a_file_that_nobody_has_locked_holds_nothing(tmp_path: Path, written: str) -> None:
     (tmp_path / ".model.lock").write_text(written)
     with only_training(tmp_path / "model"):
