@@ -55,7 +55,7 @@ def intervals(statistics: Mapping[str, MetricStatistics], samples: int, seed: in
 def interval_of(statistics: MetricStatistics, scores: NDArray[np.float64]) -> tuple[float, float] | None:
     """The interval of one metric, whose resamples have these scores (samples,); None where they are all the same."""
     if statistics.share:
-        right, total = statistics.rows.sum(axis=0)
+        right, total = statistics.rows.sum(axis=0).tolist()
         return wilson(right, total)
     low, high = (float(limit) for limit in np.percentile(scores, [2.5, 97.5]))
     return None if high - low <= _SAME else (low, high)
