@@ -59,10 +59,11 @@ def _subword_dropout(config: Config) -> Iterator[str]:
 def _features(config: Config) -> Iterator[str]:
     """Columns of source tags that are read as something else, and a width for tags that there are not."""
     data = config.data
-    for key in ("source_column", "target_column"):
-        if getattr(data, key) in data.feature_columns:
+    for key, usual in (("source_column", "1"), ("target_column", "2")):
+        column = getattr(data, key) or usual
+        if column in data.feature_columns:
             yield (
-                f"data.feature_columns must name other columns than data.{key}, but both name {getattr(data, key)}: "
+                f"data.feature_columns must name other columns than data.{key}, but both name {column}: "
                 "change one of them"
             )
     if not data.feature_columns and config.model.feature_size is not None:

@@ -50,6 +50,8 @@ def translated_settings(tree: Mapping[str, Any], where: str) -> dict[str, Any]:
         _decide(groups, "model", "copy_gate", "readout")
         _decide(groups, "data", "trim_ends", False)
         _decide(groups, "data", "recognize", False)
+        _unset(groups, "data", "source_column", "1")
+        _unset(groups, "data", "target_column", "2")
     return groups
 
 
@@ -58,6 +60,13 @@ def _decide(groups: dict[str, Any], group: str, key: str, value: object) -> None
     settings = groups.get(group, {})
     if isinstance(settings, Mapping):
         groups[group] = {**settings, key: value}
+
+
+def _unset(groups: dict[str, Any], group: str, key: str, usual: object) -> None:
+    """Leave a setting unset that has the value which was the default."""
+    settings = groups.get(group, {})
+    if isinstance(settings, Mapping) and settings.get(key) == usual:
+        groups[group] = {**settings, key: None}
 
 
 def tensor_name(name: str) -> str:

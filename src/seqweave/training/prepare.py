@@ -211,8 +211,8 @@ def _facts(
     return {
         "lines": pairs.reader.report.records,
         "dialect": pairs.reader.dialect.to_json(),
-        "dropped": _dropped(pairs.reader),
-        "dev_dropped": {} if pairs.dev_reader is None else _dropped(pairs.dev_reader),
+        "dropped": pairs.reader.report.counts,
+        "dev_dropped": {} if pairs.dev_reader is None else pairs.dev_reader.report.counts,
         "pairs": len(dataset),
         "dev_pairs": dev.total,
         "dev_sources_shared": pairs.shared,
@@ -250,10 +250,6 @@ def _padding(config: Config, dataset: PairDataset) -> Padding:
         max_pairs=training.max_batch_pairs,
         seed=training.seed,
     )
-
-
-def _dropped(reader: PairReader) -> dict[str, int]:
-    return reader.report.counts
 
 
 def reopen(

@@ -19,9 +19,9 @@ MOST_LINES = 1000
 State = Literal["whole", "open", "malformed"]
 Line = tuple[int, str | Refused]
 # Blanks around the quotes are none of the cell.
-_QUOTED = re.compile(r' *"([^"]*(?:""[^"]*)*)" *')
+_QUOTED = re.compile(r' *"([^"]*(?:""[^"]*)*)"(?!") *')
 _OPEN = re.compile(r' *"')
-_REST = re.compile(r'[^"]*(?:""[^"]*)*" *')
+_REST = re.compile(r'[^"]*(?:""[^"]*)*"(?!") *')
 
 
 class Record(NamedTuple):
