@@ -6,7 +6,6 @@ hold anything. Each function gives what it recognised, in words with a remedy, o
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import shlex
@@ -15,9 +14,11 @@ from dataclasses import dataclass
 
 from seqweave.data.containers import container_of, foreign
 from seqweave.data.dialect import Container
+from seqweave.data.formats.quoted import quoted_records
 
 HEAD_BYTES = 4096
 HEAD_LINES = 10
+MOST_CHARACTERS = 10_000_000  # of a record in quotes
 _LEAST_BYTES = 16  # fewer are too few to call binary
 _MOST_CONTROLS = 0.3  # of the bytes; random ones have 0.11, and those of text nearly none
 _UNPACKERS: dict[Container, str] = {
@@ -110,7 +111,7 @@ def structured(lines: Sequence[str], asked: Asked) -> str | None:
         column = next((key for key in keys if key.lower() in HEADER_WORDS), keys[0] if keys else "source")
         return f"it is JSON: {_take(asked, column)}; {plain}"
     if separator := csv_separator(head, asked.file):
-        first = next(csv.reader([head[0]], delimiter=separator))[0].strip()
+        first = rows_of(head, separator)[0][0].strip()
         return f"it is CSV: {_take(asked, first if first.lower() in HEADER_WORDS else '1')}; {plain}"
     return None
 
@@ -150,15 +151,22 @@ def csv_separator(lines: Sequence[str], name: str) -> str | None:
         return ";" if all('";"' in line for line in lines) else ","
     named = re.sub(r"\.(gz|bz2|xz|zst)$", "", name.lower().strip("'")).endswith(".csv")
     for separator in ",;":
-        try:
-            rows = list(csv.reader(lines, delimiter=separator))
-        except csv.Error:
-            continue
+        rows = rows_of(lines, separator)
         if not rows or len(rows[0]) < 2:
             continue
         if begins_with_header(rows) or (named and all(len(row) == len(rows[0]) for row in rows)):
             return separator
     return None
+
+
+def rows_of(lines: Sequence[str], separator: str) -> list[list[str]]:
+    """The cells of the records that some lines hold, as far as their quotes are closed."""
+    rows: list[list[str]] = []
+    for record in quoted_records(iter(enumerate(lines, 1)), separator, MOST_CHARACTERS):
+        if not isinstance(record.cells, list):
+            break
+        rows.append(record.cells)
+    return rows
 
 
 def begins_with_header(rows: Sequence[Sequence[str]]) -> bool:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqweave.data.foreign import HEAD_LINES, begins_with_header, csv_separator, is_json_lines
+from seqweave.data.foreign import (
+    HEAD_LINES,
+    MOST_CHARACTERS,
+    begins_with_header,
+    csv_separator,
+    is_json_lines,
+    rows_of,
+)
+from seqweave.data.formats.quoted import followed
 from seqweave.data.headers import is_header
 from seqweave.errors import DataError
-
-MOST_CELL_CHARACTERS = 10_000_000
 
 
 class Columns:
@@ -33,13 +38,13 @@ class Columns:
         self._separator = None if self._json else csv_separator(head, place.name)
         rows = [line.split("\t") for line in head]
         if self._separator is not None:
-            rows = list(csv.reader(head, delimiter=self._separator))
+            rows = rows_of(head, self._separator)
         usual = self._separator is not None
         self._named = bool(rows) and (begins_with_header(rows) or is_header(rows[0], rows[1:], usual))
+        self._characters = 0
         self._begun: list[str] = []  # lines of a record whose quotes are still open
         self._places: list[int] | None = None
         self.header = False
-        csv.field_size_limit(max(csv.field_size_limit(), MOST_CELL_CHARACTERS))
 
     def source(self, line: str, number: int) -> str | None:
         """The source in line `number`; None where the line is a header, or its record goes on in the next line.
@@ -51,7 +56,7 @@ class Columns:
             return ""
         if self._json:
             return "\t".join(self._field(line, column, number) for column in self._columns)
-        cells = self._cells(line)
+        cells = self._cells(line, number)
         if cells is None:
             return None
         if self._places is None:
@@ -78,15 +83,20 @@ class Columns:
                 number,
             )
 
-    def _cells(self, line: str) -> list[str] | None:
+    def _cells(self, line: str, number: int) -> list[str] | None:
+        """The cells of a record; None while its quotes are open."""
         if self._separator is None:
             return line.split("\t")
+        state = followed(line, self._separator, bool(self._begun))
         self._begun.append(line)
-        record = "\n".join(self._begun)
-        if record.count('"') % 2 and len(record) < MOST_CELL_CHARACTERS:
+        self._characters += len(line)
+        if state == "open" and self._characters <= MOST_CHARACTERS:
             return None
-        self._begun = []
-        return next(csv.reader([record], delimiter=self._separator), [""])
+        rows = rows_of(self._begun, self._separator)
+        self._begun, self._characters = [], 0
+        if len(rows) != 1:
+            raise DataError("cells in quotes must be separated as others are: correct the line", self._place, number)
+        return rows[0]
 
     def _places_in(self, cells: list[str], number: int) -> list[int]:
         """Where the columns are, by the first record."""
