@@ -65,7 +65,7 @@ def test_a_command_says_that_the_model_reads_frames(
 
 def test_info_says_what_it_reads(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(folder)]) == 0
-    assert "source  frames of 4 floats" in capsys.readouterr().out
+    assert "source    frames of 4 floats" in capsys.readouterr().out
     assert main(["info", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["source_vocabulary"] is None
 

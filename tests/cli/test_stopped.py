@@ -84,7 +84,7 @@ def test_a_stop_before_the_first_step_leaves_the_old_model(
     def interrupt(*_: Any) -> None:
         os.kill(os.getpid(), signal.SIGHUP)
 
-    monkeypatch.setattr("seqweave.training.run.prepare", interrupt)
+    monkeypatch.setattr("seqweave.training.start.prepare", interrupt)
     before = (stopped / "model" / "model.safetensors").read_bytes()
     assert train(stopped / "pairs.tsv", stopped / "model", "--restart") == 129
     assert "stopped at once: the checkpoint of step 5 is kept" in capsys.readouterr().err

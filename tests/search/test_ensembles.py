@@ -101,7 +101,8 @@ def test_the_other_side_is_named_too(folders: list[Path], tmp_path: Path) -> Non
     other = tiny_model(ModelConfig(**SIZES))
     first = load(folders[0], "cpu")
     more = tiny_model(ModelConfig(**SIZES), units=TextConfig(units="char", min_frequency=1, normalize="nfkc"))
-    other = Model(other.network, first.source_tokenizer, more.target_tokenizer, other.config)
+    config = build_config({"data.target.normalize": "nfkc"}, other.config)
+    other = Model(other.network, first.source_tokenizer, more.target_tokenizer, config)
     folder = tiny_folder(other, tmp_path / "t")
     with pytest.raises(ConfigError, match="the target vocabulary of"):
         load([folders[0], folder], "cpu")
