@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from processors import need_bf16
+from seqweave.data.sides import Sides
 from seqweave.errors import ConfigError
 from seqweave.folder import check_manifest, read_config
 from seqweave.predictor import load
@@ -68,7 +69,7 @@ def files_of(folder: Path) -> dict[str, Any]:
 
 def test_bf16_is_refused_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     processor(monkeypatch, fast=False, runs=False)
-    monkeypatch.setattr(prepare._Pairs, "count", lambda self: pytest.fail("the data were read"))
+    monkeypatch.setattr(Sides, "count", lambda self: pytest.fail("the data were read"))
     expected = (
         r"^training\.precision is bf16, but this processor cannot train LSTM layers in bf16: "
         r"use training\.precision=fp32$"

@@ -15,9 +15,10 @@ import safetensors.torch
 import torch
 
 from seqweave import files
+from seqweave.data.sides import Sides
 from seqweave.errors import LimitError
 from seqweave.folder import check_manifest
-from seqweave.training import checkpoint, prepare
+from seqweave.training import checkpoint
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.record import Record
 from seqweave.training.run import TrainResult, train
@@ -118,7 +119,7 @@ def test_a_resumed_run_counts_nothing_again(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(KilledError):
         run(tmp_path / "model", data, killer("batch", 5))
     (tmp_path / "model" / ".events.jsonl.77.tmp").write_bytes(b"of a process that was killed")
-    monkeypatch.setattr(prepare._Pairs, "count", lambda self: pytest.fail("the corpus was read once more"))
+    monkeypatch.setattr(Sides, "count", lambda self: pytest.fail("the corpus was read once more"))
     assert run(tmp_path / "model", data).status == "finished"
     assert not list((tmp_path / "model").glob(".*.tmp"))
 
