@@ -29,8 +29,9 @@ def test_write_atomic_keeps_the_old_file_when_the_disk_refuses(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os if refused == "fsync" else Path, refused, refuse)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         write_atomic(path, b"new")
+    assert caught.value.filename == str(path)  # not the temporary one
     monkeypatch.undo()
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]

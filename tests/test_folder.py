@@ -216,7 +216,7 @@ def test_config_comes_back(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (None, "cannot read .*config.json .No such file"),
-        (b"{", "config.json is not valid JSON"),
+        (b"{", "config.json must be JSON"),
         (b"\xff", "config.json must be UTF-8"),
         (b'{"model": {"cell": "lstn"}}', "config.json: model.cell"),
     ],

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from seqweave.inspection.trace import Trace
     from seqweave.inspection.trace_page import save_trace, show_trace
     from seqweave.inspection.tracing import trace
-    from seqweave.predictor import Model, load
+    from seqweave.loading import load
+    from seqweave.predictor import Model
     from seqweave.search.hypothesis import Hypothesis
     from seqweave.search.options import SearchOptions
     from seqweave.training.run import TrainResult, train
@@ -62,7 +63,7 @@ _HOMES = {
     "SeqweaveError": "errors",
     "Trace": "inspection.trace",
     "TrainResult": "training.run",
-    "load": "predictor",
+    "load": "loading",
     "save_trace": "inspection.trace_page",
     "show_trace": "inspection.trace_page",
     "trace": "inspection.tracing",
@@ -75,7 +76,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'seqweave' has no attribute {name!r}")
     try:
-        if name in ("Model", "load"):
+        if name == "Model":
             import_module("seqweave.inspection.tracing")  # it puts `trace` on `Model`
         value = getattr(import_module(f"seqweave.{_HOMES[name]}"), name)
     except ModuleNotFoundError as error:

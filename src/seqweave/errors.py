@@ -4,7 +4,9 @@
     ├── ConfigError        a setting is wrong, or settings contradict each other
     ├── DataError          an input file or line is wrong (carries path and line)
     ├── ModelFolderError   a model folder is missing, incomplete, damaged or of another kind
-    └── LimitError         a limit (length, time, memory) was exceeded
+    └── LimitError         a limit (length, time, memory, disk) was exceeded
+
+A signal that ends a command is no error: `Interrupted` is a `KeyboardInterrupt`, which `except Exception` lets pass.
 
 A message says which thing, what it must be, what it is, where, and what to do. The command
 line prints it as one sentence and exits with code 2; anything else that escapes is a bug.
@@ -12,6 +14,7 @@ line prints it as one sentence and exits with code 2; anything else that escapes
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 
@@ -38,4 +41,17 @@ class ModelFolderError(SeqweaveError):
 
 
 class LimitError(SeqweaveError):
-    """A limit on length, time or memory was exceeded."""
+    """A limit on length, time, memory or disk was exceeded."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked to stop at once; `number` says which, the message what it means for what was done."""
+
+    def __init__(self, number: int = signal.SIGINT, message: str = "interrupted"):
+        self.number = number
+        super().__init__(message)
+
+    @property
+    def exit_code(self) -> int:
+        """130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP, as shells count."""
+        return 128 + self.number

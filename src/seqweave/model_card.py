@@ -8,6 +8,20 @@ from typing import Any
 from seqweave.config import Config, ModelConfig, SearchConfig
 from seqweave.evaluation.metrics import Metrics
 from seqweave.evaluation.report import metrics_markdown
+from seqweave.wording import stopped_text
+
+
+def unfinished_card(config: Config, facts: Mapping[str, Any], parameters: int, step: int, best_step: int) -> str:
+    """The README.md of a folder whose training was stopped at a step: what the model is, and that it is unfinished."""
+    assert config.training.max_steps is not None
+    return f"""# An unfinished seqweave model
+
+Its training was {stopped_text(step, config.training.max_steps)}; the weights are those of step {best_step:,}.
+The same `seqweave train` command finishes it.
+
+{_origin(config, facts, parameters)}
+Figures of the validations so far are in `events.jsonl`.
+"""
 
 
 def model_card(
@@ -17,10 +31,7 @@ def model_card(
     rows = "\n".join(f"| {_cell(row['source'])} | {_cell(row['target'])} | {_cell(row['output'])} |" for row in samples)
     return f"""# A seqweave model
 
-{_architecture(config.model)}{_output(config.model)}, {parameters:,} parameters.
-Trained on {facts["pairs"]:,} pairs ({facts["source_units"]} to {facts["target_units"]}),
-seed {config.training.seed}, precision {config.training.precision}{_earlier_precision(facts)}.
-All settings are in `config.json`, all facts of the run in `run.json`.
+{_origin(config, facts, parameters)}
 
 ## Figures on the dev pairs
 
@@ -40,6 +51,14 @@ The weights were selected on these pairs, by their greedy outputs, so expect a l
     seqweave predict DIR < {_predict_file(config)}
     seqweave evaluate DIR pairs.tsv
 """
+
+
+def _origin(config: Config, facts: Mapping[str, Any], parameters: int) -> str:
+    """What a model is, and what it was trained on."""
+    return f"""{_architecture(config.model)}{_output(config.model)}, {parameters:,} parameters.
+Trained on {facts["pairs"]:,} pairs ({facts["source_units"]} to {facts["target_units"]}),
+seed {config.training.seed}, precision {config.training.precision}{_earlier_precision(facts)}.
+All settings are in `config.json`, all facts of the run in `run.json`."""
 
 
 def _earlier_precision(facts: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ the order of the texts. A result does not depend on what else is in the call.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,18 +18,12 @@ from seqweave.config import Config, build_config
 from seqweave.data.copying import Coded, CopyCoder
 from seqweave.device import choose_device
 from seqweave.errors import ConfigError, DataError
-from seqweave.folder import (
-    WEIGHTS,
-    check_manifest,
-    check_source_files,
-    load_weights,
-    read_config,
-    read_tokenizers,
-)
+from seqweave.folder import ModelFiles, read_model
 from seqweave.model.build import build_model
 from seqweave.model.ensemble import Ensemble
 from seqweave.model.optimized import OptimizedSeq2Seq, optimized, precision_of
 from seqweave.model.seq2seq import Seq2Seq
+from seqweave.paths import folders_of
 from seqweave.search.arguments import list_of_pairs, rows_of_features
 from seqweave.search.batches import Batches, inference
 from seqweave.search.contract import Found, StepFilter
@@ -59,6 +53,7 @@ class Model:
     Attributes:
         sources: what it reads, texts or frames.
         quiet: no warning of features of sources that the model does not know, or of a precision that is not to be had.
+        tell_done: told after each batch of a search how many sources it had.
     """
 
     def __init__(
@@ -76,6 +71,7 @@ class Model:
         self.target_tokenizer = target_tokenizer
         self.config = config
         self.quiet = False
+        self.tell_done: Callable[[int], None] | None = None
         self._coder: CopyCoder | None = None
         self.sources: SourceKind = FrameSources(config.model.frame_size)
         if source_tokenizer is not None:
@@ -264,6 +260,7 @@ class Model:
             beam_size: int = 5,
             *,
             features: str | Sequence[str] | None = None,
+            options: SearchOptions | None = None,
         ) -> Any:
             """`seqweave.trace` of this model; `seqweave.inspection.tracing` puts it here when it is imported."""
 
@@ -321,7 +318,7 @@ class Model:
 
     def _batches(self, options: SearchOptions) -> Batches:
         filters = filters_of(options, self.target_tokenizer)
-        return Batches(options, filters, self.device, self.target_tokenizer.size)
+        return Batches(options, filters, self.device, self.target_tokenizer.size, self.tell_done)
 
     def searched(self, precision: str | None = None) -> Searched:
         """The network with weights optimized for search, made again when weights or precision are others.
@@ -357,37 +354,37 @@ def load(folder: Path | str | Sequence[Path | str], device: str = "auto", *, pre
         ConfigError: when the device is not there, the precision is another, the list is empty, or vocabularies of
             an ensemble differ.
     """
-    model = _load_one(Path(folder), device) if isinstance(folder, Path | str) else _load_ensemble(folder, device)
+    folders = folders_of(folder)
+    return build_of(folders, [read_model(one) for one in folders], device, precision=precision)
+
+
+def build_of(
+    folders: Sequence[Path], found: Sequence[ModelFiles], device: str = "auto", *, precision: str | None = None
+) -> Model:
+    """The model of what was read from some folders; of several it is an ensemble. See `load`."""
+    model = _ensemble_of(folders, [_model_of(one, device) for one in found])
     if precision is not None:
         model.config = build_config({"search.precision": precision}, model.config)
     return model
 
 
-def _load_ensemble(paths: Sequence[Path | str], device: str) -> Model:
-    folders = [Path(one) for one in paths]
-    if not folders:
-        raise ConfigError("an ensemble must have at least one model folder, but the list is empty: name its folders")
-    models = [_load_one(one, device) for one in folders]
-    if len(models) == 1:
-        return models[0]
+def _ensemble_of(folders: Sequence[Path], models: Sequence[Model]) -> Model:
     first = models[0]
+    if len(models) == 1:
+        return first
     check_vocabularies(folders, [(model._source_tokenizer, model.target_tokenizer) for model in models])
     config = combined_config([model.config for model in models])
     network = Ensemble([model.single for model in models]).eval()
     return Model(network, first._source_tokenizer, first.target_tokenizer, config, first.device)
 
 
-def _load_one(folder: Path, device: str) -> Model:
-    names = check_manifest(folder)
+def _model_of(found: ModelFiles, device: str) -> Model:
     where = choose_device(device)
-    config = read_config(folder)
-    check_source_files(folder, names, config)
-    source, target = read_tokenizers(folder, config)
     with torch.random.fork_rng(devices=[]):  # fresh weights are drawn and thrown away; nobody else should notice
-        network = build_network(config, source, target)
-    load_weights(network, folder / WEIGHTS)
+        network = build_network(found.config, found.source, found.target)
+    found.weights.into(network)
     network.eval()
-    return Model(network, source, target, config, where)
+    return Model(network, found.source, found.target, found.config, where)
 
 
 def build_network(config: Config, source: Tokenizer | None, target: Tokenizer) -> Seq2Seq:

@@ -16,6 +16,7 @@ RESTORE = "restore the folder from a copy"
 RESTORE_OR_TRAIN = f"{RESTORE}, or train again"
 TRAIN_ANEW = "train again with --restart"
 RUN_AGAIN = "saved; run the same command to resume"
+FINISH_IT = "the same train command finishes it"
 MORE_DATA = "give more data, or dev pairs of their own with --dev"
 CHOOSE_ATTENTION = "model.attention=none: choose an attention or switch it off"
 CHECK_DATA = "check the data file"
@@ -24,6 +25,11 @@ CHECK_DATA = "check the data file"
 def count(number: int, noun: str) -> str:
     """A number with its noun: `1 pair`, `2,000 pairs`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def stopped_text(step: int, max_steps: int) -> str:
+    """Where a training was stopped: `stopped at step 24 of 300`."""
+    return f"stopped at step {step:,} of {max_steps:,}"
 
 
 def shown(value: object) -> str:

@@ -105,6 +105,7 @@ def test_the_recipe_runs_and_goes_on(
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("pairs.tsv", "reversed.tsv", "result.json"),
         *(f"{way}-{seed}" for way in ("forward", "backward") for seed in (1, 2)),
+        *(f".{way}-{seed}.lock" for way in ("forward", "backward") for seed in (1, 2)),
     }
     assert "| attention, shifted | " in capsys.readouterr().out
     written = (tmp_path / "out" / "result.json").read_text(encoding="utf-8")

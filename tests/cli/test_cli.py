@@ -127,7 +127,7 @@ def test_predict_in_chunks_is_the_same(
     path.write_text("abc\nbad\nfedg\na\nbb\n", encoding="utf-8")
     assert main(["predict", model, str(path)]) == 0
     whole = capsys.readouterr().out
-    monkeypatch.setattr("seqweave.cli.predict.CHUNK", 2)
+    monkeypatch.setattr("seqweave.data.pipes.MOST_LINES", 2)
     assert main(["predict", model, str(path)]) == 0
     assert capsys.readouterr().out == whole
 
@@ -190,13 +190,13 @@ def test_score_is_the_forced_score_of_what_was_found(capsys: Capture, model: str
             assert row["score"] == pytest.approx(one["score"], abs=1e-4)
     assert main(["score", model, str(found)]) == 0
     lines = capsys.readouterr().out.rstrip("\n").split("\n")
-    assert [line.split("\t")[2] for line in lines] == ["abc", "bad"]
+    assert [line.split("\t")[::3] for line in lines] == [["1", "abc"], ["2", "bad"]]
 
 
 def test_compare(capsys: Capture, model: str, other: str, pairs: str) -> None:
     result = run_json(capsys, "compare", model, other, pairs)
     rows = {row["metric"]: row for row in result["metrics"]}
-    assert {"exact_match", "bleu"} <= rows.keys()
+    assert {"exact_match", "chrf"} <= rows.keys()
     assert any(row["difference"] != 0 for row in rows.values())
     assert main(["compare", model, model, pairs]) == 0
     assert "not shown" in capsys.readouterr().out
@@ -210,7 +210,13 @@ def test_info(capsys: Capture, model: str) -> None:
     assert facts["metrics"] is None
     assert set(facts["files"]) == {*folders.REQUIRED, folders.SOURCE_TOKENIZER}
     assert main(["info", model]) == 0
-    assert f"{facts['parameters']:,} parameters" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{facts['parameters']:,} parameters" in said
+    changed, others = said.split("as the defaults have it:")
+    assert "model.decoder_hidden_size = 8\n" in changed
+    assert "model.cell = " in others
+    assert facts["changed"] == [line.split()[0] for line in changed.split("defaults:\n")[1].strip().split("\n")]
+    assert facts["run"] is None
 
 
 def test_info_names_a_changed_file(capsys: Capture, tmp_path: Path) -> None:
@@ -283,6 +289,33 @@ def test_interrupt(monkeypatch: pytest.MonkeyPatch, pairs: str) -> None:
 
     monkeypatch.setattr("seqweave.data.check.check_data", interrupted)
     assert main(["check", pairs]) == cli.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("verb", "setting"),
+    [("check", "a part of the file"), ("evaluate", "search.batch_tokens=N, --beam-size")],
+)
+def test_memory_says_which_setting(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, model: str, pairs: str, verb: str, setting: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    place = {"check": "data.check.check_data", "evaluate": "evaluation.evaluate.evaluate_model"}[verb]
+    monkeypatch.setattr(f"seqweave.{place}", full)
+    assert setting in refused(capsys, verb, *([] if verb == "check" else [model]), pairs)
+
+
+def test_an_output_that_cannot_be_written_is_said(model: str) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    command = [sys.executable, "-m", "seqweave", "info", model]
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr == (
+        "seqweave: error: the output: No space left on device; make room, and run the same command again\n"
+    )
 
 
 def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:

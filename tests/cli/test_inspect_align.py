@@ -163,11 +163,13 @@ def test_inspect_tells_mistakes(
 
 def test_align_prints_a_line_for_each(folder: Path, pairs: Path, capsys: Capture) -> None:
     assert main(["align", str(folder), str(pairs)]) == 0
-    lines = capsys.readouterr().out.split("\n")
-    assert [len(line.split()) for line in lines] == [4, 0, 1, 0]
+    numbered = [line.split("\t") for line in capsys.readouterr().out.rstrip("\n").split("\n")]
+    assert [(number, len(links.split())) for number, links in numbered] == [("1", 4), ("2", 0), ("3", 1)]
+    assert main(["align", str(folder), str(pairs), "--pharaoh"]) == 0
+    assert capsys.readouterr().out == "".join(f"{links}\n" for _, links in numbered)
     assert main(["align", str(folder), str(pairs), "--words", "--json", "--method", "mutual"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.strip().split("\n")]
-    assert [row["source"] for row in rows] == ["ab c", "", "abc"]
+    assert [(row["line"], row["source"]) for row in rows] == [(1, "ab c"), (2, ""), (3, "abc")]
     assert {tuple(link) for row in rows for link in row["links"]} <= {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 

@@ -45,7 +45,7 @@ def test_json(folder: Path, pairs: Path, capsys: Capture) -> None:
     words = ["verify", str(folder), str(pairs), "--device", "cpu", "--json", "--tolerance", "0.01", "--samples", "2"]
     assert main(words) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert (facts["passed"], facts["sources"], facts["prepared"], facts["beam_size"]) == (True, 2, True, 5)
+    assert (facts["passed"], facts["sources"], facts["optimized"], facts["beam_size"]) == (True, 2, True, 5)
     assert {proof["tolerance"] for proof in facts["proofs"]} == {0.01}
     assert all(proof["worst_source"] in ("abc", "fed", "g", "cafe") for proof in facts["proofs"])
     errors = facts["search_errors"]

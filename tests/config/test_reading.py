@@ -15,7 +15,7 @@ from seqweave.config import (
     config_to_json,
     differing_keys,
     fields_of,
-    load_toml,
+    load_settings,
     parse_setting,
     resolve_settings,
 )
@@ -67,13 +67,13 @@ def test_an_unknown_preset_is_refused() -> None:
 def test_toml_is_flattened(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text('training.seed = 3\n[data.source]\nunits = "char"\n[model]\nresidual = true\n', encoding="utf-8")
-    assert load_toml(path) == {"training.seed": 3, "data.source.units": "char", "model.residual": True}
+    assert load_settings(path) == {"training.seed": 3, "data.source.units": "char", "model.residual": True}
 
 
 def test_a_byte_order_mark_before_toml_is_no_error(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_bytes(b'\xef\xbb\xbf[model]\ncell = "gru"\n')
-    assert load_toml(path) == {"model.cell": "gru"}
+    assert load_settings(path) == {"model.cell": "gru"}
 
 
 def test_every_whole_number_has_a_largest_value() -> None:
@@ -92,15 +92,15 @@ def test_an_unknown_key_in_toml_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_toml_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read the config file .*nosuch\.toml: No such file or directory"):
-        load_toml(tmp_path / "nosuch.toml")
+        load_settings(tmp_path / "nosuch.toml")
 
 
 @pytest.mark.parametrize("content", [b"model = ", b"\xff\xfe"])
 def test_what_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "run.toml"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"run\.toml is not valid TOML: "):
-        load_toml(path)
+    with pytest.raises(ConfigError, match=r"run\.toml must be (TOML, or the config\.json of a run|UTF-8), but it is n"):
+        load_settings(path)
 
 
 @given(
@@ -131,3 +131,43 @@ def test_broken_json_is_refused_with_its_place() -> None:
 def test_a_strange_key_in_json_is_refused_with_its_place() -> None:
     with pytest.raises(ConfigError, match=r"model/config\.json: model\.nosuch: "):
         config_from_json('{"model": {"nosuch": 1}}', "model/config.json")
+
+
+def test_a_config_json_is_a_file_of_settings(tmp_path: Path) -> None:
+    config = build_config({"model.cell": "gru", "data.column_names": ["a", "b"], "training.max_steps": 7})
+    path = tmp_path / "config.json"
+    path.write_text(config_to_json(config), encoding="utf-8")
+    assert resolve_settings(config_file=path) == config
+    assert resolve_settings("tiny", path) == config  # whole, so nothing of the preset is left
+    changed = resolve_settings(config_file=path, settings=["training.max_steps=9"])
+    assert differing_keys(config, changed) == {"training.max_steps": (7, 9)}
+
+
+def test_a_part_of_a_config_json_leaves_the_rest_to_the_preset(tmp_path: Path) -> None:
+    path = tmp_path / "part.json"
+    path.write_text('{"format": 1, "model": {"cell": "gru"}}', encoding="utf-8")
+    assert load_settings(path) == {"model.cell": "gru"}
+    assert resolve_settings("tiny", path) == resolve_settings("tiny", settings=["model.cell=gru"])
+
+
+def test_what_a_format_decides_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"model": {"cell": "gru", "copy": true}}', encoding="utf-8")  # format 0
+    assert resolve_settings(config_file=path) == build_config({"model.cell": "gru", "model.copy": True})
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "is not valid JSON"),
+        ('{"model": {"nosuch": 1}}', r"model\.nosuch: "),
+        ('{"format": 99}', "must be of a format from 0 to"),
+        ("[" * 9 + "{", "must be TOML, or the config.json of a run"),
+        ('{"model": ' * 5000, "is not valid JSON|RecursionError|recursion"),
+    ],
+)
+def test_a_json_that_is_no_config_is_named(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"config\.json.*({said})"):
+        load_settings(path)

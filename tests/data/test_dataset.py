@@ -70,7 +70,7 @@ class WideTokenizer(Tokenizer):
 
 
 def test_large_vocabularies_take_four_bytes(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    wide = WideTokenizer.from_json(tokenizer.to_json(), "test")
+    wide = WideTokenizer.from_json(tokenizer.to_json(), "test", tokenizer.config)
     made, _ = write_dataset(PAIRS, wide, tokenizer, tmp_path / "data", 10, 10)
     assert (tmp_path / "data" / "source.bin").stat().st_size == 4 * 10
     assert (tmp_path / "data" / "target.bin").stat().st_size == 2 * 11

@@ -89,7 +89,7 @@ PIECES = st.sampled_from(
 )
 def test_kept_and_dropped_are_all_lines(tmp_path_factory: pytest.TempPathFactory, content: bytes, kind: str) -> None:
     path = write(tmp_path_factory.mktemp("any") / f"a.{kind}", content)
-    chosen = DataConfig(max_line_bytes=12, format=kind, quoting="no", header="no")  # type: ignore[arg-type]
+    chosen = DataConfig(max_line_bytes=12, format=kind, quoting="no", header="no")
     try:
         reader = PairReader(path, None, chosen)
     except DataError:

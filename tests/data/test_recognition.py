@@ -190,7 +190,7 @@ def test_cells_are_those_of_the_module_csv(
     tmp_path_factory: pytest.TempPathFactory, table: list[list[str]], quoting: int
 ) -> None:
     path = write(tmp_path_factory.mktemp("csv") / "a.csv", in_csv(table, quoting=quoting, lineterminator="\n"))
-    config = DataConfig(format="csv", delimiter=",", header="no", trim_ends=False)
+    config = DataConfig(format="csv", delimiter=",", quoting="yes", header="no", trim_ends=False)
     expected = [row for row in table if len(row) >= 2 and row[0].strip() and row[1].strip()]
     found = [[pair.source, pair.target] for pair in PairReader(path, None, config)]
     widths = [len(row) for row in table]

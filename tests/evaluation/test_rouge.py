@@ -109,7 +109,7 @@ def test_distinct_pairs_are_those_of_a_set(texts: list[str]) -> None:
 
 
 def test_sentences_have_them_and_nothing_else() -> None:
-    rows = ["1", "2"], ["the cat", "the cat"], ["the cat", "a mat"]
+    rows = ["1", "2"], ["the cat sat on", "the cat sat on"], ["the cat sat on", "a mat"]
     found = evaluate_outputs(*rows, words(), samples=5)
     assert (found.rouge_1, found.rouge_l, found.distinct_1, found.distinct_2) == (50, 50, 50, 50)
     assert found.intervals.keys() == {*METRICS, *ROUGE_METRICS}

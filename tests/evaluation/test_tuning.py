@@ -13,7 +13,7 @@ import torch
 from seqweave import folder as files
 from seqweave.cli.main import main
 from seqweave.config import ModelConfig, build_config
-from seqweave.errors import ConfigError
+from seqweave.errors import ConfigError, DataError
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.evaluation.tuning import Choice, tune_model
 from seqweave.predictor import Model, load
@@ -67,17 +67,34 @@ def test_the_settings_that_made_the_targets_win() -> None:
     assert told[-1][1:] == (4, 0.0)
 
 
-def test_a_trial_is_what_evaluation_says() -> None:
-    model = ended_model()
+@pytest.mark.parametrize("metric", ["cer", "exact_match"])
+def test_a_trial_is_what_evaluation_says(metric: str) -> None:
+    model = choosy_model()
     own = model.config
     targets = outputs_with(model, length_penalty=0.0)
-    found = tune_model(model, SOURCES, targets, metric="cer", length_penalties=(0.4,), coverage_penalties=(0.0,))
+    found = tune_model(model, SOURCES, targets, metric=metric, length_penalties=(0.4,), coverage_penalties=(0.0,))
     assert model.config is own
     metrics = evaluate_model(model, SOURCES, targets)
-    assert found.now.value == metrics.cer
-    assert (found.now.low, found.now.high) == pytest.approx(metrics.intervals["cer"], abs=20)
-    assert found.now.low <= found.now.value <= found.now.high
+    assert 0 < found.now.value < 100
+    assert found.now.value == getattr(metrics, metric)
+    assert (found.now.low, found.now.high) == pytest.approx(metrics.intervals[metric])
+    assert found.now.low is not None
+    assert found.now.high is not None
+    assert found.now.low < found.now.value < found.now.high
     assert found.now.p == 1.0
+
+
+def test_a_trial_without_spread_has_no_interval() -> None:
+    model = choosy_model()
+    targets = outputs_with(model)
+    found = tune_model(model, SOURCES, targets, metric="cer", length_penalties=(1.0,), coverage_penalties=(0.0,))
+    assert (found.now.value, found.now.low, found.now.high) == (0.0, None, None)
+    assert found.to_json()["trials"][0]["low"] is None
+
+
+def test_bleu_needs_targets_that_are_long_enough() -> None:
+    with pytest.raises(DataError, match=r"tuning by bleu needs a target of at least 4 tokens, .* --metric"):
+        tune_model(ended_model(), SOURCES, SOURCES, metric="bleu", length_penalties=(1.0,))
 
 
 def test_without_gain_nothing_is_changed() -> None:
@@ -153,7 +170,7 @@ def test_a_config_that_cannot_be_kept_is_put_back(folder: Path, monkeypatch: pyt
 
     config = build_config({"search.beam_size": 9}, files.read_config(folder))
     with monkeypatch.context() as patch:
-        patch.setattr(files, "write_manifest", refuse)
+        patch.setattr("seqweave.folder.manifest.write_atomic", refuse)
         with pytest.raises(OSError, match="the disk is full"):
             files.replace_config(folder, config)
     files.check_manifest(folder)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ import pytest
 from architectures import CASES
 from seqweave.errors import ConfigError, DataError, LimitError
 from seqweave.inspection.question import Question, read_question
-from seqweave.inspection.server import ADDRESS, MOST_BYTES, PageServer
+from seqweave.inspection.server import ADDRESS, MOST_BYTES, MOST_CONNECTIONS, PageServer
 from seqweave.inspection.trace import Trace
 from seqweave.inspection.trace_json import trace_from_json, trace_to_json
 from seqweave.inspection.tracing import trace
@@ -156,6 +159,103 @@ def test_pages_of_other_sites_are_refused(server: PageServer) -> None:
 def test_other_addresses_and_lengths_are_refused(server: PageServer) -> None:
     assert ask(server, "POST", "/api/other", b"{}", JSON)[0] == 404
     assert ask(server, "POST", ADDRESS, b"{}", {**JSON, "Content-Length": "-1"})[0] == 411
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "CONNECT", "BREW", "get"])
+def test_other_methods_are_refused_in_our_words(server: PageServer, method: str) -> None:
+    status, content, headers = ask(server, method, "/", b"x")
+    assert (status, headers["allow"], headers["content-type"]) == (405, "GET, HEAD, POST", "application/json")
+    assert json.loads(content) == {
+        "error": f"this server answers {headers['allow']}, but the request has another method"
+    }
+
+
+def test_head_is_get_without_the_page(server: PageServer) -> None:
+    status, content, headers = ask(server, "HEAD", "/")
+    assert (status, content, headers["content-length"]) == (200, b"", "9")
+    assert ask(server, "HEAD", "/nothing")[:2] == (404, b"")
+
+
+def talk(server: PageServer, request: bytes) -> bytes:
+    """All that comes back on a raw connection."""
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=20) as connection:
+        connection.sendall(request)
+        return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"\x16\x03\x01\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 505),
+        (b"G\x1b[31mT / HTTP/1.1\r\n\r\n", 405),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\nA: " + b"b" * 70_000 + b"\r\n\r\n", 431),
+    ],
+)
+def test_odd_requests_are_refused_in_our_words(server: PageServer, request_: bytes, status: int) -> None:
+    answer = talk(server, request_)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if head.startswith(b"HTTP"):
+        assert int(head.split()[1]) == status
+    else:  # to a first line without a version goes a body alone, as of HTTP/0.9
+        body = answer
+    assert list(json.loads(body)) == ["error"]
+    assert b"\x1b" not in answer
+
+
+@pytest.fixture
+def hasty(server: PageServer, monkeypatch: pytest.MonkeyPatch) -> PageServer:
+    """The server, which waits for three tenths of a second at most."""
+    monkeypatch.setattr(server, "seconds", 0.3)
+    return server
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nA: ",
+        b"POST /api/trace HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 90000\r\nHost: HOST\r\n\r\n",
+    ],
+)
+def test_a_slow_drip_is_dropped(hasty: PageServer, begin: bytes) -> None:
+    """However often another byte comes."""
+    with socket.create_connection(("127.0.0.1", hasty.server_port), timeout=20) as connection:
+        connection.sendall(begin.replace(b"HOST", f"localhost:{hasty.server_port}".encode()))
+        connection.settimeout(0.02)
+        answer = None
+        for _ in range(500):
+            try:
+                connection.sendall(b"a")
+                answer = connection.recv(1 << 16)
+                break
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                answer = b""
+                break
+    assert answer is not None
+    assert b"408" in answer if b"POST" in begin else answer == b""
+
+
+def test_only_so_many_connections_are_held(server: PageServer) -> None:
+    held = [socket.create_connection(("127.0.0.1", server.server_port), timeout=20) for _ in range(MOST_CONNECTIONS)]
+    try:
+        for _ in range(50):  # those before may still be closing
+            time.sleep(0.02)
+        with socket.create_connection(("127.0.0.1", server.server_port), timeout=20) as one_more:
+            assert one_more.recv(10) == b""
+    finally:
+        for connection in held:
+            connection.close()
+    for _ in range(200):
+        with suppress(ConnectionError, http.client.HTTPException):
+            if ask(server, "GET", "/")[0] == 200:
+                return
+        time.sleep(0.02)
+    raise AssertionError("the server answers no more")
 
 
 def test_questions_at_once_are_answered_each(server: PageServer) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from seqweave.cli.main import app, main
+from seqweave.config import ModelConfig
 from seqweave.wording import TRAIN_LIBRARIES, missing_library
+from tiny_model import tiny_folder, tiny_model
 from tiny_run import write_pairs
 
 SETTINGS = ("--preset", "tiny", "--device", "cpu", "--set", "training.max_steps=2", "--set", "training.precision=fp32")
@@ -70,7 +72,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     commands = [*WORKING, *REFUSED]
     done = without_train(RUN_ALL, folder, json.dumps([command.split() for command in commands]))
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in folder.iterdir()} == {"pairs.tsv", "model", "parts"}
+    assert {path.name for path in folder.iterdir()} == {"pairs.tsv", "model", "parts", ".model.lock"}
     return dict(zip(commands, map(tuple, json.loads(done.stdout)), strict=True))
 
 
@@ -99,9 +101,11 @@ def test_every_verb_is_tried_here() -> None:
 
 
 def test_a_public_name_that_needs_torch_says_so(tmp_path: Path) -> None:
-    result = without_train("import seqweave; seqweave.Config(); seqweave.load('model')", tmp_path)
-    assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == f"ModuleNotFoundError: seqweave.load {MISSING.format('torch')}"
+    tiny_folder(tiny_model(ModelConfig(embedding_size=4)), tmp_path / "model")
+    for name, use in {"Model": "seqweave.Model", "load": "seqweave.load('model')"}.items():
+        result = without_train(f"import seqweave; seqweave.Config(); {use}", tmp_path)
+        assert result.returncode == 1
+        assert result.stderr.splitlines()[-1] == f"ModuleNotFoundError: seqweave.{name} {MISSING.format('torch')}"
 
 
 def test_another_missing_module_is_no_matter_of_the_extra() -> None:

@@ -118,7 +118,8 @@ def test_a_model_that_replaces_unknown_words_can_be_asked_not_to(
 
 
 def test_a_stopped_run_goes_on_with_codes(tmp_path: Path) -> None:
-    from seqweave.training.prepare import DataFiles, reopen
+    from seqweave.training.data_files import DataFiles
+    from seqweave.training.prepare import reopen
     from seqweave.training.record import read_run
 
     result = trained(tmp_path, 4, 100, **{"training.max_steps": 4, "training.validate_every": 4})

@@ -193,7 +193,7 @@ def test_a_folder_without_its_features_is_refused(folder: Path, tmp_path: Path) 
 
 def test_an_ensemble_needs_the_same_features(folder: Path, model: Model, tmp_path: Path) -> None:
     text = model.source_tokenizer.to_json()
-    plain = Tokenizer.from_json(text, "the tokenizer")
+    plain = Tokenizer.from_json(text, "the tokenizer", model.config.data.source)
     pair = (model.source_tokenizer, model.target_tokenizer)
     check_vocabularies([tmp_path, folder], [pair, pair])
     with pytest.raises(ConfigError, match="has other source tags"):

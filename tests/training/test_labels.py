@@ -36,7 +36,7 @@ def test_a_whole_text_is_one_item(labels: Tokenizer) -> None:
     assert labels.decode([4]) == labels.normalized(" a b ") == "a b"
     assert labels.encode("a") == [UNK]
     assert labels.encode("") == []
-    again = Tokenizer.from_json(labels.to_json(), "the tokenizer")
+    again = Tokenizer.from_json(labels.to_json(), "the tokenizer", labels.config)
     assert again.units == "label"
     assert again.decode(again.encode("d\u2028e")) == "d\u2028e"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from seqweave.errors import ModelFolderError
+from seqweave.training import lock
 from seqweave.training.events import TrainEvent
 from seqweave.training.lock import only_training
 from seqweave.training.run import train
@@ -32,22 +33,68 @@ def test_a_second_training_is_refused_and_the_first_goes_on(tmp_path: Path) -> N
     sentence = f"another training (process {os.getpid()}) is running in {tmp_path / 'model'}: "
     assert set(refused) == {sentence + "wait for it or choose another -o"}
     assert len(refused) > 3
-    assert {path.name for path in tmp_path.iterdir()} == {"pairs.tsv", "model"}
+    assert {path.name for path in tmp_path.iterdir()} == {"pairs.tsv", "model", ".model.lock"}
+    assert (tmp_path / ".model.lock").read_bytes() == b""
 
 
-@pytest.mark.parametrize("written", ["", "nonsense", "-1 5", "99999999999999999999 5"])
-def test_a_lock_of_nobody_holds_nothing(tmp_path: Path, written: str) -> None:
+# What older versions left: a number, of a process that lives, too, and when it began.
+@pytest.mark.parametrize(
+    "written",
+    ["", "nonsense", "-1 5", "99999999999999999999 5", f"{os.getpid()} 0\n"],
+    ids=["empty", "nonsense", "negative", "too large", "of this process"],
+)
+def test_a_file_that_nobody_has_locked_holds_nothing(tmp_path: Path, written: str) -> None:
     (tmp_path / ".model.lock").write_text(written)
     with only_training(tmp_path / "model"):
-        assert (tmp_path / ".model.lock").read_text().startswith(f"{os.getpid()} ")
-    assert not list(tmp_path.iterdir())
+        assert (tmp_path / ".model.lock").read_text() == f"{os.getpid()}\n"
+    assert not list(tmp_path.iterdir())  # no folder was made, so nothing is to be locked
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="the system does not say when a process began")
-def test_a_number_that_was_given_out_again_holds_nothing(tmp_path: Path) -> None:
-    (tmp_path / ".model.lock").write_text(f"{os.getpid()} 0\n")
+def test_the_file_stays_with_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
     with only_training(tmp_path / "model"):
-        assert (tmp_path / ".model.lock").read_text() != f"{os.getpid()} 0\n"
+        before = (tmp_path / ".model.lock").stat().st_ino
+    with only_training(tmp_path / "model"):
+        assert (tmp_path / ".model.lock").stat().st_ino == before
+    assert (tmp_path / ".model.lock").is_file()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no open file")
+def test_a_lock_on_a_file_that_was_removed_meanwhile_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The holder removes its file between our opening and our locking of it."""
+    real, calls = lock._lock, []
+
+    def removed(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 1:
+            (tmp_path / ".model.lock").unlink()
+        real(descriptor)
+
+    monkeypatch.setattr(lock, "_lock", removed)
+    with only_training(tmp_path / "model"):
+        assert len(calls) == 2
+        monkeypatch.undo()
+        with pytest.raises(ModelFolderError, match="another training"), only_training(tmp_path / "model"):
+            pass
+
+
+def test_a_link_in_the_place_of_the_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("years of work")
+    (tmp_path / ".model.lock").symlink_to("mine")
+    with pytest.raises(OSError, match="symbolic link"), only_training(tmp_path / "model"):
+        pass
+    assert (tmp_path / "mine").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("written", ["", "nonsense", "0", "999999999"])
+def test_a_holder_that_is_not_known_is_said_so(tmp_path: Path, written: str) -> None:
+    with only_training(tmp_path / "model"):
+        (tmp_path / ".model.lock").write_text(written)
+        sentence = r"another training \(process unknown\) is running in .*model: wait"
+        with pytest.raises(ModelFolderError, match=sentence), only_training(tmp_path / "model"):
+            pass
 
 
 def test_a_process_that_was_killed_holds_nothing(tmp_path: Path) -> None:
@@ -68,7 +115,7 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path: Path) -> None:
             pass
         other.kill()
         other.wait()
-        assert (tmp_path / ".model.lock").is_file()
+        assert (tmp_path / ".model.lock").read_text() == f"{other.pid}\n"
         with only_training(folder):
             pass
     assert not list(tmp_path.iterdir())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
 import subprocess
@@ -11,8 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import safetensors.torch
-import torch
 
 from seqweave import files
 from seqweave.data.sides import Sides
@@ -21,26 +18,8 @@ from seqweave.folder import check_manifest
 from seqweave.training import checkpoint
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.record import Record
-from seqweave.training.run import TrainResult, train
-from tiny_run import SETTINGS, write_pairs
-
-
-class KilledError(BaseException):
-    """Stands for a kill: nothing catches it."""
-
-
-def killer(kind: str, step: int, batch: int | None = None, file: str | None = None) -> Listener:
-    """A listener that kills the run at the first such event."""
-
-    def listen(event: TrainEvent) -> None:
-        values = event.values
-        if event.kind != kind or values.get("step") != step:
-            return
-        if (batch is None or values["batch"] == batch) and (file is None or values["file"] == file):
-            raise KilledError
-
-    return listen
-
+from tiny_run import write_pairs
+from tiny_runs import KilledError, assert_equal_runs, killer, run
 
 KILLS = {
     "first step": killer("batch", 1, batch=1),
@@ -54,32 +33,11 @@ KILLS = {
 }
 
 
-def run(folder: Path, data: Path, listen: Listener = lambda event: None) -> TrainResult:
-    return train(data, folder, settings=SETTINGS, listen=listen, device="cpu")
-
-
-def final_state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, float]]:
-    last = folder / "checkpoints" / "step_00000012"
-    state = json.loads((last / "state.json").read_text())
-    del state["seconds"]
-    weights = safetensors.torch.load_file(folder / "model.safetensors")
-    return weights, safetensors.torch.load_file(last / "optimizer.safetensors"), state
-
-
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("unbroken")
     run(folder / "model", write_pairs(folder / "pairs.tsv"))
     return folder
-
-
-def assert_equal_runs(folder: Path, unbroken: Path) -> None:
-    weights, moments, state = final_state(folder)
-    expected_weights, expected_moments, expected_state = final_state(unbroken)
-    assert state == expected_state
-    for found, expected in ((weights, expected_weights), (moments, expected_moments)):
-        assert found.keys() == expected.keys()
-        assert [name for name in expected if not torch.equal(found[name], expected[name])] == []
 
 
 @pytest.mark.parametrize("kill", KILLS.values(), ids=KILLS.keys())
@@ -173,7 +131,8 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
     data = unbroken / "pairs.tsv"
     with pytest.raises(LimitError, match=r"No space left.*last good checkpoint is step_00000003.*run the same command"):
         run(tmp_path / "model", data)
-    assert [path.name for path in (tmp_path / "model" / "checkpoints").iterdir()] == ["step_00000003"]
+    there = {path.name for path in (tmp_path / "model" / "checkpoints").iterdir()}
+    assert there == {"step_00000003", "best_00000004.safetensors"}
     monkeypatch.undo()
     run(tmp_path / "model", data)
     assert_equal_runs(tmp_path / "model", unbroken / "model")

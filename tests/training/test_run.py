@@ -65,7 +65,7 @@ def test_a_finished_run_whose_weights_are_gone_is_refused(tmp_path: Path) -> Non
         train(data, tmp_path / "model", settings=quick())
 
 
-@pytest.mark.parametrize("kill", ["stays", "tidies"])
+@pytest.mark.parametrize("kill", ["earlier version", "tidies"])
 def test_a_killed_restart_gives_the_old_model_back(tmp_path: Path, kill: str) -> None:
     data, folder = write_pairs(tmp_path / "pairs.tsv"), tmp_path / "model"
     train(data, folder, settings=quick())
@@ -74,10 +74,11 @@ def test_a_killed_restart_gives_the_old_model_back(tmp_path: Path, kill: str) ->
 
     def interrupt(event: TrainEvent) -> None:
         if event.kind == "reading":
-            assert (tmp_path / ".model.replaced").is_dir()
+            assert (folder / "model.safetensors").read_bytes() == weights
+            assert (tmp_path / ".model.preparing").is_dir()
             raise KeyboardInterrupt
 
-    if kill == "stays":  # as a process leaves it that can tidy nothing
+    if kill == "earlier version":  # as one leaves it that is killed while it prepares the new run
         folder.rename(tmp_path / ".model.replaced")
         folder.mkdir()
         Record(folder).run("preparing", Config(), {})
@@ -86,7 +87,7 @@ def test_a_killed_restart_gives_the_old_model_back(tmp_path: Path, kill: str) ->
             train(data, folder, settings=quick(), restart=True, listen=interrupt)
     assert train(data, folder, settings=quick()).status == "already_finished"
     assert (folder / "model.safetensors").read_bytes() == weights
-    assert {path.name for path in tmp_path.iterdir()} == {"pairs.tsv", "model", "model.replaced"}
+    assert {path.name for path in tmp_path.iterdir()} == {"pairs.tsv", "model", "model.replaced", ".model.lock"}
 
 
 def test_a_restart_killed_once_it_trains_goes_on(tmp_path: Path) -> None:
@@ -315,7 +316,7 @@ def test_the_folder_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ModelFolderError, match="is to be replaced, but it is the folder you are in: leave it first"):
         train(data, ".", settings=quick(), restart=True)
     assert (tmp_path / "here" / "model.safetensors").read_bytes() == weights
-    assert {path.name for path in tmp_path.iterdir()} == {"pairs.tsv", "bad.tsv", "here"}
+    assert {path.name for path in tmp_path.iterdir()} == {"pairs.tsv", "bad.tsv", "here", ".here.lock"}
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -328,7 +329,7 @@ def test_a_linked_folder(tmp_path: Path, there: bool) -> None:
         assert train(data, tmp_path / "link", settings=quick(), restart=True).status == "finished"
     assert (tmp_path / "link").is_symlink()
     assert len(load(tmp_path / "real").predict(["abc"])) == 1
-    assert {path.name for path in tmp_path.iterdir()} == {"pairs.tsv", "link", "real"}
+    assert {path.name for path in tmp_path.iterdir()} == {"pairs.tsv", "link", "real", ".real.lock"}
 
 
 def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:

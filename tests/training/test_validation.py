@@ -58,8 +58,22 @@ def test_a_tie_falls_to_the_lower_perplexity() -> None:
 
 
 def test_a_tie_is_no_gain_for_early_stopping_and_the_plateau() -> None:
-    assert not validation(90.0, 2.0).better_than(90.0)
-    assert validation(90.0, 2.0).better_than(None)
+    assert not validation(90.0, 2.0).gains(90.0, 3.0)
+    assert not validation(0.0, 2.0, "cer").gains(0.0, 3.0)  # all right: nothing is left to gain
+    assert not validation(1.0, 2.0, "loss").gains(1.0, 3.0)
+    assert validation(90.0, 2.0).gains(None, None)
+    assert validation(90.0, 4.0).gains(80.0, 3.0)
+    assert not validation(80.0, 2.0).gains(90.0, 3.0)
+
+
+@pytest.mark.parametrize(("metric", "value"), [("exact_match", 0.0), ("bleu", 0.0), ("cer", 100.0), ("wer", 120.0)])
+def test_a_tie_of_nothing_right_is_a_gain_when_the_perplexity_falls(metric: Metric, value: float) -> None:
+    assert validation(value, 2.0, metric).gains(value, 3.0)
+    assert not validation(value, 3.0, metric).gains(value, 3.0)
+    assert not validation(value, 4.0, metric).gains(value, 3.0)
+    assert not validation(value, math.nan, metric).gains(value, 3.0)
+    assert not validation(value, 2.0, metric).gains(value, None)
+    assert not validation(value, 2.0, metric).gains(value, 3.0, "wait")  # in folders of format 0
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -87,7 +101,8 @@ def test_weights_of_a_tie_are_kept_and_survive_a_resume(tmp_path: Path) -> None:
     assert any(falls[1:])
     state = json.loads((tmp_path / "model" / "checkpoints" / "step_00000012" / "state.json").read_text())
     assert state["best_perplexity"] == min(row["perplexity"] for row in rows)
-    assert state["plateau_drops"] == 2  # the first validation is the only gain
+    # While nothing is right, less perplexity is a gain; with a patience of 0 each other validation is a drop.
+    assert state["plateau_drops"] == falls.count(False)
 
 
 def test_samples_show_a_reference_that_the_output_equals() -> None:

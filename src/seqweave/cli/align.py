@@ -5,8 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seqweave.cli.common import Data, Device, Folder, Json, TargetFile, check_same_columns, note, print_json
-from seqweave.cli.options import Also, GoldFile, GoldFirst, Method, Reverse, Shift, Symmetrise, Threshold, Words
+from seqweave.cli.common import (
+    Data,
+    Device,
+    Folder,
+    Json,
+    TargetFile,
+    check_same_columns,
+    note,
+    note_unknown_pairs,
+    print_json,
+    warned_model,
+)
+from seqweave.cli.options import (
+    Also,
+    GoldFile,
+    GoldFirst,
+    Method,
+    Pharaoh,
+    Reverse,
+    Shift,
+    Symmetrise,
+    Threshold,
+    Words,
+)
 from seqweave.wording import count
 
 if TYPE_CHECKING:
@@ -29,11 +51,11 @@ def align(
     symmetrise: Symmetrise = "grow-diag-final-and",
     gold: GoldFile = None,
     gold_first: GoldFirst = 1,
+    pharaoh: Pharaoh = False,
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Print links such as `0-0 1-2` (source-target, from 0) for each line of DATA; an unusable line gives an
-    empty one.
+    """Print each line's number and its links, such as `0-0 1-2` (source-target, from 0); unusable lines have none.
 
     With --gold, print alignment error rate, precision and recall instead, in percent.
 
@@ -42,16 +64,15 @@ def align(
     from seqweave.inspection.aligning import pair_weights
     from seqweave.inspection.alignments import check_method, check_symmetry, hard_links, turned
     from seqweave.inspection.alignments import symmetrise as put_together
-    from seqweave.predictor import load
 
     check_method(method, threshold)
     check_symmetry(symmetrise)
     folders = [folder, *(also or ())]
-    models = [load(one, device) for one in folders]
+    models = [warned_model(one, device) for one in folders]
     for model in models:
         model.check_reads_text()
     check_same_columns(folders, models)
-    opposite = None if reverse is None else load(reverse, device)
+    opposite = None if reverse is None else warned_model(reverse, device)
     if opposite is not None:
         _check_turned(models[0], opposite)
     lines, pairs = _numbered_pairs(data, target_file, models[0].config.data)
@@ -65,7 +86,8 @@ def align(
     if right is not None:
         _print_figures(found, right, json)
     else:
-        _print_links(lines, pairs, found, json)
+        _print_links(lines, pairs, found, (pharaoh, json))
+    note_unknown_pairs(models[0], *zip(*texts, strict=True))
 
 
 def _check_turned(*models: Model) -> None:
@@ -108,23 +130,25 @@ def _read_gold(path: Path, first: int, lines: int, pairs: dict[int, tuple[str, s
     for line, (source, target) in pairs.items():
         try:
             lengths = (len(source.split()), len(target.split()))
-            gold.append(read_gold(texts[line - 1], first=first, lengths=lengths))
+            links = texts[line - 1].removeprefix(f"{line}\t")  # as `align` prints them
+            gold.append(read_gold(links, first=first, lengths=lengths))
         except DataError as error:
             raise DataError(str(error), path, line) from None
     return gold
 
 
-def _print_links(lines: int, pairs: dict[int, tuple[str, str]], found: list[Links], json: bool) -> None:
+def _print_links(lines: int, pairs: dict[int, tuple[str, str]], found: list[Links], form: tuple[bool, bool]) -> None:
     from seqweave.inspection.alignments import to_pharaoh
 
+    pharaoh, json = form
     links = dict(zip(pairs, found, strict=True))
     for line in range(1, lines + 1):
         shown = links.get(line, frozenset())
         if json:
             source, target = pairs.get(line, ("", ""))
-            print_json({"source": source, "target": target, "links": sorted(shown)}, indent=None)
+            print_json({"line": line, "source": source, "target": target, "links": sorted(shown)}, indent=None)
         else:
-            print(to_pharaoh(shown))
+            print(to_pharaoh(shown) if pharaoh else f"{line}\t{to_pharaoh(shown)}")
 
 
 def _print_figures(found: list[Links], gold: list[Gold], json: bool) -> None:

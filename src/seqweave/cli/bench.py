@@ -16,6 +16,7 @@ from seqweave.cli.common import (
     TargetFile,
     load_model,
     note,
+    note_unknown_pairs,
     print_json,
     read_pairs,
 )
@@ -56,6 +57,7 @@ def bench(
         pairs = made_up_pairs(model, 512, length)
     else:
         sources, targets = read_pairs(data, target_file, model.config.data)
+        note_unknown_pairs(model, sources, targets)
         pairs = list(zip(sources, targets, strict=True))[:_MOST_PAIRS]
     about = "made-up pairs" if data is None else f"pairs of {data}"
     threads = f"{torch.get_num_threads()} threads, {model.device}, decoding in {model.precision}"

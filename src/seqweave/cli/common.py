@@ -15,7 +15,9 @@ from seqweave.wording import count
 
 if TYPE_CHECKING:
     from seqweave.config import DataConfig
+    from seqweave.data.readers import Pair
     from seqweave.predictor import Model
+    from seqweave.text.unknown import UnknownItems
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Model folder, written by `seqweave train -o DIR`.")]
 Data = Annotated[
@@ -75,7 +77,7 @@ def load_model(
     from seqweave.config import build_config
     from seqweave.config.reading import parse_setting
     from seqweave.errors import ConfigError
-    from seqweave.predictor import load
+    from seqweave.loading import load
 
     changed = dict(map(parse_setting, settings or ()))
     for key in changed:
@@ -85,7 +87,24 @@ def load_model(
     if changed:
         model.config = build_config(changed, model.config)
     model.check_reads_text()
+    warn_of_unfinished([folder, *(ensemble or ())])
     return model
+
+
+def warned_model(folder: Path, device: str) -> Model:
+    """A model with its own settings; where its training has not ended, that is said on stderr."""
+    from seqweave.predictor import load
+
+    warn_of_unfinished([folder])
+    return load(folder, device)
+
+
+def warn_of_unfinished(folders: Sequence[Path]) -> None:
+    """Say on stderr which of some folders hold a model whose training has not ended, and how far it is."""
+    from seqweave.run_status import unfinished, unfinished_warning
+
+    for sentence in unfinished(folders):
+        note(unfinished_warning(sentence))
 
 
 def check_same_columns(folders: Sequence[Path], models: Sequence[Model]) -> None:
@@ -103,12 +122,16 @@ def check_same_columns(folders: Sequence[Path], models: Sequence[Model]) -> None
 
 
 def print_json(value: Any, indent: int | None = 2) -> None:
-    """Print a value as JSON; without indent, on one line. Infinity, which JSON does not know, becomes null."""
+    """Print a value as JSON; without indent, on one line."""
+    print(json_text(value, indent))
+
+
+def json_text(value: Any, indent: int | None = 2) -> str:
+    """A value as JSON; without indent, on one line. Infinity, which JSON does not know, becomes null."""
     try:
-        text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+        return json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
     except ValueError:
-        text = json.dumps(_finite(value), ensure_ascii=False, indent=indent, allow_nan=False)
-    print(text)
+        return json.dumps(_finite(value), ensure_ascii=False, indent=indent, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:
@@ -125,13 +148,47 @@ def note(text: str) -> None:
     print(f"seqweave: {text}", file=sys.stderr)
 
 
+def note_unknown(found: UnknownItems, side: str) -> None:
+    """Say where more than a tenth of the items of one side are unknown to the model."""
+    sentence = found.sentence(side)
+    if sentence is not None:
+        note(f"warning: {sentence}; `seqweave doctor DIR DATA` says what is different from the training")
+
+
+def note_unknown_pairs(model: Model, sources: Sequence[str], targets: Sequence[str] = ()) -> None:
+    """Say where more than a tenth of the items of sources, or of targets, are unknown to the model."""
+    from seqweave.text.unknown import UnknownItems
+
+    found = UnknownItems(model.source_tokenizer)
+    found.add([model.sources.key(source) for source in sources])
+    note_unknown(found, "source")
+    wanted = UnknownItems(model.target_tokenizer)
+    wanted.add([model.trimmed(target) for target in targets])
+    note_unknown(wanted, "target")
+
+
 def one_line(text: str) -> str:
     """The text with blanks for line ends, so that each line written belongs to one line read."""
     return text.replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
 
 
+def one_cell(text: str) -> str:
+    """The text on one line, with blanks for tabs too, so that a row has as many columns as it should."""
+    return one_line(text).replace("\t", " ")
+
+
 def read_pairs(path: Path, target_path: Path | None, config: DataConfig) -> tuple[list[str], list[str]]:
     """All usable pairs as sources (with their source tags after tabs) and targets; dropped lines are said on stderr.
+
+    Raises:
+        DataError: when the file cannot be read, or no pair of it is usable.
+    """
+    pairs = usable_pairs(path, target_path, config)
+    return [pair.whole for pair in pairs], [pair.target for pair in pairs]
+
+
+def usable_pairs(path: Path, target_path: Path | None, config: DataConfig) -> list[Pair]:
+    """All usable pairs; dropped lines are said on stderr.
 
     Raises:
         DataError: when the file cannot be read, or no pair of it is usable.
@@ -146,4 +203,4 @@ def read_pairs(path: Path, target_path: Path | None, config: DataConfig) -> tupl
     if report.dropped:
         records = count(report.records, reader.dialect.counts)
         note(f"{path}: {report.dropped_records:,} of {records} left out: {report.reasons}")
-    return [pair.whole for pair in pairs], [pair.target for pair in pairs]
+    return pairs

@@ -13,8 +13,8 @@ import typer
 
 from seqweave.cli.common import Device
 from seqweave.cli.options import Out, Restart
-from seqweave.cli.train import next_commands
-from seqweave.wording import RUN_AGAIN
+from seqweave.cli.train import exit_if_stopped, next_commands, watched
+from seqweave.wording import RUN_AGAIN, stopped_text
 
 if TYPE_CHECKING:
     from seqweave.cli.progress import TrainingView
@@ -63,7 +63,7 @@ def demo(
         files = [Path(temporary) / name for name in ("dates.tsv", "dates.dev.tsv")]
         for path, rows in zip(files, (training, dev), strict=True):
             _write(path, rows)
-        try:
+        with watched(view, out):
             result = train(
                 files[0],
                 out,
@@ -74,11 +74,9 @@ def demo(
                 restart=restart,
                 listen=view,
             )
-        finally:
-            view.close()
         if result.status == "interrupted":
-            view.say(f"stopped at step {result.step:,}, {RUN_AGAIN}")
-            return
+            view.say(f"{stopped_text(result.step, result.max_steps)}, {RUN_AGAIN}")
+            exit_if_stopped(result)
         shutil.copyfile(files[1], out / "dates.dev.tsv")
     if result.status == "already_finished":
         view.say(
@@ -89,7 +87,7 @@ def demo(
 
 def _show(out: Path, device: str, dev: Sequence[tuple[str, str]], metrics: dict[str, Any], view: TrainingView) -> None:
     """Samples before and after, the figures, one attention matrix, and what to do next; on stdout."""
-    from seqweave.predictor import load
+    from seqweave.loading import load
 
     model = load(out, device)
     print()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from seqweave.cli.common import Device, Folder, Json, TargetFile, note, print_json, read_pairs
+from seqweave.cli.common import Device, Folder, Json, TargetFile, note, print_json, read_pairs, warn_of_unfinished
 
 
 def doctor(
@@ -29,17 +29,24 @@ def doctor(
 
     Example: seqweave doctor model test.tsv
     """
+    from seqweave.folder import WEIGHTS, read_model
+
+    if (folder / WEIGHTS).is_file():
+        read_model(folder)  # before torch is imported
     from seqweave.inspection.doctor.diagnose import diagnose
     from seqweave.inspection.doctor.run_record import config_of, read_run_record
+    from seqweave.run_status import unfinished
 
     config = config_of(folder)
     run = read_run_record(folder, None if data is None else read_pairs(data, target_file, config.data), device)
     if run.asked is None:
         note(f"{folder} has no weights yet: only the record of its training was looked at")
+    warn_of_unfinished([folder])
     found = diagnose(run)
     if json:
         asked = 0 if run.asked is None else len(run.asked.sources)
-        print_json({"sources": asked, "findings": [asdict(one) for one in found]})
+        findings = [asdict(one) for one in found]
+        print_json({"sources": asked, "unfinished": unfinished([folder]) or None, "findings": findings})
     elif not found:
         print("nothing found")
     else:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from seqweave.cli.common import Folder, Json, print_json
-from seqweave.wording import RESTORE, shown
+from seqweave.wording import FINISH_IT, shown
 
 PICTURES = (".png", ".pdf", ".svg")
 
@@ -28,7 +28,7 @@ def info(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check a model folder against its manifest, and print its settings, sizes and figures.
+    """Check a model folder against its manifest, and print how far its training is, its figures, settings and sizes.
 
     The training curves are the loss with teacher forcing and the loss while the model reads its own output.
     --curve and --plot work while it trains, too.
@@ -76,69 +76,68 @@ def describe(folder: Path) -> dict[str, Any]:
     Raises:
         ModelFolderError: when it is no model folder, or a file is missing, changed or damaged.
     """
-    from seqweave.config import settings_of
+    from seqweave.config import Config, differing_keys, settings_of
     from seqweave.folder import (
         METRICS,
-        WEIGHTS,
-        check_manifest,
-        read_config,
         read_json,
-        read_tokenizers,
+        read_model,
     )
+    from seqweave.run_status import run_status
 
-    names = check_manifest(folder)
-    config = read_config(folder)
-    source, target = read_tokenizers(folder, config)
+    found = read_model(folder)
+    config, source, target = found.config, found.source, found.target
+    run = run_status(folder)
     return {
         "folder": str(folder),
-        "parameters": parameters_of(folder / WEIGHTS),
+        "run": None if run is None else run.to_json(),
+        "parameters": found.weights.count,
         "source_vocabulary": None if source is None else source.size - source.feature_count,
         "target_vocabulary": target.size,
         "features": 0 if source is None else source.feature_count,
+        "changed": list(differing_keys(Config(), config)),
         "config": settings_of(config),
         "metrics": read_json(folder / METRICS) if (folder / METRICS).is_file() else None,
-        "files": {name: (folder / name).stat().st_size for name in names},
+        "files": {name: (folder / name).stat().st_size for name in found.names},
     }
 
 
-def parameters_of(weights: Path) -> int:
-    """Numbers in a safetensors file, from its header.
-
-    Raises:
-        ModelFolderError: when it is not such a file.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    from seqweave.errors import ModelFolderError
-
-    try:
-        with safe_open(weights, framework="numpy") as file:
-            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise ModelFolderError(f"cannot read the weights {weights} ({error}): {RESTORE}") from None
-
-
 def _text(facts: dict[str, Any]) -> str:
+    config, changed = facts["config"], facts["changed"]
+    lines = [
+        f"{facts['folder']}: {facts['parameters']:,} parameters; every file is as it was written",
+        *_run_lines(facts["run"]),
+        *_side_lines(facts),
+    ]
+    if facts["metrics"] is not None:
+        from seqweave.cli.figures import figures
+
+        lines += ["", "on the dev pairs, in percent, with 95% intervals:", *figures(facts["metrics"])]
+    lines += ["", "settings that differ from the defaults:", *_setting_lines(config, changed)]
+    lines += ["", "as the defaults have it:", *_setting_lines(config, [key for key in config if key not in changed])]
+    lines += ["", *(f"  {size:>12,} bytes  {name}" for name, size in facts["files"].items())]
+    return "\n".join(lines)
+
+
+def _run_lines(run: dict[str, Any] | None) -> list[str]:
+    """How far the training is, and which step the weights are of."""
+    if run is None:
+        return []
+    weights = f"; the weights are those of step {run['best_step']:,}" if run["best_step"] else ""
+    remedy = f"; {FINISH_IT}" if run["status"] == "stopped" else ""
+    return [f"  training  {run['text']}{weights}{remedy}"]
+
+
+def _side_lines(facts: dict[str, Any]) -> list[str]:
+    """What the model reads and writes."""
     config = facts["config"]
     source = f"frames of {config['model.frame_size']} floats"
     if facts["source_vocabulary"] is not None:
         source = f"{config['data.source.units']} units, {facts['source_vocabulary']:,} entries"
-    lines = [
-        f"{facts['folder']}: {facts['parameters']:,} parameters; every file is as it was written",
-        f"  source  {source}",
-        *(
-            [f"  source tags  {facts['features']:,}, of column {', '.join(config['data.feature_columns'])}"]
-            if facts["features"]
-            else []
-        ),
-        f"  target  {config['data.target.units']} units, {facts['target_vocabulary']:,} entries",
-        "",
-        *(f"  {key} = {shown(value)}" for key, value in config.items()),
-    ]
-    metrics = facts["metrics"]
-    if metrics is not None:
-        from seqweave.cli.figures import figures
+    lines = [f"  source    {source}"]
+    if facts["features"]:
+        lines.append(f"  source tags  {facts['features']:,}, of column {', '.join(config['data.feature_columns'])}")
+    return [*lines, f"  target    {config['data.target.units']} units, {facts['target_vocabulary']:,} entries"]
 
-        lines += ["", *figures(metrics)]
-    lines += ["", *(f"  {size:>12,} bytes  {name}" for name, size in facts["files"].items())]
-    return "\n".join(lines)
+
+def _setting_lines(config: dict[str, Any], keys: Sequence[str]) -> list[str]:
+    return [f"  {key} = {shown(config[key])}" for key in keys]

@@ -6,7 +6,16 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seqweave.cli.common import BeamSize, Device, Folder, SearchSettings, load_model, note, read_pairs
+from seqweave.cli.common import (
+    BeamSize,
+    Device,
+    Folder,
+    SearchSettings,
+    load_model,
+    note,
+    note_unknown_pairs,
+    read_pairs,
+)
 from seqweave.cli.options import Attributions, Corpus, Full, InspectedText, Port, Reference, Serve, TraceFile
 from seqweave.errors import ConfigError
 from seqweave.wording import count
@@ -53,6 +62,7 @@ def inspect(
         text = _default_text(folder, serve)
     size = model.config.search.beam_size if beam_size is None else beam_size
     trace = traced(model, text, target, size)
+    note_unknown_pairs(model, [text], [] if target is None else [target])
     if attributions:
         trace = with_attributions(model, trace)
     rows = None

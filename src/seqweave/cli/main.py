@@ -1,17 +1,17 @@
 """`seqweave VERB ...`: the verbs, and how errors, interrupts and closed pipes end a command.
 
 Exit codes: 0 done; 1 `check` found lines that would be dropped, a proof of `verify` failed, or `doctor` found
-something; 2 a mistake of the user, told in one sentence; 130 interrupted. Nothing heavy is imported before a verb runs.
+something; 2 a mistake of the user, told in one sentence; 130, 143 or 129 ended by SIGINT, SIGTERM or SIGHUP, also where
+`train` saved and can go on. Nothing heavy is imported before a verb runs.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
-import os
+import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -28,19 +28,28 @@ from seqweave.cli.evaluate import evaluate
 from seqweave.cli.info import info
 from seqweave.cli.inspect import inspect
 from seqweave.cli.predict import predict
+from seqweave.cli.process import lose, surroundings
 from seqweave.cli.score import score
 from seqweave.cli.split import split
 from seqweave.cli.terminal import visible_streams
 from seqweave.cli.train import settings_help, train
 from seqweave.cli.tune import tune
 from seqweave.cli.verify import verify
-from seqweave.errors import SeqweaveError
+from seqweave.errors import Interrupted, SeqweaveError
+from seqweave.system_errors import is_out_of_memory, memory_sentence, system_sentence
 from seqweave.wording import missing_library
 
 INTERRUPTED = 130
 WRONG = 2
+_SMALLER = {
+    "train": "lower training.batch_tokens or the model's sizes, with --restart; what was saved is kept",
+    "bench": "lower --length, or give a smaller model",
+    "check": "look at a part of the file",
+}
+_SMALLER_SEARCH = (
+    "lower --set search.batch_tokens=N, --beam-size or --set search.max_length=N, or choose another --device"
+)
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # has no public name in typer
-_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
 
 class _Group(TyperGroup):
@@ -49,27 +58,17 @@ class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            _say("interrupted")
-            raise SystemExit(INTERRUPTED) from None
+        except KeyboardInterrupt as stop:
+            _say(str(stop) or "interrupted")
+            raise SystemExit(stop.exit_code if isinstance(stop, Interrupted) else INTERRUPTED) from None
         except BrokenPipeError:
-            _silence_stdout()
+            lose(sys.stdout)
             raise SystemExit(0) from None
-        except (SeqweaveError, OSError) as error:
-            if ctx.params.get("debug"):
-                raise
-            _say(f"error: {_sentence(error)}")
-            raise SystemExit(WRONG) from None
-        except ModuleNotFoundError as error:
-            sentence = missing_library(error, f"seqweave {ctx.invoked_subcommand}")
+        except (SeqweaveError, OSError, MemoryError, RuntimeError, ImportError) as error:
+            sentence = _sentence(error, str(ctx.invoked_subcommand))
             if ctx.params.get("debug") or sentence is None:
                 raise
             _say(f"error: {sentence}")
-            raise SystemExit(WRONG) from None
-        except (MemoryError, RuntimeError) as error:  # torch's own memory errors are RuntimeErrors
-            if ctx.params.get("debug") or not _is_out_of_memory(error):
-                raise
-            _say(f"error: {_memory_sentence(error)}")
             raise SystemExit(WRONG) from None
 
 
@@ -128,22 +127,44 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: words after `seqweave`; None: those of this process.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    _open_closed_streams()
-    with visible_streams():
-        return _run(words)
+    with surroundings() as signals, visible_streams():
+        try:
+            code = _run(words)
+        except Exception:  # a signal may show as any error, of a module that was being imported say
+            if signals.number is None:
+                raise
+            _say("interrupted")
+            code = 128 + signals.number
+        if signals.number not in (None, signal.SIGINT):  # a server ends well after Ctrl-C, and only then
+            code = 128 + signals.number
+        return _flushed(code)
 
 
-def _run(words: list[str]) -> int:
+def _run(words: Sequence[str]) -> int:
+    """Run a command line, as far as its errors are told in a sentence; gives its exit code."""
+    arguments = each_ensemble_folder(two_dev_files(words)) or ["--help"]
     try:
-        code = app(
-            args=each_ensemble_folder(two_dev_files(words)) or ["--help"], prog_name="seqweave", standalone_mode=False
-        )
+        code = app(args=arguments, prog_name="seqweave", standalone_mode=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except _UsageError as error:
         _say(f"error: {_usage_sentence(error)}")
         return WRONG
     return (code or 0) if words else WRONG
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once stdout has taken all that was printed; another where it could not."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        lose(sys.stdout)
+    except OSError as error:
+        lose(sys.stdout)
+        if code == 0:
+            _say(f"error: {system_sentence(error, 'the output')}")
+        return code or WRONG
+    return code
 
 
 def two_dev_files(words: Sequence[str]) -> list[str]:
@@ -173,52 +194,24 @@ def each_ensemble_folder(words: Sequence[str]) -> list[str]:
 
 
 def _say(text: str) -> None:
-    # Where stderr cannot be written there is nobody to tell; the exit code still says it.
-    with suppress(OSError):
-        print(f"seqweave: {text}", file=sys.stderr, flush=True)
+    print(f"seqweave: {text}", file=sys.stderr, flush=True)
 
 
-def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        place = "" if error.filename is None else f"{error.filename}: "
-        return f"{place}{error.strerror}; check the path, its permissions and the free space"
-    return str(error)
+def _sentence(error: Exception, verb: str) -> str | None:
+    """What to tell of an error; None when it is a bug."""
+    if is_out_of_memory(error):
+        return memory_sentence(error, _SMALLER.get(verb, _SMALLER_SEARCH))
+    if isinstance(error, SeqweaveError):
+        return str(error)
+    if isinstance(error, OSError):
+        return system_sentence(error, "the output" if error.errno == errno.ENOSPC else None)  # files have names
+    return missing_library(error, f"seqweave {verb}") if isinstance(error, ModuleNotFoundError) else None
 
 
 def _usage_sentence(error: Any) -> str:
     message = error.format_message().rstrip(".")
     command = error.ctx.command_path if error.ctx else "seqweave"
     return f"{message[:1].lower()}{message[1:]} (see `{command} --help`)"
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or any(text in str(error).lower() for text in _NO_MEMORY)
-
-
-def _memory_sentence(error: Exception) -> str:
-    what = str(error).split("\n")[0].split(". ")[0] or "memory ran out"
-    return (
-        f"the computation must fit into memory, but it does not ({what}): lower the model's sizes, "
-        "training.batch_tokens or --beam-size, or choose another --device; what was saved is kept"
-    )
-
-
-def _open_closed_streams() -> None:
-    """A process may be started with stdout or stderr closed; Python then has None there."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
-
-
-def _silence_stdout() -> None:
-    """What is still buffered has no reader; without this, Python complains about it when it ends."""
-    try:
-        descriptor = sys.stdout.fileno()
-    except (OSError, ValueError):
-        return
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, descriptor)
-    os.close(null)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from seqweave.config import PresetName, Units
+from seqweave.config import BleuTokenize, PresetName, Units
 
 _UNITS = "|".join(get_args(Units))
 
@@ -29,7 +29,9 @@ SourceUnits = Annotated[
 TargetUnits = Annotated[
     str | None, typer.Option(metavar=_UNITS, help="What an item of the target is. Default: guessed.")
 ]
-SettingsFile = Annotated[Path | None, typer.Option(metavar="FILE.toml", help="File of settings.")]
+SettingsFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="File of settings: TOML, or a run's config.json.")
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting from the list below; repeatable."),
@@ -65,6 +67,20 @@ GoldFile = Annotated[
     typer.Option(metavar="FILE", help="The right links, one line for each pair: i-j sure, ipj possible."),
 ]
 GoldFirst = Annotated[int, typer.Option(metavar="N", help="The number of the first word in the file of --gold.")]
+Pharaoh = Annotated[
+    bool,
+    typer.Option("--pharaoh", help="Print the links alone, one line for each line of DATA, as other tools read them."),
+]
+
+# evaluate, compare
+BleuTokenizer = Annotated[
+    str | None,
+    typer.Option(
+        "--bleu-tokenize",
+        metavar="|".join(get_args(BleuTokenize)),
+        help="Tokenizer of BLEU (sacrebleu's). Default: the one chosen when the model was trained.",
+    ),
+]
 
 # inspect
 InspectedText = Annotated[
@@ -98,9 +114,23 @@ SourceFile = Annotated[
         help="One source on each line; source tags follow in columns, after tabs. Default: stdin.",
     ),
 ]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="FILE", help="File to write, which must not exist. Default: stdout."),
+]
+Column = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|NAME",
+        help="The input is a table (TSV, CSV or JSON lines), and this column has the sources; with source tags, those "
+        "columns follow after commas.",
+    ),
+]
+Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="Encoding of the input. Default: utf-8.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Take lines as they are, even if they look like a table.")]
 NBest = Annotated[
     int,
-    typer.Option(metavar="N", help="Outputs for each line. Above 1: line number, rank, score and text, tab-separated."),
+    typer.Option(metavar="N", help="Outputs for each line. Above 1: line number, rank, score and text, in columns."),
 ]
 Sample = Annotated[bool, typer.Option("--sample", help="Sample outputs instead of searching for the best.")]
 Temperature = Annotated[

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seqweave.cli.answers import Answers, progress, shows_progress
 from seqweave.cli.common import (
     BeamSize,
     Device,
@@ -18,15 +18,22 @@ from seqweave.cli.common import (
     Precision,
     ReplaceUnknown,
     SearchSettings,
+    json_text,
     load_model,
+    note,
+    note_unknown,
+    one_cell,
     one_line,
-    print_json,
 )
 from seqweave.cli.options import (
+    Column,
+    Encoding,
     Forbid,
     MinLength,
     NBest,
     NoRepeatNgram,
+    OutputFile,
+    Plain,
     Prefix,
     Sample,
     SampleSeed,
@@ -38,15 +45,21 @@ from seqweave.cli.options import (
 from seqweave.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from seqweave.data.source_lines import SourceLines
     from seqweave.predictor import Model
     from seqweave.search.hypothesis import Hypothesis
+    from seqweave.text.tokenizers import Tokenizer
 
-CHUNK = 1000  # lines decoded and printed at once
+Search = Callable[[list[str]], list[list["Hypothesis"]]]
 
 
 def predict(
     folder: Folder,
     file: SourceFile = None,
+    output: OutputFile = None,
+    column: Column = None,
+    encoding: Encoding = None,
+    plain: Plain = False,
     beam_size: BeamSize = None,
     n_best: NBest = 1,
     sample: Sample = False,
@@ -65,41 +78,67 @@ def predict(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Print an output for each line of FILE or stdin, in order.
+    """Print an output for each line of FILE or stdin, in order. What comes through a pipe is answered as it comes.
 
     Options you leave out use the model's settings (search.*).
 
     Example: echo "3. März 2021" | seqweave predict model
     """
-    from seqweave.data.readers import read_sources
+    from seqweave.run_status import unfinished
+
+    columns = [name.strip() for name in (column or "").split(",") if name.strip()]
+    lines = _source_lines(folder, file, columns, encoding, plain)
+    answers = Answers(output)
+    model = load_model(folder, device, settings, ensemble=ensemble, precision=precision)
+    constraints = {"min_length": min_length, "no_repeat_ngram": no_repeat_ngram, "forbid": forbid or None}
+    drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    chosen = {"replace_unknown": replace_unknown, "prefix": prefix, "return_attention": json, **constraints}
+    search = _search(model, (sample, beam_size, n_best), chosen, drawing)
+    about = {"unfinished": found} if (found := unfinished([folder, *(ensemble or ())])) else {}
+    watched = shows_progress(output)
+    with answers, progress(lines.count() if watched else None, watched) as advance:
+        for number, rows in _answers(_checked(lines, model, columns, plain), model, search, (n_best, json, about)):
+            answers.write(rows, number)
+            advance(number)
+    if lines.header:
+        note(f"line 1 of {lines.place} is a header, and has no answer")
+
+
+def _source_lines(
+    folder: Path, file: Path | None, columns: Sequence[str], encoding: str | None, plain: bool
+) -> SourceLines:
+    """What is read; the commands in its refusals are those of this call."""
+    from seqweave.data.foreign import Asked
+    from seqweave.data.source_lines import SourceLines
 
     if file == Path("-") and not file.exists():
         file = None
-    lines = read_sources(file)
-    model = load_model(folder, device, settings, ensemble=ensemble, precision=precision)
+    asked = Asked(shlex.quote(str(folder)), "" if file is None else shlex.quote(str(file)))
+    return SourceLines(file, asked, encoding=encoding, columns=columns, plain=plain)
+
+
+def _search(
+    model: Model, size: tuple[bool, int | None, int], chosen: Mapping[str, Any], drawing: Mapping[str, Any]
+) -> Search:
+    """The search that the options say; those that were not given are None.
+
+    Raises:
+        ConfigError: when one of them is out of its range, or one of sampling is given without --sample.
+    """
+    sample, beam_size, n_best = size
     draws = sample or (model.options.sample and beam_size is None)
-    constraints = {"min_length": min_length, "no_repeat_ngram": no_repeat_ngram, "forbid": forbid or None}
-    drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    given = {**_given(constraints), **_drawing(draws, drawing)}
-    options = replace(model.options, sample=draws, prefix=prefix, return_attention=json, **given)
-    if replace_unknown is not None:
-        options = replace(options, replace_unknown=replace_unknown)
+    options = replace(model.options, sample=draws, **_given(chosen), **_drawing(draws, drawing))
     if beam_size is None and not draws:
         beam_size = max(n_best, options.beam_size)
-    numbers = count(1)
-    for texts in _chunks(_checked(lines, model, file), 1 if file is None and sys.stdin.isatty() else CHUNK):
-        results = model.predict_n_best(texts, n_best=n_best, options=options, beam_size=beam_size)
-        for text, hypotheses in zip(texts, results, strict=True):
-            _print(next(numbers), text, hypotheses, n_best, json)
-        sys.stdout.flush()
+    return lambda texts: model.predict_n_best(texts, n_best=n_best, options=options, beam_size=beam_size)
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that were given."""
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _drawing(draws: bool, options: dict[str, Any]) -> dict[str, Any]:
+def _drawing(draws: bool, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of sampling that were given.
 
     Raises:
@@ -112,36 +151,110 @@ def _drawing(draws: bool, options: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _print(number: int, text: str, hypotheses: Sequence[Hypothesis], n_best: int, json: bool) -> None:
-    """Print the outputs of one line."""
-    if json:
-        values = [hypothesis_json(hypothesis) for hypothesis in hypotheses]
-        print_json({"source": text, "hypotheses": values}, indent=None)
-    elif n_best == 1:
-        print(one_line(hypotheses[0].text))
-    else:
-        for rank, hypothesis in enumerate(hypotheses, 1):
-            print(number, rank, f"{hypothesis.score:.4f}", one_line(hypothesis.text), sep="\t")
-
-
-def _checked(lines: Iterator[str], model: Model, file: Path | None) -> Iterator[str]:
-    """The lines, each with all the columns of source tags that the model reads; an empty line has none.
+def _checked(lines: SourceLines, model: Model, columns: Sequence[str], plain: bool) -> Iterator[list[str]]:
+    """The sources in batches, each with as many columns as the model reads.
 
     Raises:
-        DataError: at the first line with more or fewer columns.
+        ConfigError: when --column names fewer or more.
+        DataError: at a line with another number of columns, after the lines before it.
     """
-    columns = model.config.data.feature_columns
-    for number, line in enumerate(lines, 1):
-        found = line.count("\t") + 1
-        if columns and line.strip() and found != len(columns) + 1:
-            names = ", ".join(["source", *columns])
-            raise DataError(
-                f"a line must have {len(columns) + 1} columns ({names}), because the model was trained with source "
-                f"tags, but it has {found}: put tabs between columns, and leave a column without tags empty",
-                file or Path("<stdin>"),
-                number,
+    names = ["source", *model.config.data.feature_columns]
+    if columns:
+        if len(columns) != len(names):
+            raise ConfigError(
+                f"--column must name {len(names)} ({', '.join(names)}), but it is {','.join(columns)}: "
+                "separate them by commas"
             )
-        yield line
+        yield from lines
+        return
+    allowed = plain or (len(names) == 1 and _knows_tabs(model.source_tokenizer))
+    number = 0
+    for batch in lines:
+        for place, text in enumerate(batch):
+            wrong = _columns_problem(text, names, lines, allowed)
+            if wrong is not None:
+                if place:
+                    yield batch[:place]
+                raise DataError(wrong, lines.place, number + place + 1)
+        yield batch
+        number += len(batch)
+
+
+def _knows_tabs(tokenizer: Tokenizer) -> bool:
+    """Whether the sources of the training had tabs in them, which JSON can hold; of bytes all are known."""
+    from seqweave.text.vocabulary import UNK
+
+    ids = tokenizer.encode("\t")
+    return tokenizer.units in ("char", "word", "subword") and bool(ids) and ids[-1] != UNK
+
+
+def _columns_problem(text: str, names: Sequence[str], lines: SourceLines, allowed: bool) -> str | None:
+    """What is wrong with the number of columns of a line; None: nothing."""
+    found = text.count("\t") + 1
+    if len(names) > 1:
+        if not text.strip() or found == len(names):
+            return None
+        return (
+            f"a line must have {len(names)} columns ({', '.join(names)}), because the model was trained with source "
+            f"tags, but it has {found}: put tabs between columns, and leave a column without tags empty; of a table "
+            f"with more, name them, as in {lines.asked.with_option('--column 1,3')}"
+        )
+    if found == 1 or allowed:
+        return None
+    return (
+        f"a line must be a source, but this one has {found} columns: take the sources out of them, as in "
+        f"{lines.asked.with_option('--column 1')}, or compare with the answers in them, {lines.asked.evaluate}; "
+        "--plain takes lines as they are"
+    )
+
+
+def _answers(
+    sources: Iterator[list[str]], model: Model, search: Search, form: tuple[int, bool, dict[str, Any]]
+) -> Iterator[tuple[int, str]]:
+    """For each batch of sources: how many they are, and the rows with their outputs.
+
+    `form` is how many outputs each has, whether as JSON, and what JSON says of the model in each row.
+
+    At the end it says where too many items of the sources are unknown.
+    """
+    from seqweave.text.unknown import UnknownItems
+
+    n_best, json, about = form
+    heard = UnknownItems(model.source_tokenizer)
+    number = 0
+    for texts in sources:
+        results = search(texts)
+        unknown = heard.add([model.sources.key(text) for text in texts])
+        if json:
+            rows: Iterator[str] = (_json_row(*row, about) for row in zip(texts, results, unknown, strict=True))
+        else:
+            rows = (_rows(place, found, n_best) for place, found in enumerate(results, number + 1))
+        number += len(texts)
+        yield len(texts), "".join(rows)
+    note_unknown(heard, "source")
+
+
+def _rows(number: int, hypotheses: Sequence[Hypothesis], n_best: int) -> str:
+    """The output of a line, or several, each in a row of four columns."""
+    if n_best == 1:
+        return one_line(hypotheses[0].text) + "\n"
+    ranked = enumerate(hypotheses, 1)
+    return "".join(f"{number}\t{rank}\t{one.score:.4f}\t{one_cell(one.text)}\n" for rank, one in ranked)
+
+
+def _json_row(
+    text: str, hypotheses: Sequence[Hypothesis], unknown: tuple[int, list[str]], about: dict[str, Any]
+) -> str:
+    """A line as JSON: also its unknown items, and their share of all."""
+    items, names = unknown
+    row = {
+        "source": text,
+        "unknown": names,
+        "unknown_share": len(names) / items if items else 0.0,
+        "hypotheses": [hypothesis_json(one) for one in hypotheses],
+        **about,
+    }
+    return json_text(row, indent=None) + "\n"
 
 
 def hypothesis_json(hypothesis: Hypothesis) -> dict[str, Any]:
@@ -157,8 +270,3 @@ def hypothesis_json(hypothesis: Hypothesis) -> dict[str, Any]:
         "attention": None if attention is None else [[round(float(w), 6) for w in row] for row in attention],
         "finished": hypothesis.finished,
     }
-
-
-def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
-    while chunk := list(islice(lines, size)):
-        yield chunk

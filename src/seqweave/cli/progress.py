@@ -37,8 +37,10 @@ class TrainingView:
         self.quiet = not is_first_process()
         self.first: Mapping[str, Any] | None = None
         self.last: Mapping[str, Any] | None = None
+        self._validates = False
         self._progress: Progress | None = None
-        self._task = TaskID(0)
+        self._steps = TaskID(0)
+        self._dev: TaskID | None = None  # while a validation goes on
         self._spoke = time.monotonic()
         self._show: dict[str, Callable[[dict[str, Any]], None]] = {
             "reading": lambda values: self.say(f"{values['text']} ..."),
@@ -50,7 +52,9 @@ class TrainingView:
             ),
             "resumed": lambda values: self.say(f"resuming at step {values['step']:,}"),
             "step": self._step,
+            "validating": self._validating,
             "validation": self._validation,
+            "stopping": self._stopping,
         }
 
     def __call__(self, event: TrainEvent) -> None:
@@ -77,17 +81,38 @@ class TrainingView:
                 self.say(f"step {values['step']:,} of {values['max_steps']:,}: {step_text(values)}")
             return
         if self._progress is None:
-            columns = (TextColumn("step"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+            columns = ("{task.fields[what]}", BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
             self._progress = Progress(*columns, console=self.console)
-            self._task = self._progress.add_task("", total=values["max_steps"])
+            self._steps = self._progress.add_task("", total=values["max_steps"], what="step")
             self._progress.start()
-        self._progress.update(self._task, completed=values["step"], description=step_text(values))
+        self._progress.update(self._steps, completed=values["step"], description=step_text(values))
+
+    def _validating(self, values: dict[str, Any]) -> None:
+        """A bar of its own below that of the steps, or a line now and then."""
+        self._validates = values["done"] < values["total"]
+        if not self.console.is_terminal:
+            if time.monotonic() - self._spoke >= PLAIN_SECONDS:
+                self._spoke = time.monotonic()
+                self.say(f"validating at step {values['step']:,}: {values['done']:,} of {values['total']:,}")
+        elif self._progress is not None:
+            if self._dev is None:
+                self._dev = self._progress.add_task("validating", total=values["total"], what="dev ")
+            self._progress.update(self._dev, completed=values["done"])
 
     def _validation(self, values: dict[str, Any]) -> None:
+        self._validates = False
+        if self._progress is not None and self._dev is not None:
+            self._progress.remove_task(self._dev)
+            self._dev = None
         self.first = self.first or values
         self.last = values
         self._spoke = time.monotonic()
         self.say(validation_text(values))
+
+    def _stopping(self, _: dict[str, Any]) -> None:
+        """At once, because a step or a validation may take long."""
+        what = "validation" if self._validates else "step"
+        self.say(f"stopping after this {what}; once more stops at once")
 
 
 def step_text(values: Mapping[str, Any]) -> str:
@@ -125,6 +150,11 @@ def found_text(values: Mapping[str, Any]) -> str:
             f"  vectors    of {side}: {found['found']:,} of {found['entries']:,} entries ({share:.1f}%), "
             f"{100 * found['token_rate']:.1f}% of the items to train on{', frozen' if found['frozen'] else ''}"
         )
+    writing = values.get("target_writing") or {}
+    if writing.get("metric_units") == "characters":
+        scripts = " and ".join(writing["scripts_without_blanks"])
+        why = f"targets in {scripts}, without blanks between words" if scripts else "as set"
+        lines.append(f"  metrics    by characters, BLEU with the tokenizer {writing['bleu_tokenize']} ({why})")
     lines.append(
         f"  model      {values['parameters']:,} parameters on {values['device']} in {values['precision']}, "
         f"{count(values['max_steps'], 'step')}, best by {values['metric']}"

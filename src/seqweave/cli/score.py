@@ -11,9 +11,10 @@ from seqweave.cli.common import (
     SearchSettings,
     TargetFile,
     load_model,
-    one_line,
+    note_unknown_pairs,
+    one_cell,
     print_json,
-    read_pairs,
+    usable_pairs,
 )
 
 
@@ -26,16 +27,19 @@ def score(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Print score, log-probability, source and target of each pair, by forced decoding.
+    """Print line, score, log-probability, source and target of each pair, in columns, by forced decoding.
+
+    Lines that are no pair have no row, and are counted on stderr.
 
     Example: seqweave score model pairs.tsv --json
     """
     model = load_model(folder, device, settings, ensemble=ensemble)
-    sources, targets = read_pairs(data, target_file, model.config.data)
-    pairs = list(zip(sources, targets, strict=True))
-    for (source, target), found in zip(pairs, model.score(pairs), strict=True):
+    pairs = usable_pairs(data, target_file, model.config.data)
+    texts = [(pair.whole, pair.target) for pair in pairs]
+    for pair, (source, target), found in zip(pairs, texts, model.score(texts), strict=True):
         if json:
             row = {
+                "line": pair.line,
                 "source": source,
                 "target": target,
                 "score": found.score,
@@ -45,4 +49,6 @@ def score(
             }
             print_json(row, indent=None)
         else:
-            print(f"{found.score:.4f}", f"{found.log_prob:.4f}", one_line(source), one_line(target), sep="\t")
+            figures = f"{found.score:.4f}", f"{found.log_prob:.4f}"
+            print(pair.line, *figures, one_cell(source), one_cell(target), sep="\t")
+    note_unknown_pairs(model, *zip(*texts, strict=True))

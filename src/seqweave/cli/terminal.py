@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,12 +42,8 @@ def visible_streams() -> Iterator[None]:
     """While it lasts, stderr shows escapes instead of passing them on, and so does stdout where it is a terminal.
 
     What goes to a file or into a pipe from stdout is data and stays as it is; stderr is for people wherever it goes.
-    Both are UTF-8 whatever the locale says, and what that cannot write becomes a question mark.
     """
     before = sys.stdout, sys.stderr
-    for stream in before:
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="replace")
     if sys.stdout.isatty():
         sys.stdout = cast(TextIO, VisibleStream(sys.stdout))
     sys.stderr = cast(TextIO, VisibleStream(sys.stderr))

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+import typer
 
 from seqweave.cli.common import Data, Device, TargetFile
 from seqweave.cli.options import (
@@ -21,9 +26,11 @@ from seqweave.cli.options import (
     TargetUnits,
 )
 from seqweave.config import PresetName, fields_of
-from seqweave.wording import RUN_AGAIN, shown
+from seqweave.errors import Interrupted
+from seqweave.wording import RUN_AGAIN, shown, stopped_text
 
 if TYPE_CHECKING:
+    from seqweave.cli.progress import TrainingView
     from seqweave.training.run import TrainResult
 
 
@@ -45,11 +52,12 @@ def train(
     """Train a model on DATA and write it to DIR.
 
     Settings override each other in this order: preset, file, options such as --source-units, --set.
-    Put --dev after the arguments. Ctrl-C saves; the same command resumes.
+    Put --dev after the arguments. Ctrl-C saves, and the same command resumes; once more stops at once. The exit code is
+    130, 143 or 129 when SIGINT, SIGTERM or SIGHUP stopped it.
 
     Example: seqweave train words.tsv -o model --preset tiny --set model.cell=gru
 
-    With several processes or GPUs: torchrun --nproc-per-node 2 -m seqweave.cli.main train words.tsv -o model
+    With several processes or GPUs: torchrun --nproc-per-node 2 -m seqweave train words.tsv -o model
     """
     from seqweave.cli.progress import TrainingView
     from seqweave.training.run import train as run
@@ -57,7 +65,7 @@ def train(
     settings = [f"data.source.units={source_units}"] if source_units is not None else []
     settings += [f"data.target.units={target_units}"] if target_units is not None else []
     view = TrainingView()
-    try:
+    with watched(view, out):
         result = run(
             data,
             out,
@@ -72,9 +80,44 @@ def train(
             restart=restart,
             listen=view,
         )
+    view.say("\n".join(ending(result)))
+    exit_if_stopped(result)
+
+
+@contextmanager
+def watched(view: TrainingView, folder: Path) -> Iterator[None]:
+    """While a view shows a training: it is closed at the end, and what is kept is said of a stop at once.
+
+    Raises:
+        Interrupted: in the place of a `KeyboardInterrupt`, with that sentence.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        number = stop.number if isinstance(stop, Interrupted) else signal.SIGINT
+        raise Interrupted(number, f"stopped at once: {kept(folder)}") from None
     finally:
         view.close()
-    view.say("\n".join(ending(result)))
+
+
+def exit_if_stopped(result: TrainResult) -> None:
+    """End the command as its signal wants it: what is unfinished is no success."""
+    if result.status == "interrupted":
+        raise typer.Exit(Interrupted(result.signal or signal.SIGINT).exit_code)
+
+
+def kept(folder: Path) -> str:
+    """What a training that stopped at once has left."""
+    from seqweave.run_status import run_status
+
+    run = run_status(folder)
+    if run is None:
+        return f"{shlex.quote(str(folder))} is as it was"
+    if run.finished:
+        return f"{shlex.quote(str(folder))} holds a finished model"
+    if run.step:
+        return f"the checkpoint of step {run.step:,} is kept, and the same command goes on from there"
+    return "there was no checkpoint yet, so the same command begins again"
 
 
 def preset_name(text: str | None) -> PresetName | None:
@@ -100,7 +143,7 @@ def ending(result: TrainResult) -> list[str]:
 
     folder = shlex.quote(str(result.folder))
     if result.status == "interrupted":
-        return [f"stopped at step {result.step:,} of {result.max_steps:,}, {RUN_AGAIN}"]
+        return [f"{stopped_text(result.step, result.max_steps)}, {RUN_AGAIN}"]
     if result.status == "already_finished":
         lines = [f"{folder} is already finished, at step {result.step:,}; --restart trains it again"]
     else:

@@ -13,6 +13,7 @@ from seqweave.cli.common import (
     TargetFile,
     load_model,
     note,
+    note_unknown_pairs,
     print_json,
     read_pairs,
 )
@@ -56,6 +57,7 @@ def tune(
     if write:
         _check_finished(folder)
     sources, targets = read_pairs(dev, target_file, model.config.data)
+    note_unknown_pairs(model, sources, targets)
 
     def progress(done: int, every: int, seconds: float | None) -> None:
         left = "" if seconds is None or done == every else f", {duration(seconds)} left"
@@ -124,7 +126,7 @@ def _report(found: Tuning) -> str:
     for trial in found.trials:
         choice = trial.choice
         mark = ", ".join(name for name, one in (("now", found.now), ("best", found.best)) if one is trial)
-        interval = f"{trial.low:.2f} to {trial.high:.2f}"
+        interval = "" if trial.low is None else f"{trial.low:.2f} to {trial.high:.2f}"
         p = "" if trial is found.now else f"{trial.p:.3f}"
         numbers = [f"{choice.beam_size}", f"{choice.length_penalty:g}", f"{choice.coverage_penalty:g}"]
         rows.append([*numbers, f"{trial.value:.2f}", interval, p, mark])

@@ -17,6 +17,7 @@ from seqweave.cli.common import (
     SearchSettings,
     TargetFile,
     load_model,
+    note_unknown_pairs,
     one_line,
     print_json,
     read_pairs,
@@ -61,9 +62,9 @@ def verify(
         raise ConfigError(f"--samples must be 1 or more, but it is {samples}: give the most sources to use")
     sizes = _sizes(beams)
     model = load_model(folder, device, settings)
-    found = verify_search(
-        model, _sources(model, folder, data, target_file, samples, seed), beams=sizes, tolerance=tolerance
-    )
+    sources = _sources(model, folder, data, target_file, samples, seed)
+    found = verify_search(model, sources, beams=sizes, tolerance=tolerance)
+    note_unknown_pairs(model, sources)
     if json:
         print_json(found.to_json())
     else:

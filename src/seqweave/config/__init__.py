@@ -1,7 +1,7 @@
 """Every setting, its meaning, unit and default: four frozen groups, split by lifetime.
 
 `data` prepares data, `model` rebuilds the network, `training` trains, `search` decodes.
-TOML comes in (`load_toml`), JSON goes out (`config.json` in a model folder); `--set KEY=VALUE`
+TOML or JSON comes in (`load_settings`), JSON goes out (`config.json` in a model folder); `--set KEY=VALUE`
 goes through `resolve_settings`. A value of `None` means "decided from the data when training
 starts"; the decided values are what `config.json` holds.
 
@@ -36,13 +36,13 @@ from seqweave.config.reading import (
     config_to_json,
     config_to_tree,
     differing_keys,
-    load_toml,
+    load_settings,
     parse_setting,
     resolve_settings,
 )
 from seqweave.config.schema import Config, fields_of, settings_of
 from seqweave.config.search import LARGEST_BEAM, LARGEST_MIN_LENGTH, SearchConfig
-from seqweave.config.training import Metric, TrainConfig
+from seqweave.config.training import BleuTokenize, Metric, MetricUnits, TrainConfig
 
 __all__ = [
     "LARGEST_BEAM",
@@ -51,11 +51,13 @@ __all__ = [
     "AttentionKind",
     "AttentionPosition",
     "AttentionWindow",
+    "BleuTokenize",
     "Cell",
     "Config",
     "DataConfig",
     "Layers",
     "Metric",
+    "MetricUnits",
     "ModelConfig",
     "Norm",
     "Output",
@@ -73,7 +75,7 @@ __all__ = [
     "config_to_tree",
     "differing_keys",
     "fields_of",
-    "load_toml",
+    "load_settings",
     "parse_setting",
     "resolve_settings",
     "settings_of",

@@ -39,6 +39,9 @@ class TextConfig(Group):
         description="BPE-dropout: probability of leaving out a merge in training (Provilkov et al. 2020)",
     )
     lowercase: bool = Field(False, description="turn the text into lower case first")
+    final_sigma: bool = Field(
+        True, description="lower-case the Greek sigma that ends a word to its final form", json_schema_extra=BY_FORMAT
+    )
     normalize: Literal["none", "nfc", "nfkc"] = Field("nfc", description="Unicode normalisation of the text")
     jamo: bool = Field(False, description="split Hangul syllables into jamo (NFD in, NFC out)")
     max_size: int | None = Field(

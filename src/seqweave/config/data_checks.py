@@ -17,6 +17,7 @@ def data_contradictions(config: Config) -> Iterator[str]:
     yield from _subword_dropout(config)
     yield from _features(config)
     yield from _labels(config)
+    yield from _metric_units(config)
     yield from _vectors(config)
     yield from _copying(config)
 
@@ -59,10 +60,11 @@ def _subword_dropout(config: Config) -> Iterator[str]:
 def _features(config: Config) -> Iterator[str]:
     """Columns of source tags that are read as something else, and a width for tags that there are not."""
     data = config.data
-    for key in ("source_column", "target_column"):
-        if getattr(data, key) in data.feature_columns:
+    for key, usual in (("source_column", "1"), ("target_column", "2")):
+        column = getattr(data, key) or usual
+        if column in data.feature_columns:
             yield (
-                f"data.feature_columns must name other columns than data.{key}, but both name {getattr(data, key)}: "
+                f"data.feature_columns must name other columns than data.{key}, but both name {column}: "
                 "change one of them"
             )
     if not data.feature_columns and config.model.feature_size is not None:
@@ -103,6 +105,15 @@ def _labels(config: Config) -> Iterator[str]:
         )
     if config.data.source.units == "label" and config.data.joint_vocabulary:
         yield "data.joint_vocabulary=true is for units that both sides share, but data.source.units=label: change one"
+
+
+def _metric_units(config: Config) -> Iterator[str]:
+    """A selecting metric that counts words where targets have none."""
+    if config.training.metric == "wer" and config.training.metric_units == "characters":
+        yield (
+            "training.metric=wer counts words between blanks, but with training.metric_units=characters targets have "
+            "none: set training.metric=cer, or training.metric_units=words"
+        )
 
 
 def _vectors(config: Config) -> Iterator[str]:

@@ -5,12 +5,15 @@ format 0. An older folder keeps what it was trained with: its settings and the n
 when they are read, and nothing else asks for the number.
 
 - Format 0: `p_gen` of a model that copies reads the readout (`copy_gate`), tensors are named after the parts of
-  then (`FORMER_NAMES`), blanks at the ends of a text count (`trim_ends`), and files are TSV or JSON lines by their
-  names, without quotes and header (`recognize`). What is held out for dev depends on `training.seed`
-  (`data.dev_boundary` is unset).
+  then (`FORMER_NAMES`), blanks at the ends of a text count (`trim_ends`), lower-casing knows no final sigma
+  (`final_sigma`), and files are TSV or JSON lines by their names, without quotes and header (`recognize`). What is held
+  out for dev depends on `training.seed` (`data.dev_boundary` is unset). While no output is right, less perplexity is no
+  gain for early stopping (`ties`). BLEU's tokenizer and the units of ROUGE are unset, which means 13a and words.
 - Format 1: `p_gen` reads the decoder's state, as See et al. (2017), eq. 8, have it; blanks and invisible characters at
-  the ends of a text do not count (`seqweave.text.ends`); files are what their content shows (`seqweave.data.dialect`).
-  What is held out depends on the sources alone, and `data.dev_boundary` says which.
+  the ends of a text do not count (`seqweave.text.ends`); lower-casing is Python's; files are what their content shows
+  (`seqweave.data.dialect`). What is held out depends on the sources alone, and `data.dev_boundary` says which. Ties of
+  nothing right fall to the perplexity, and how metrics cut the targets is decided from the training targets
+  (`seqweave.evaluation.measures`).
 """
 
 from __future__ import annotations
@@ -51,7 +54,15 @@ def translated_settings(tree: Mapping[str, Any], where: str) -> dict[str, Any]:
     if number < 1:
         _decide(groups, "model", "copy_gate", "readout")
         _decide(groups, "data", "trim_ends", False)
+        _decide(groups, "training", "ties", "wait")
         _decide(groups, "data", "recognize", False)
+        _unset(groups, "data", "source_column", "1")
+        _unset(groups, "data", "target_column", "2")
+        data = groups.get("data", {})
+        if isinstance(data, Mapping):
+            groups["data"] = dict(data)
+            for side in ("source", "target"):
+                _decide(groups["data"], side, "final_sigma", False)
     return groups
 
 
@@ -60,6 +71,13 @@ def _decide(groups: dict[str, Any], group: str, key: str, value: object) -> None
     settings = groups.get(group, {})
     if isinstance(settings, Mapping):
         groups[group] = {**settings, key: value}
+
+
+def _unset(groups: dict[str, Any], group: str, key: str, usual: object) -> None:
+    """Leave a setting unset that has the value which was the default."""
+    settings = groups.get(group, {})
+    if isinstance(settings, Mapping) and settings.get(key) == usual:
+        groups[group] = {**settings, key: None}
 
 
 def tensor_name(name: str) -> str:

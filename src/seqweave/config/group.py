@@ -7,6 +7,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from seqweave.errors import ConfigError
+
 # Far above what is useful: a larger number is a typing error, and would overflow or use up the memory.
 MOST = 1_000_000_000
 LARGEST_BATCH = 100_000_000
@@ -24,6 +26,18 @@ class Group(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, protected_namespaces=(), coerce_numbers_to_str=True, allow_inf_nan=False
     )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse it: settings never change, but another config can be made of them.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            f"a setting must stay as it is, but {name} was to become {value!r}: make another config with "
+            "seqweave.config.build_config({key: value}, config), or give the option to the call, as in "
+            "predict(texts, beam_size=3)"
+        )
 
     @field_validator("*", mode="before")
     @classmethod

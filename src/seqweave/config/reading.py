@@ -1,6 +1,7 @@
 """From settings to a checked `Config`.
 
-They come from a preset, a TOML file, `KEY=VALUE` of the command line (later ones win), or the JSON of a model folder.
+They come from a preset, a TOML file or the config.json of another run, and `KEY=VALUE` of the command line (later ones
+win); or from the config.json of a model folder, as what the model is.
 """
 
 from __future__ import annotations
@@ -22,19 +23,34 @@ from seqweave.config.schema import Config, fields_of, settings_of
 from seqweave.errors import ConfigError
 
 
-def load_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file into dotted keys (unknown keys are found by `build_config`).
+def load_settings(path: Path) -> dict[str, Any]:
+    """Read a file of settings into dotted keys (unknown keys are found by `build_config`).
+
+    It is TOML, or the config.json of a run: then the new run has the settings of that one, and what was decided from
+    its data is decided. What a format alone decides is left out, for a new run is of today's format.
 
     Raises:
-        ConfigError: when the file is missing or is not TOML.
+        ConfigError: when the file is missing, or is neither.
     """
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(f"cannot read the config file {path}: {error.strerror}; check the path") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
-    return _flatten(tree)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} must be UTF-8, but it is not ({error}): save it as UTF-8") from None
+    if text.lstrip().startswith("{"):
+        return _settings_from_json(text, str(path))
+    try:
+        return _flatten(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path} must be TOML, or the config.json of a run, but it is neither: {error}") from None
+
+
+def _settings_from_json(text: str, where: str) -> dict[str, Any]:
+    """The settings that stand in a config.json, in today's terms; those that its format decides are left out."""
+    settings = settings_of(config_from_json(text, where))
+    written = _flatten(translated_settings(json.loads(text), where))
+    return {key: value for key, value in settings.items() if key in written}
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -54,17 +70,39 @@ def resolve_settings(
     config_file: Path | None = None,
     settings: Iterable[str] | Mapping[str, Any] = (),
 ) -> Config:
-    """Combine preset, TOML file and settings; later ones win."""
+    """Combine preset, file and settings; later ones win.
+
+    Raises:
+        ConfigError: as `load_settings` and `build_config`, or when settings are neither texts nor a mapping.
+    """
     merged: dict[str, Any] = {}
     if preset is not None:
         if preset not in PRESETS:
             raise ConfigError(f"preset must be one of {', '.join(PRESETS)}, but it is {preset!r}")
         merged.update(PRESETS[preset])
     if config_file is not None:
-        merged.update(load_toml(config_file))
-    pairs = settings.items() if isinstance(settings, Mapping) else map(parse_setting, settings)
-    merged.update(pairs)
+        merged.update(load_settings(config_file))
+    merged.update(_pairs(settings))
     return build_config(merged)
+
+
+def _pairs(settings: Any) -> Mapping[str, Any]:
+    """Settings as a caller of Python gave them, by their keys."""
+    wrong: list[Any] = [settings]
+    given: dict[str, Any] = {}
+    if isinstance(settings, Mapping):
+        wrong = [key for key in settings if not isinstance(key, str)]
+        given = dict(settings)
+    elif isinstance(settings, Iterable) and not isinstance(settings, str | bytes):
+        texts = list(settings)
+        wrong = [text for text in texts if not isinstance(text, str)]
+        given = {} if wrong else dict(map(parse_setting, texts))
+    if wrong:
+        raise ConfigError(
+            'settings must be a mapping such as {"model.cell": "gru"}, or a list of texts such as ["model.cell=gru"], '
+            f"but there is {wrong[0]!r}"
+        )
+    return given
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -141,7 +179,7 @@ def config_from_json(text: str, where: str) -> Config:
     try:
         tree = json.loads(text)
         return Config.model_validate(translated_settings(tree, where) if isinstance(tree, dict) else tree)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ConfigError(f"{where} is not valid JSON: {error}") from None
     except ValidationError as error:
         raise ConfigError(f"{where}: " + _joined([_wrong_value(item) for item in error.errors()])) from None

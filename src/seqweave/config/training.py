@@ -7,9 +7,11 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from seqweave.config.group import LARGEST_BATCH, MOST, Group
+from seqweave.config.group import BY_FORMAT, LARGEST_BATCH, MOST, Group
 
 Metric = Literal["loss", "exact_match", "token_error_rate", "cer", "wer", "bleu", "chrf", "accuracy", "macro_f1"]
+BleuTokenize = Literal["13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", "none"]
+MetricUnits = Literal["words", "characters"]
 
 
 class TrainConfig(Group):
@@ -70,7 +72,17 @@ class TrainConfig(Group):
     metric: Metric | None = Field(
         None,
         description="what chooses the best weights, measured on greedy outputs of dev; unset: accuracy for labels, "
-        "token_error_rate for small vocabularies, bleu for others",
+        "token_error_rate for small vocabularies and short texts, bleu for others",
+    )
+    bleu_tokenize: BleuTokenize | None = Field(
+        None,
+        description="sacrebleu's tokenizer for BLEU; unset: zh for targets in Chinese, char for others without blanks "
+        "between words (Japanese, Thai, Khmer, Lao, Burmese), 13a for all others",
+    )
+    metric_units: MetricUnits | None = Field(
+        None,
+        description="what ROUGE counts; by characters there is no WER and no TER, and CER takes their place; unset: "
+        "characters for targets without blanks between words, words for others",
     )
     validate_every: int | None = Field(
         None, ge=1, le=MOST, description="steps between validations; unset: about 20 in a run"
@@ -81,6 +93,12 @@ class TrainConfig(Group):
     keep_checkpoints: int = Field(2, ge=1, le=MOST, description="checkpoints kept while training")
     patience: int = Field(
         0, ge=0, le=MOST, description="validations without improvement before training stops early; 0: it never does"
+    )
+    ties: Literal["perplexity", "wait"] = Field(
+        "perplexity",
+        description="while the metric says nothing yet (no output right), less perplexity is a gain for early stopping "
+        "and the plateau (perplexity), or is not (wait)",
+        json_schema_extra=BY_FORMAT,
     )
     max_dev_pairs: int = Field(1000, ge=1, le=MOST, description="dev pairs decoded at a validation")
     scheduled_sampling: Literal["none", "linear", "exponential", "inverse_sigmoid"] = Field(

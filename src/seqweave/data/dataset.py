@@ -2,9 +2,10 @@
 
 A dataset folder holds, for each side, the ids of all texts one after the other (`source.bin`:
 uint16, or a wider type for 65536 ids or more), their lengths (int32) and where each begins
-(int64), and `meta.json` with the counts. For a model that copies, `source_copies` has what each source item
-stands for in an output. A side with BPE-dropout has its texts as single characters, too
-(`source_letters`), and how many of them each word has (`source_words`). Byte order is little-endian.
+(int64), and `meta.json` with the counts and the SHA-256 of each file. For a model that copies,
+`source_copies` has what each source item stands for in an output. A side with BPE-dropout has its texts
+as single characters, too (`source_letters`), and how many of them each word has (`source_words`). Byte
+order is little-endian.
 It is written as a stream, chunk by chunk, so memory does not grow with the corpus; reading maps the
 files, so the operating system may drop their pages whenever memory is short.
 """
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from seqweave.data.copying import CopyCoder, plain_sources
 from seqweave.data.limits import unusable
 from seqweave.data.source import Ids, Source, flattened
-from seqweave.data.storage import SIDES, SideWriter, new_folder, read_meta, write_meta
+from seqweave.data.storage import SIDES, SideWriter, check_sums, new_folder, read_meta, write_meta
 from seqweave.errors import DataError
 from seqweave.text.tokenizers import Tokenizer
 
@@ -100,13 +101,16 @@ class PairDataset:
         return cls(arrays)
 
     @classmethod
-    def open(cls, folder: Path) -> PairDataset:
-        """Map a folder written by `write_dataset`.
+    def open(cls, folder: Path, check: bool = False) -> PairDataset:
+        """Map a folder written by `write_dataset`; `check` reads every file once, and compares its sum.
 
         Raises:
-            DataError: when a file is missing, or not as long as `meta.json` says.
+            DataError: when a file is missing, or not as long as `meta.json` says, or was changed.
         """
-        return cls({name: part.mapped(folder) for name, part in read_meta(folder).items()})
+        parts = read_meta(folder)
+        if check:
+            check_sums(folder, parts.values())
+        return cls({name: part.mapped(folder) for name, part in parts.items()})
 
 
 def write_dataset(

@@ -40,8 +40,8 @@ class Quoting:
 
     @property
     def is_possible(self) -> bool:
-        """Whether as many records have quotes that can be taken away as have others."""
-        return self.quoted >= self.against
+        """Whether quotes that cannot be taken away are few, or fewer than others."""
+        return self.against <= max(self.quoted, _FEW * self.records)
 
 
 def quoting_of(lines: Sequence[str], delimiter: str) -> Quoting:

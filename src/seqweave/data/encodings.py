@@ -195,7 +195,7 @@ def _check_no_binary(head: bytes, path: Path) -> None:
 
 def _other_encoding(wrong: list[bytes], path: Path) -> DataError:
     """What to say of a file that is not UTF-8, by its lines that are not."""
-    encoding = _guessed(b"\n".join(wrong[:_GUESSED_LINES]))
+    encoding = guessed_encoding(b"\n".join(wrong[:_GUESSED_LINES]))
     example = visible(repr(wrong[0][:_SHOWN_CHARACTERS])[2:-1])
     if encoding is None:
         return DataError(
@@ -211,7 +211,8 @@ def _other_encoding(wrong: list[bytes], path: Path) -> DataError:
     )
 
 
-def _guessed(content: bytes) -> str | None:
+def guessed_encoding(content: bytes) -> str | None:
+    """The likely encoding of bytes that are not UTF-8; None: no usual one fits."""
     from charset_normalizer import from_bytes  # late: slow to import, and hardly ever needed
 
     found = list(from_bytes(content, cp_isolation=_CANDIDATES))

@@ -13,36 +13,18 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seqweave.data.containers import container_of, foreign
+from seqweave.data.dialect import Container
+
 HEAD_BYTES = 4096
 HEAD_LINES = 10
 _LEAST_BYTES = 16  # fewer are too few to call binary
 _MOST_CONTROLS = 0.3  # of the bytes; random ones have 0.11, and those of text nearly none
-_PACKED = {
-    b"\x1f\x8b": ("gzip", "gunzip -c"),
-    b"BZh": ("bzip2", "bunzip2 -c"),
-    b"\xfd7zXZ\0": ("xz", "unxz -c"),
-    b"\x28\xb5\x2f\xfd": ("zstd", "zstdcat"),
-}
-_BINARY = {
-    b"PK\x03\x04": "a zip archive (or a spreadsheet)",
-    b"PK\x05\x06": "an empty zip archive",
-    b"\xd0\xcf\x11\xe0": "an old Office file, such as an .xls",
-    b"PAR1": "Parquet",
-    b"\x89PNG": "a PNG image",
-    b"\xff\xd8\xff": "a JPEG image",
-    b"GIF8": "a GIF image",
-    b"%PDF-": "a PDF",
-    b"RIFF": "audio or video",
-    b"OggS": "audio",
-    b"ID3": "audio",
-    b"fLaC": "audio",
-    b"\x93NUMPY": "a NumPy array",
-    b"\x7fELF": "a program",
-    b"\x80\x02": "a pickle",
-    b"\x80\x03": "a pickle",
-    b"\x80\x04": "a pickle",
-    b"\x80\x05": "a pickle",
-    b"SQLite format 3": "a database",
+_UNPACKERS: dict[Container, str] = {
+    "gzip": "gunzip -c",
+    "bzip2": "bunzip2 -c",
+    "xz": "unxz -c",
+    "zstd": "zstdcat",
 }
 _WIDE = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 # fmt: off
@@ -54,6 +36,8 @@ HEADER_WORDS = frozenset((
 ))
 # fmt: on
 """A row of these alone is a header, not a text."""
+_LEAST_ROWS = 3  # below a header of names that are not among those words
+_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9.-]{0,30}")
 _QUOTED_ROW = re.compile(r'\s*"(?:[^"]|"")*"(?:\s*[,;]\s*"(?:[^"]|"")*")+\s*')
 
 
@@ -90,12 +74,11 @@ def binary(head: bytes, asked: Asked) -> str | None:
             return f"it is {encoding.upper()}: read it with {asked.with_option(f'--encoding {encoding}')}"
     if wide := _wide_without_mark(head):
         return f"it is UTF-16 without a byte order mark: read it with {asked.with_option(f'--encoding {wide}')}"
-    for begin, (name, program) in _PACKED.items():
-        if head.startswith(begin):
-            return f"it is compressed with {name}: unpack it, as in {asked.through(program)}"
-    for begin, name in _BINARY.items():
-        if head.startswith(begin):
-            return f"it is {name}: save its texts as lines of UTF-8 first"
+    packed = container_of(head)
+    if packed in _UNPACKERS:
+        return f"it is compressed with {packed}: unpack it, as in {asked.through(_UNPACKERS[packed])}"
+    if found := foreign(head):
+        return f"it is {found[0]}: {found[1]}"
     controls = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
     if len(head) >= _LEAST_BYTES and controls > _MOST_CONTROLS * len(head):
         return "it is binary: save its texts as lines of UTF-8 first"
@@ -119,15 +102,13 @@ def structured(lines: Sequence[str], asked: Asked) -> str | None:
     head = [line for line in lines if line.strip()][:HEAD_LINES]
     if not head:
         return None
-    plain = f"{asked.with_option('--plain')} takes lines as they are"
+    plain = "--plain takes lines as they are"
+    if _is_json_document(head):
+        return f"it is a JSON document: save its sources as lines, or pairs as TSV for {asked.evaluate}; {plain}"
     if is_json_lines(head):
         keys = list(json.loads(head[0]))
         column = next((key for key in keys if key.lower() in HEADER_WORDS), keys[0] if keys else "source")
         return f"it is JSON: {_take(asked, column)}; {plain}"
-    if _is_json_document(head):
-        return (
-            f"it is a JSON document: save its sources as lines of text, or pairs as TSV for {asked.evaluate}; {plain}"
-        )
     if separator := csv_separator(head, asked.file):
         first = next(csv.reader([head[0]], delimiter=separator))[0].strip()
         return f"it is CSV: {_take(asked, first if first.lower() in HEADER_WORDS else '1')}; {plain}"
@@ -147,10 +128,13 @@ def is_json_lines(lines: Sequence[str]) -> bool:
 def _is_json_document(lines: Sequence[str]) -> bool:
     """Whether the lines are the first of one JSON value: an array of objects, or an object over several lines."""
     first = lines[0].strip()
+    if first.startswith('[{"'):
+        return True
     if first in ("[", "{", "[{") and len(lines) > 1:
         return lines[1].lstrip().startswith(("{", '"'))
-    value = _json(first) if first.startswith("[") else None
-    return isinstance(value, list) and any(isinstance(one, dict) for one in value)
+    value = _json(first) if first.startswith(("[", "{")) and len(lines) == 1 else None
+    inside = list(value.values()) if isinstance(value, dict) else [value]
+    return any(isinstance(one, list) and any(isinstance(part, dict) for part in one) for one in inside)
 
 
 def _json(text: str) -> object:
@@ -160,26 +144,36 @@ def _json(text: str) -> object:
         return None
 
 
-def is_header(cells: Sequence[str]) -> bool:
-    """Whether a row of two or more cells names columns; no blanks are around the names."""
-    return len(cells) > 1 and HEADER_WORDS.issuperset(cell.lower() for cell in cells)
-
-
 def csv_separator(lines: Sequence[str], name: str) -> str | None:
     """The separator of CSV, where the first lines are beyond doubt, or the name says so; else None."""
-    if all(map(_QUOTED_ROW.fullmatch, lines)):
+    if lines and all(map(_QUOTED_ROW.fullmatch, lines)):
         return ";" if all('";"' in line for line in lines) else ","
+    named = re.sub(r"\.(gz|bz2|xz|zst)$", "", name.lower().strip("'")).endswith(".csv")
     for separator in ",;":
         try:
             rows = list(csv.reader(lines, delimiter=separator))
         except csv.Error:
             continue
-        header = rows[0] if rows else []
-        if len(header) < 2:
+        if not rows or len(rows[0]) < 2:
             continue
-        if is_header(header):
-            return separator
-        named = re.sub(r"\.(gz|bz2|xz|zst)$", "", name.lower()).endswith(".csv")
-        if named and all(len(row) == len(header) for row in rows):
+        if begins_with_header(rows) or (named and all(len(row) == len(rows[0]) for row in rows)):
             return separator
     return None
+
+
+def begins_with_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row names columns: with words that say so, or with names over rows that mostly are none.
+
+    Columns are separated without blanks, and all rows have as many.
+    """
+    header, others = rows[0], rows[1:]
+    if len(header) < 2:
+        return False
+    if HEADER_WORDS.issuperset(cell.lower() for cell in header):
+        return True
+    if len(others) < _LEAST_ROWS or any(len(row) != len(header) for row in others):
+        return False
+    if any(cell[:1].isspace() for row in others for cell in row):
+        return False
+    texts = sum(not all(map(_NAME.fullmatch, row)) for row in others)
+    return all(map(_NAME.fullmatch, header)) and 2 * texts > len(others)

@@ -36,9 +36,7 @@ _OTHER_WORDS = frozenset((
 # fmt: on
 # One of these alone is enough to turn two columns around.
 _SURE_SOURCES = frozenset(("source", "src", "input", "question"))
-_SURE_TARGETS = frozenset(
-    ("target", "tgt", "label", "labels", "answer", "output", "summary", "translation", "response")
-)
+_SURE_TARGETS = frozenset(("target", "tgt", "label", "labels", "answer", "output", "summary", "translation"))
 _WORDS = _SOURCE_WORDS | _TARGET_WORDS | _OTHER_WORDS | _LANGUAGES
 _PARTNERS = {"q": "a", "a": "q", "x": "y", "y": "x"}
 _NO_TEXTS = frozenset(("", "id", "idx", "index", "no", "number", "line", "key", "row", "#", "번호"))

@@ -61,6 +61,12 @@ def reader_of(stream: TextIO) -> Callable[[], bytes]:
     return lambda: os.read(descriptor, _BLOCK_BYTES)
 
 
+def reader_of_pipe(path: Path) -> Callable[[], bytes]:
+    """The same for a named pipe or a device."""
+    file = path.open("rb", buffering=0)
+    return lambda: file.read(_BLOCK_BYTES) or b""
+
+
 def transcoded(blocks: Iterator[bytes], encoding: str, place: Path) -> Iterator[bytes]:
     """Blocks of another encoding as UTF-8.
 

@@ -16,6 +16,7 @@ from seqweave.data.split import LEAST_SOURCES, DevBoundary, dev_fraction, is_dev
 from seqweave.errors import DataError
 from seqweave.text.features import FeaturedTokenizer, learn_features
 from seqweave.text.tokenizers import Tokenizer, guess_units, train_tokenizer
+from seqweave.text.writing import WritingCounter
 from seqweave.wording import MORE_DATA, count
 
 SAMPLE = 5000
@@ -32,12 +33,15 @@ class Sides:
 
     Attributes:
         boundary: what is held out is below it (`seqweave.data.split`); None: nothing, or as in format 0.
+        targets: how the targets of `reader` are written, of the whole file, so that it does not depend on the split;
+            known after `count`.
         shared: distinct sources of the dev file that are in the training file, too; known after `count`.
     """
 
     def __init__(self, reader: PairReader, dev_reader: PairReader | None, config: Config):
         self.reader = reader
         self.dev_reader = dev_reader
+        self.targets = WritingCounter()
         self.shared = 0
         found = config.data.dev_boundary
         self.boundary = None if found is None else int(found, 16)
@@ -59,6 +63,7 @@ class Sides:
         kept = 0
         for pair in self.reader:
             kept += 1
+            self.targets.add(pair.target)
             if self.dev_reader is None:
                 boundary.add(pair.source)
             elif (key := text_hash(pair.whole)) in dev:

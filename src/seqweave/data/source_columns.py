@@ -7,7 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqweave.data.foreign import csv_separator, is_header, is_json_lines
+from seqweave.data.foreign import HEAD_LINES, begins_with_header, csv_separator, is_json_lines
+from seqweave.data.headers import is_header
 from seqweave.errors import DataError
 
 MOST_CELL_CHARACTERS = 10_000_000
@@ -27,8 +28,14 @@ class Columns:
 
     def __init__(self, columns: Sequence[str], head: Sequence[str], place: Path):
         self._columns, self._place = list(columns), place
-        self._json = is_json_lines([line for line in head if line.strip()])
+        head = [line for line in head if line.strip()][:HEAD_LINES]
+        self._json = is_json_lines(head)
         self._separator = None if self._json else csv_separator(head, place.name)
+        rows = [line.split("\t") for line in head]
+        if self._separator is not None:
+            rows = list(csv.reader(head, delimiter=self._separator))
+        usual = self._separator is not None
+        self._named = bool(rows) and (begins_with_header(rows) or is_header(rows[0], rows[1:], usual))
         self._begun: list[str] = []  # lines of a record whose quotes are still open
         self._places: list[int] | None = None
         self.header = False
@@ -88,7 +95,7 @@ class Columns:
             for one in self._columns
         ]
         names = [cell.strip() for cell in cells]
-        self.header = None in numbers or is_header(names)
+        self.header = self._named or None in numbers
         places = []
         for name, place in zip(self._columns, numbers, strict=True):
             if place is None and name not in names:

@@ -11,11 +11,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from seqweave.data.encodings import guessed_encoding
 from seqweave.data.foreign import HEAD_BYTES, Asked, binary, structured
-from seqweave.data.lines import BOM, is_regular, read_blocks
-from seqweave.data.pipes import batches_of_lines, blocks_as_they_come, reader_of, transcoded
+from seqweave.data.lines import BOM, count_lines, is_regular, read_blocks
+from seqweave.data.pipes import batches_of_lines, blocks_as_they_come, reader_of, reader_of_pipe, transcoded
 from seqweave.data.source_columns import Columns
 from seqweave.errors import DataError
+from seqweave.wording import visible
+
+_SHOWN_CHARACTERS = 60
 
 logger = logging.getLogger("seqweave")
 
@@ -32,6 +36,7 @@ class SourceLines:
 
     Attributes:
         place: the file, for messages.
+        asked: how the command was called.
         line: the number of the last line that was given.
 
     Raises:
@@ -49,13 +54,15 @@ class SourceLines:
     ):
         self.place = Path("<stdin>") if path is None else path
         self.line = 0
-        self._asked, self._plain, self._names = asked, plain, columns
+        self._path = path
+        self.asked, self._plain, self._names = asked, plain, columns
         self._columns: Columns | None = None
         self._strange = self._foreign_letters = 0  # lines that are not UTF-8, and those that show that it is
+        self._head = b""
         blocks = self._blocks(path)
         if encoding is not None:
             blocks = transcoded(blocks, encoding, self.place)
-        self._batches = batches_of_lines(blocks, self.place)
+        self._batches = batches_of_lines(self._remembered(blocks), self.place)
 
     def __iter__(self) -> Iterator[list[str]]:
         """The sources of what is there, at most `pipes.MOST_LINES`.
@@ -65,7 +72,7 @@ class SourceLines:
         """
         for batch in self._batches:
             if self.line == 0:
-                self._check_head(batch)
+                self._check_head()
                 batch[0] = batch[0].removeprefix(BOM)
             found: list[str] = []
             try:
@@ -79,6 +86,15 @@ class SourceLines:
         if self._columns is not None:
             self._columns.check_end(self.line)
 
+    @property
+    def header(self) -> bool:
+        """Whether line 1 was a header, which has no answer."""
+        return self._columns is not None and self._columns.header
+
+    def count(self) -> int | None:
+        """How many lines the file has; None of what is read as it comes."""
+        return None if self._path is None or not is_regular(self._path) else count_lines(self._path)
+
     def _blocks(self, path: Path | None) -> Iterator[bytes]:
         if path is None:
             if sys.stdin is None:  # closed by whoever started this process
@@ -86,10 +102,17 @@ class SourceLines:
             return blocks_as_they_come(reader_of(sys.stdin), self.place)
         if is_regular(path):
             return read_blocks(path)
-        return blocks_as_they_come(reader_of(path.open(encoding="utf-8")), self.place)
+        return blocks_as_they_come(reader_of_pipe(path), self.place)
 
-    def _check_head(self, batch: Sequence[bytes]) -> None:
-        if problem := binary(b"\n".join(batch)[:HEAD_BYTES], self._asked):
+    def _remembered(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """The same blocks; the first bytes are kept until they were looked at."""
+        for block in blocks:
+            if self.line == 0 and len(self._head) < HEAD_BYTES:
+                self._head += block[:HEAD_BYTES]
+            yield block
+
+    def _check_head(self) -> None:
+        if problem := binary(self._head[:HEAD_BYTES], self.asked):
             raise DataError(f"there must be a source on each line, in UTF-8, but {problem}", self.place)
 
     def _read(self, batch: Sequence[bytes], found: list[str]) -> None:
@@ -98,7 +121,7 @@ class SourceLines:
         if self.line == 0:
             if self._names:
                 self._columns = Columns(self._names, texts, self.place)
-            elif not self._plain and (problem := structured(texts, self._asked)):
+            elif not self._plain and (problem := structured(texts, self.asked)):
                 raise DataError(f"there must be a source on each line, but {problem}", self.place)
         for text in texts:
             self.line += 1
@@ -115,7 +138,8 @@ class SourceLines:
             DataError: when most lines that have more than ASCII are not UTF-8, so that it is another encoding.
         """
         texts, wrong = [], []
-        for number, line in enumerate(batch, self.line + 1):
+        first = self.line + 1
+        for number, line in enumerate(batch, first):
             try:
                 text = line.decode("utf-8")
                 self._foreign_letters += not line.isascii()
@@ -128,16 +152,30 @@ class SourceLines:
         self._strange += len(wrong)
         if self._strange > self._foreign_letters:
             if self._columns is None and not self._names:
-                found += texts[: wrong[0] - self.line - 1]
+                found += texts[: wrong[0] - first]
                 self.line = wrong[0] - 1
-            raise DataError(
-                "a line must be UTF-8, but this one is not, nor are most others with more than ASCII: name "
-                f"the encoding, as in {self._asked.with_option('--encoding cp949')} (or shift_jis, gb18030, latin-1)",
-                self.place,
-                wrong[0],
-            )
+            raise DataError(self._other_encoding(batch[wrong[0] - first]), self.place, wrong[0])
         if self._strange == len(wrong):
             logger.warning(
                 "%s:%d: not valid UTF-8; such bytes are read as U+FFFD, here and below", self.place, wrong[0]
             )
         return texts
+
+    def _other_encoding(self, line: bytes) -> str:
+        """What to say where most of what is not ASCII is not UTF-8."""
+        said = "a line must be UTF-8, but this one is not, nor are most others with more than ASCII"
+        guess = _guessed(line)
+        if guess is None:
+            option = self.asked.with_option("--encoding cp949")
+            return f"{said}: name its encoding, as in {option} (Korean; or shift_jis, latin-1 ...)"
+        text = visible(line.decode(guess, errors="replace")[:_SHOWN_CHARACTERS])
+        option = self.asked.with_option(f"--encoding {guess}")
+        return f"{said}; in {guess} it would read {text!r}: name the right encoding, as in {option}"
+
+
+def _guessed(line: bytes) -> str | None:
+    """The likely encoding of a line; a refusal needs no more to be right, so it does without the library."""
+    try:
+        return guessed_encoding(line)
+    except ModuleNotFoundError:
+        return None

@@ -1,11 +1,12 @@
-"""The files of a dataset folder: written as a stream, complete or absent, checked when read."""
+"""The files of a dataset folder: written as a stream with their sums, complete or absent, checked when read."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqweave.errors import DataError
-from seqweave.files import sync_folder, write_atomic
+from seqweave.files import fingerprint, sync_folder, write_atomic
 
 SIDES = ("source", "target")
 META_NAME = "meta.json"
@@ -26,11 +27,15 @@ _KINDS = {"uint16": "<u2", "uint32": "<u4", "int32": "<i4", "int64": "<i8"}
 
 @dataclass(frozen=True)
 class Part:
-    """One array of a dataset: file `<name>.bin` with `count` little-endian numbers of a kind."""
+    """One array of a dataset: file `<name>.bin` with `count` little-endian numbers of a kind.
+
+    `sha256` is that of the file; empty where an earlier version wrote none.
+    """
 
     name: str
     kind: str
     count: int
+    sha256: str = ""
 
     @property
     def file_name(self) -> str:
@@ -68,6 +73,7 @@ class SideWriter:
         self.items = 0
         self._folder = folder
         self._files: dict[str, BinaryIO] = {}
+        self._sums = {part.name: hashlib.sha256() for part in self.parts()}
         self._stack = ExitStack()
 
     def __enter__(self) -> SideWriter:
@@ -91,7 +97,9 @@ class SideWriter:
         offsets = self.items + np.cumsum(lengths) - lengths
         arrays = (ids, lengths, offsets) if copies is None else (ids, lengths, offsets, copies)
         for part, array in zip(self.parts(), arrays, strict=True):
-            self._files[part.name].write(array.astype(_KINDS[part.kind]).tobytes())
+            content = array.astype(_KINDS[part.kind]).tobytes()
+            self._files[part.name].write(content)
+            self._sums[part.name].update(content)
         self.texts += len(lengths)
         self.items += len(ids)
 
@@ -106,15 +114,18 @@ class SideWriter:
             made.append(Part(f"{self.side}_copies", self.copies_kind, self.items))
         return made
 
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """What `meta.json` says of each array."""
+        return {
+            part.name: {"kind": part.kind, "count": part.count, "sha256": self._sums[part.name].hexdigest()}
+            for part in self.parts()
+        }
+
 
 def write_meta(folder: Path, *writers: SideWriter) -> None:
-    """Write `meta.json`: the format, the pairs, and each array's kind and count."""
-    parts = [part for writer in writers for part in writer.parts()]
-    meta = {
-        "format": FORMAT_VERSION,
-        "pairs": writers[0].texts,
-        "arrays": {part.name: {"kind": part.kind, "count": part.count} for part in parts},
-    }
+    """Write `meta.json`: the format, the pairs, and each array's kind, count and sum."""
+    arrays = {name: entry for writer in writers for name, entry in writer.entries().items()}
+    meta = {"format": FORMAT_VERSION, "pairs": writers[0].texts, "arrays": arrays}
     write_atomic(folder / META_NAME, (json.dumps(meta, indent=2) + "\n").encode())
 
 
@@ -129,7 +140,10 @@ def read_meta(folder: Path) -> dict[str, Part]:
         meta = json.loads(path.read_bytes())
         if meta["format"] != FORMAT_VERSION:
             raise DataError(f"must have format {FORMAT_VERSION}, but it is {meta['format']}; {_REMEDY}", path)
-        parts = {name: Part(name, entry["kind"], int(entry["count"])) for name, entry in meta["arrays"].items()}
+        parts = {
+            name: Part(name, entry["kind"], int(entry["count"]), str(entry.get("sha256", "")))
+            for name, entry in meta["arrays"].items()
+        }
         counts = {parts[f"{side}_{what}"].count for side in SIDES for what in ("lengths", "offsets")}
         copies = parts.get("source_copies", parts["source"]).count
         sizes = {part.file_name: part.size_bytes for part in parts.values()}
@@ -147,6 +161,23 @@ def read_meta(folder: Path) -> dict[str, Part]:
             what = "there is no such file" if found is None else f"it has {found}"
             raise DataError(f"must have {size} bytes, but {what}; {_REMEDY}", folder / name)
     return parts
+
+
+def check_sums(folder: Path, parts: Iterable[Part]) -> None:
+    """Read every file once, and compare it with the sum that was written when it was made.
+
+    Raises:
+        DataError: naming the first file that was changed, has no sum, or cannot be read.
+    """
+    for part in parts:
+        path = folder / part.file_name
+        try:
+            changed = fingerprint(path)["sha256"] != part.sha256
+        except OSError as error:
+            raise DataError(f"cannot be read ({error.strerror}); {_REMEDY}", path) from None
+        if changed:
+            why = "was changed" if part.sha256 else "has no sum to compare it with"
+            raise DataError(f"must be as it was written, but it {why}; {_REMEDY}", path)
 
 
 @contextmanager

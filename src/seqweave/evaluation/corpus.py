@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from seqweave.evaluation.evaluate import references_of
+from seqweave.evaluation.measures import measures_of
 from seqweave.predictor import Model
 from seqweave.search.hypothesis import Hypothesis
 
@@ -26,6 +28,7 @@ def corpus_rows(
         beam_size: hypotheses for each sentence; None: the model's own setting, 1: greedy.
     """
     found = model.predict(sources, beam_size=beam_size, return_attention=True)
+    targets = references_of(targets, measures_of(model.config))
     # Items, not ids: two items that the vocabulary lacks are not the same.
     references = [model.target_tokenizer.tokens(text) for text in targets]
     outputs = [model.target_tokenizer.tokens(one.text) for one in found]

@@ -8,12 +8,14 @@ import numpy as np
 
 from seqweave.data.batch import Batch, make_batch
 from seqweave.data.batching import sequential_batches
+from seqweave.evaluation.measures import Measures, measures_of
 from seqweave.evaluation.metrics import Metrics, evaluate_outputs
 from seqweave.evaluation.perplexity import perplexities
 from seqweave.predictor import Model
 from seqweave.search.batches import MOST_LOGITS
 from seqweave.search.given import Given
 from seqweave.search.options import SearchOptions
+from seqweave.text.ends import trimmed
 
 _BATCH_POSITIONS = 8192
 _BATCH_PAIRS = 256
@@ -26,7 +28,9 @@ def evaluate_model(
     *,
     beam_size: int | None = None,
     replace_unknown: bool | None = None,
+    options: SearchOptions | None = None,
     samples: int = 1000,
+    bleu_tokenize: str | None = None,
 ) -> Metrics:
     """All metrics of a model on pairs; rows with the same source are its references.
 
@@ -34,14 +38,34 @@ def evaluate_model(
         model: what `seqweave.load` gives.
         sources, targets: one text for each row; frames (S, F) as the source of a model that reads them.
         beam_size: hypotheses for each sentence; None: the model's own setting, 1: greedy.
-        replace_unknown: as in `Model.predict`.
+        replace_unknown, options: as in `Model.predict`.
         samples: bootstrap resamples for the intervals; 0: none.
+        bleu_tokenize: sacrebleu's tokenizer for BLEU; None: the one that was chosen when the model was trained.
+
+    Raises:
+        ConfigError: as `Model.predict`, and when there is no such tokenizer, or its library is not installed.
+        DataError: when there are no rows.
     """
-    outputs = predict_rows(model, sources, beam_size, replace_unknown)
+    measures = measures_of(model.config, bleu_tokenize)
+    targets = references_of(targets, measures)
+    outputs = predict_rows(model, sources, beam_size, replace_unknown, options)
     lengths = [len(source) for source in model.sources.coded(sources).sources]
     keys = [model.sources.key(source) for source in sources]
-    metrics = evaluate_outputs(keys, outputs, targets, model.target_tokenizer, source_lengths=lengths, samples=samples)
+    metrics = evaluate_outputs(
+        keys,
+        outputs,
+        targets,
+        model.target_tokenizer,
+        source_lengths=lengths,
+        samples=samples,
+        measures=measures,
+    )
     return metrics.with_perplexity(*perplexities(model.network, pair_batches(model, sources, targets)))
+
+
+def references_of(targets: Sequence[str], measures: Measures) -> list[str]:
+    """Targets as the model has to write them: without what is invisible at their ends, where that does not count."""
+    return [trimmed(target) for target in targets] if measures.trims else list(targets)
 
 
 def predict_rows(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from seqweave.evaluation.metrics import DISTINCT, Metrics
+from seqweave.evaluation.intervals import FEW_SOURCES
+from seqweave.evaluation.metrics import DISTINCT, Caution, LeftOut, Metrics
 from seqweave.evaluation.significance import Comparison
 from seqweave.evaluation.statistics import HIGHER_IS_BETTER, LABEL_METRICS, METRICS, ROUGE_METRICS
 from seqweave.wording import count
@@ -25,20 +26,70 @@ LABELS = {
     "distinct_1": "distinct-1",
     "distinct_2": "distinct-2",
 }
+REASONS: Mapping[LeftOut, str] = {
+    "no blanks between words": "these targets have no blanks between words, so characters are counted (CER)",
+    "no reference of 4 tokens": "every reference is shorter than the runs of 4 tokens that BLEU counts, so right "
+    "outputs would get 0",
+}
 METRIC_HEADER = ("metric", "value", "95% interval")
+_FIGURES = (*LABEL_METRICS, *METRICS, *ROUGE_METRICS, *DISTINCT)
 BUCKET_HEADER = ("source length", "sources", "exact match", "token error rate", "BLEU")
 COMPARISON_HEADER = ("metric", "first", "second", "difference", "95% interval", "p", "better")
 
 
 def metrics_table(metrics: Metrics) -> str:
     """Metrics with intervals, perplexities, the table by length and sacrebleu's signatures, as plain text."""
+    shown = [name for name in ("bleu", "chrf", "ter") if name in metrics.signatures]
     parts = [
-        f"{_counted(metrics)}; percent, with 95% bootstrap intervals",
+        f"{_counted(metrics)}; percent, with 95% intervals",
         figures_table(metrics),
+        *(["\n".join(remarks(metrics))] if remarks(metrics) else []),
         _plain(BUCKET_HEADER, _bucket_rows(metrics)),
-        "\n".join(f"{LABELS[name]}: {metrics.signatures[name]}" for name in ("bleu", "chrf", "ter")),
+        "\n".join(f"{LABELS[name]}: {metrics.signatures[name]}" for name in shown),
     ]
     return "\n\n".join(parts)
+
+
+def remarks(metrics: Metrics) -> list[str]:
+    """What is to be said beside the figures: what was left out and why, and what to mind; a sentence each."""
+    return [
+        *left_out_lines(metrics.left_out),
+        *(f"caution: {_caution(caution, metrics)}" for caution in metrics.cautions),
+    ]
+
+
+def few_sources(sources: int) -> str:
+    """What to say of intervals over so few distinct sources."""
+    verb = "is" if sources == 1 else "are"
+    there = count(sources, "distinct source")
+    return f"{there} {verb} too few for intervals to be relied on: evaluate on {FEW_SOURCES} or more"
+
+
+def left_out_lines(left_out: Mapping[str, LeftOut]) -> list[str]:
+    """Why metrics were left out, a sentence for each reason."""
+    reasons: dict[LeftOut, list[str]] = {}
+    for name in METRICS:
+        if name in left_out:
+            reasons.setdefault(left_out[name], []).append(LABELS[name])
+    return [f"left out: {' and '.join(names)}, because {REASONS[reason]}" for reason, names in reasons.items()]
+
+
+def _caution(caution: Caution, metrics: Metrics) -> str:
+    if caution == "few sources":
+        return few_sources(metrics.sources)
+    if caution == "no spread":
+        given = [name for name in _FIGURES if getattr(metrics, name) is not None and name not in DISTINCT]
+        names = [LABELS[name] for name in given if name not in metrics.intervals]
+        return f"{', '.join(names)}: no interval, because every resample of these sources gives the same figure"
+    if caution == "measured by words":
+        return (
+            "these targets have no blanks between words, but this model is measured by words, so BLEU and WER mean "
+            "little: give --bleu-tokenize zh for Chinese, or char for others"
+        )
+    return (
+        "the perplexity is not finite: for the model some references are next to impossible, as when training has "
+        "diverged; lower training.learning_rate and train again"
+    )
 
 
 def figures_table(metrics: Metrics) -> str:
@@ -52,6 +103,7 @@ def metrics_markdown(metrics: Metrics) -> str:
         f"{_counted(metrics)}. Percent, except perplexities.",
         _markdown(METRIC_HEADER, _metric_rows(metrics)),
         _markdown(BUCKET_HEADER, _bucket_rows(metrics)),
+        *(["\n".join(f"- {line}" for line in remarks(metrics))] if remarks(metrics) else []),
         "\n".join(f"- {LABELS.get(name, name)}: `{text}`" for name, text in metrics.signatures.items()),
     ]
     return "\n\n".join(parts)
@@ -73,7 +125,7 @@ def _counted(metrics: Metrics) -> str:
 
 def _metric_rows(metrics: Metrics) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
-    for name in (*LABEL_METRICS, *METRICS, *ROUGE_METRICS, *DISTINCT):
+    for name in _FIGURES:
         if getattr(metrics, name) is None:
             continue
         interval = metrics.intervals.get(name)
@@ -94,7 +146,7 @@ def _bucket_rows(metrics: Metrics) -> list[tuple[str, ...]]:
             f"{bucket.count:,}",
             f"{bucket.exact_match:.2f}",
             f"{bucket.token_error_rate:.2f}",
-            f"{bucket.bleu:.2f}",
+            "" if bucket.bleu is None else f"{bucket.bleu:.2f}",
         )
         for bucket in metrics.by_length
     ]

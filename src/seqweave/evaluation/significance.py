@@ -17,13 +17,23 @@ from typing import Any
 import numpy as np
 
 from seqweave.errors import ConfigError
-from seqweave.evaluation.statistics import bootstrap_scores, collect_statistics, group_examples, metrics_of
+from seqweave.evaluation.measures import BY_WORDS, Measures
+from seqweave.evaluation.statistics import (
+    MetricStatistics,
+    bootstrap_scores,
+    collect_statistics,
+    group_examples,
+    metrics_of,
+)
 from seqweave.text.tokenizers import Tokenizer
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One metric of two systems in percent: `difference` is second minus first, `low` to `high` its 95% interval."""
+    """One metric of two systems in percent: `difference` is second minus first, `low` to `high` its 95% interval.
+
+    `signature` says how it was measured.
+    """
 
     metric: str
     first: float
@@ -32,6 +42,7 @@ class Comparison:
     low: float
     high: float
     p_value: float
+    signature: str
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
@@ -47,11 +58,12 @@ def compare_outputs(
     *,
     samples: int = 1000,
     seed: int = 1,
+    measures: Measures = BY_WORDS,
 ) -> tuple[Comparison, ...]:
     """Compare two systems in every metric by the paired bootstrap.
 
-    One tokenizer normalises targets and both outputs and gives the units of `token_error_rate`, so
-    that both systems are measured alike.
+    One tokenizer normalises targets and both outputs and gives the units of `token_error_rate`, and texts are cut in
+    one way (`measures`), so that both systems are measured alike. What means nothing for these targets is left out.
 
     Raises:
         ConfigError: when `samples` is not positive.
@@ -59,11 +71,13 @@ def compare_outputs(
     """
     if samples < 1:
         raise ConfigError(f"samples of the paired bootstrap must be 1 or more, but it is {samples}; leave it at 1000")
-    names = [name for name in metrics_of(tokenizer) if name != "macro_f1"]
-    statistics = []
+    names = [name for name in metrics_of(tokenizer, measures) if name != "macro_f1"]
+    both: list[dict[str, MetricStatistics]] = []
     for outputs in (first_outputs, second_outputs):
-        examples = group_examples(sources, outputs, targets, tokenizer)
-        statistics += list(collect_statistics(examples, tokenizer, names).values())
+        examples = group_examples(sources, outputs, targets, tokenizer, trims=measures.trims)
+        both.append(collect_statistics(examples, tokenizer, names, measures))
+    names = [name for name in names if all(found[name].defined for found in both)]
+    statistics = [found[name] for found in both for name in names]
     scores = bootstrap_scores(statistics, samples, seed)  # (samples, 2 * metrics)
     differences = scores[:, len(names) :] - scores[:, : len(names)]  # (samples, metrics)
     totals = [item.total() for item in statistics]
@@ -72,7 +86,8 @@ def compare_outputs(
         first, second = totals[index], totals[index + len(names)]
         low, high = np.percentile(differences[:, index], [2.5, 97.5])
         p_value = _two_sided(differences[:, index])
-        comparisons.append(Comparison(name, first, second, second - first, float(low), float(high), p_value))
+        signature = statistics[index].signature
+        comparisons.append(Comparison(name, first, second, second - first, float(low), float(high), p_value, signature))
     return tuple(comparisons)
 
 

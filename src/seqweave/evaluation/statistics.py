@@ -10,6 +10,8 @@ of a count matrix with the rows, and no text is looked at twice.
     accuracy          as exact_match; for targets of one label
     macro_f1          of each label, whether it is right, given wrongly, missed
 
+How texts are cut into words or characters is said by `Measures` (measures.py).
+
 Rows that have the same source are its references. Sources and references are sorted, so no result
 depends on the order of the input.
 """
@@ -26,7 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqweave.errors import ConfigError, DataError, LimitError
-from seqweave.evaluation.rouge import rouge_l, rouge_n, words_of
+from seqweave.evaluation.measures import BY_WORDS, WORD_METRICS, Measures
+from seqweave.evaluation.rouge import characters_of, rouge_l, rouge_n, words_of
+from seqweave.text.ends import trimmed
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.wording import CHECK_DATA
 
@@ -38,6 +42,8 @@ LABEL_METRICS = ("accuracy", "macro_f1")
 ROUGE_METRICS = ("rouge_1", "rouge_2", "rouge_l")
 """What targets of words or subwords, which are sentences, have besides."""
 HIGHER_IS_BETTER = frozenset(("exact_match", "bleu", "chrf", *LABEL_METRICS, *ROUGE_METRICS))
+BLEU_ORDER = 4
+"""The longest n-grams of BLEU: without a reference of as many tokens there is no BLEU."""
 MOST_LABELS = 1000
 """With more distinct labels there is no macro F1: its intervals would need too much memory."""
 
@@ -57,11 +63,16 @@ class Examples:
 
 @dataclass(frozen=True)
 class MetricStatistics:
-    """Rows (N, width) of one metric, what turns sums of rows into percent, and how it was computed."""
+    """Rows (N, width) of one metric, what turns sums of rows into percent, and how it was computed.
+
+    `share`: the metric is a number of sources in percent of all. `defined`: it means something for these references.
+    """
 
     rows: Numbers
     score: Callable[[Numbers], float]
     signature: str
+    share: bool = False
+    defined: bool = True
 
     def total(self) -> float:
         """The metric over all sentences, in percent."""
@@ -74,10 +85,13 @@ def group_examples(
     targets: Sequence[str],
     tokenizer: Tokenizer,
     source_lengths: Sequence[int] | None = None,
+    *,
+    trims: bool = True,
 ) -> Examples:
     """Group rows by source: their targets are its references, the first of their outputs counts.
 
-    Outputs and targets go through `tokenizer.normalized`, so that lower-casing is not an error.
+    Outputs and targets go through `tokenizer.normalized`, so that lower-casing is not an error; `trims`: what is
+    invisible at their ends does not count.
     `source_lengths` are items of each row; None: pieces between blanks.
 
     Raises:
@@ -91,40 +105,53 @@ def group_examples(
         raise DataError(f"sources, outputs and targets must be equally many to be evaluated, but there are {found}")
     if not sources:
         raise DataError(f"there must be at least one pair to evaluate, but there are none; {CHECK_DATA}")
+
+    def compared(text: str) -> str:
+        return tokenizer.normalized(trimmed(text) if trims else text)
+
     first: dict[str, int] = {}
     references: dict[str, set[str]] = {}
     for index, (source, target) in enumerate(zip(sources, targets, strict=True)):
         first.setdefault(source, index)
-        references.setdefault(source, set()).add(tokenizer.normalized(target))
+        references.setdefault(source, set()).add(compared(target))
     order = sorted(first)
     lengths = source_lengths if source_lengths is not None else [len(source.split()) for source in sources]
     return Examples(
         sources=tuple(order),
-        outputs=tuple(tokenizer.normalized(outputs[first[source]]) for source in order),
+        outputs=tuple(compared(outputs[first[source]]) for source in order),
         references=tuple(tuple(sorted(references[source])) for source in order),
         lengths=tuple(int(lengths[first[source]]) for source in order),
     )
 
 
-def metrics_of(tokenizer: Tokenizer) -> tuple[str, ...]:
-    """The names of all metrics of a target: those of labels where its text is one, ROUGE where it is sentences."""
+def metrics_of(tokenizer: Tokenizer, measures: Measures = BY_WORDS) -> tuple[str, ...]:
+    """The names of all metrics of a target: those of labels where its text is one, ROUGE where it is sentences.
+
+    Those of words are left out where words have no blanks between them.
+    """
+    names: tuple[str, ...] = METRICS
+    if measures.units == "characters":
+        names = tuple(name for name in names if name not in WORD_METRICS)
     if tokenizer.units == "label":
-        return (*LABEL_METRICS, *METRICS)
-    return (*METRICS, *ROUGE_METRICS) if tokenizer.units in ("word", "subword") else METRICS
+        return (*LABEL_METRICS, *names)
+    return (*names, *ROUGE_METRICS) if tokenizer.units in ("word", "subword") else names
 
 
 def collect_statistics(
-    examples: Examples, tokenizer: Tokenizer, names: Iterable[str] = METRICS
+    examples: Examples, tokenizer: Tokenizer, names: Iterable[str] = METRICS, measures: Measures = BY_WORDS
 ) -> dict[str, MetricStatistics]:
-    """Statistics of the named metrics.
+    """Statistics of the named metrics, of texts that are cut as `measures` says.
 
     Raises:
-        ConfigError: when a name is not one of `METRICS`, `LABEL_METRICS` and `ROUGE_METRICS`.
+        ConfigError: when a name is not one of `METRICS`, `LABEL_METRICS` and `ROUGE_METRICS`, or of a metric of words
+            where there are none.
     """
-    return {name: _collect(name, examples, tokenizer) for name in names}
+    return {name: _collect(name, examples, tokenizer, measures) for name in names}
 
 
-def _collect(name: str, examples: Examples, tokenizer: Tokenizer) -> MetricStatistics:
+def _collect(name: str, examples: Examples, tokenizer: Tokenizer, measures: Measures) -> MetricStatistics:
+    if name in WORD_METRICS and measures.units == "characters":
+        raise ConfigError(f"{name} counts words between blanks, but these targets are measured by characters: use cer")
     if name in ("exact_match", "accuracy"):
         return _exact_match(examples)
     if name == "macro_f1":
@@ -132,9 +159,9 @@ def _collect(name: str, examples: Examples, tokenizer: Tokenizer) -> MetricStati
     if name in ("token_error_rate", "cer", "wer"):
         return _error_rate(name, examples, tokenizer)
     if name in ("bleu", "chrf", "ter"):
-        return _sacrebleu(name, examples)
+        return _sacrebleu(name, examples, measures)
     if name in ROUGE_METRICS:
-        return _rouge(name, examples)
+        return _rouge(name, examples, measures)
     known = ", ".join((*METRICS, *LABEL_METRICS, *ROUGE_METRICS))
     raise ConfigError(f"a metric must be one of {known}, but it is {name!r}")
 
@@ -142,7 +169,7 @@ def _collect(name: str, examples: Examples, tokenizer: Tokenizer) -> MetricStati
 def _exact_match(examples: Examples) -> MetricStatistics:
     pairs = zip(examples.outputs, examples.references, strict=True)
     rows = np.array([(output in references, 1) for output, references in pairs], dtype=np.float64)  # (N, 2)
-    return MetricStatistics(rows, _share, "refs:any")
+    return MetricStatistics(rows, _share, "refs:any", share=True)
 
 
 def _macro_f1(examples: Examples) -> MetricStatistics:
@@ -232,8 +259,8 @@ def _edits(chunk: Any) -> int:
     return int(max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx))
 
 
-def _sacrebleu(name: str, examples: Examples) -> MetricStatistics:
-    """Statistics and signature of a sacrebleu metric with its default settings (BLEU: tokenizer 13a).
+def _sacrebleu(name: str, examples: Examples, measures: Measures) -> MetricStatistics:
+    """Statistics and signature of a sacrebleu metric with its default settings but for BLEU's tokenizer.
 
     Sentences may have different numbers of references: the missing ones are None for sacrebleu.
     """
@@ -241,8 +268,10 @@ def _sacrebleu(name: str, examples: Examples) -> MetricStatistics:
     from sacrebleu.metrics.chrf import CHRF
     from sacrebleu.metrics.ter import TER
 
-    # force: sacrebleu's warning about tokenized text is about a final " .", which may be right here.
-    metric: Any = BLEU(force=True) if name == "bleu" else CHRF() if name == "chrf" else TER()
+    metric: Any = CHRF() if name == "chrf" else TER()
+    if name == "bleu":
+        # force: sacrebleu's warning about tokenized text is about a final " .", which may be right here.
+        metric = BLEU(force=True, tokenize=measures.bleu_tokenize)
     most = max(len(references) for references in examples.references)
     streams = [[refs[i] if i < len(refs) else None for refs in examples.references] for i in range(most)]
     # Not public, but what sacrebleu's own paired bootstrap uses; the tests compare it with corpus_score.
@@ -251,19 +280,38 @@ def _sacrebleu(name: str, examples: Examples) -> MetricStatistics:
     def score(sums: Numbers) -> float:
         return float(metric._compute_score_from_stats(sums.tolist()).score)
 
-    return MetricStatistics(rows, score, str(metric.get_signature()))
+    return MetricStatistics(rows, score, str(metric.get_signature()), defined=name != "bleu" or has_bleu(rows))
 
 
-def _rouge(name: str, examples: Examples) -> MetricStatistics:
+def has_bleu(rows: Numbers) -> bool:
+    """Whether BLEU means something for sentences with these statistics (N, width): some reference is long enough.
+
+    The second column has the length of the reference that is nearest in length to the output.
+    """
+    return bool(rows[:, 1].max() >= BLEU_ORDER)
+
+
+def is_long_enough(reference: str, measures: Measures) -> bool:
+    """Whether BLEU means something for a reference: whether it has four tokens."""
+    from sacrebleu.metrics.bleu import BLEU  # here, because importing seqweave stays quick
+
+    tokenizer = BLEU(tokenize=measures.bleu_tokenize).tokenizer
+    return len(tokenizer(reference).split()) >= BLEU_ORDER
+
+
+def _rouge(name: str, examples: Examples, measures: Measures) -> MetricStatistics:
     """The best F1 over the references of each source, as `rouge-score` takes it, averaged over sources."""
+    by_words = measures.units == "words"
+    cut = words_of if by_words else characters_of
 
     def score(output: str, reference: str) -> float:
-        words = words_of(output), words_of(reference)
-        return rouge_l(*words) if name == "rouge_l" else rouge_n(*words, int(name[-1]))
+        items = cut(output), cut(reference)
+        return rouge_l(*items) if name == "rouge_l" else rouge_n(*items, int(name[-1]))
 
     pairs = zip(examples.outputs, examples.references, strict=True)
     rows = np.array([(max(score(output, one) for one in references), 1) for output, references in pairs])  # (N, 2)
-    return MetricStatistics(rows, _share, "measure:f1|words:letters and digits|case:lc|stem:no|refs:best")
+    items = "words:letters and digits" if by_words else "characters:of scripts without blanks, else words"
+    return MetricStatistics(rows, _share, f"measure:f1|{items}|case:lc|stem:no|refs:best")
 
 
 def bootstrap_scores(

@@ -13,12 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from seqweave.config import Config, build_config
-from seqweave.errors import ConfigError
+from seqweave.errors import ConfigError, DataError
 from seqweave.evaluation.evaluate import predict_rows
+from seqweave.evaluation.intervals import interval_of
+from seqweave.evaluation.measures import measures_of
 from seqweave.evaluation.statistics import (
+    BLEU_ORDER,
     HIGHER_IS_BETTER,
     MetricStatistics,
     bootstrap_scores,
@@ -55,13 +56,14 @@ class Choice:
 class Trial:
     """One choice, its metric in percent with a 95% interval, and p against the present settings.
 
-    `p` is two-sided, by the paired bootstrap; 1 for the present settings.
+    `low` and `high` are None where every resample gives the same (`seqweave.evaluation.intervals`). `p` is two-sided,
+    by the paired bootstrap; 1 for the present settings.
     """
 
     choice: Choice
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p: float
 
 
@@ -118,7 +120,7 @@ def tune_model(
 
     Raises:
         ConfigError: when the metric cannot be tuned, a value is out of its range, or the model draws its outputs.
-        DataError: when there are no pairs.
+        DataError: when there are no pairs, or no target is long enough for BLEU.
     """
     name = _metric(model, metric)
     if coverage_penalties is None:
@@ -139,7 +141,7 @@ def tune_model(
 
 def _metric(model: Model, metric: str | None) -> str:
     name = metric or model.config.training.metric or "exact_match"
-    known = metrics_of(model.target_tokenizer)
+    known = metrics_of(model.target_tokenizer, measures_of(model.config))
     if name not in known:
         raise ConfigError(
             f"tuning needs a metric of outputs, one of {', '.join(known)}, but it is {name}: "
@@ -190,15 +192,21 @@ def _measured(
 def _measure(
     model: Model, options: SearchOptions, metric: str, sources: Sequence[str], targets: Sequence[str]
 ) -> MetricStatistics:
+    measures = measures_of(model.config)
     outputs = predict_rows(model, sources, options=options)
-    examples = group_examples(sources, outputs, targets, model.target_tokenizer)
-    return collect_statistics(examples, model.target_tokenizer, [metric])[metric]
+    examples = group_examples(sources, outputs, targets, model.target_tokenizer, trims=measures.trims)
+    found = collect_statistics(examples, model.target_tokenizer, [metric], measures)[metric]
+    if not found.defined:
+        raise DataError(
+            f"tuning by {metric} needs a target of at least {BLEU_ORDER} tokens, but all are shorter: choose another "
+            "metric with --metric, such as chrf"
+        )
+    return found
 
 
 def _trials(choices: Sequence[Choice], measured: Sequence[MetricStatistics], metric: str) -> list[Trial]:
     """Intervals over the same resamples for all choices, so that differences are paired."""
     scores = bootstrap_scores(measured, RESAMPLES, seed=1)  # (samples, trials)
-    low, high = np.percentile(scores, [2.5, 97.5], axis=0)
     trials = []
     for place, (choice, statistics) in enumerate(zip(choices, measured, strict=True)):
         differences = scores[:, place] - scores[:, 0]
@@ -207,5 +215,6 @@ def _trials(choices: Sequence[Choice], measured: Sequence[MetricStatistics], met
         value = statistics.total()
         if not math.isfinite(value):
             raise ConfigError(f"{metric} must be a number to be tuned, but it is {value}: choose another --metric")
-        trials.append(Trial(choice, value, float(low[place]), float(high[place]), p))
+        low, high = interval_of(statistics, scores[:, place]) or (None, None)
+        trials.append(Trial(choice, value, low, high, p))
     return trials

@@ -8,7 +8,6 @@ final average of checkpoints, which is no step of the run.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqweave.errors import ModelFolderError
-from seqweave.folder import EVENTS
+from seqweave.folder import EVENTS, read_rows
+from seqweave.wording import RESTORE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,25 +44,21 @@ def read_curve(folder: Path) -> list[CurvePoint]:
     Raises:
         ModelFolderError: when the folder has no log of a run, or one without validations.
     """
-    try:
-        lines = (folder / EVENTS).read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError):
+    if not (folder / EVENTS).is_file():
         raise ModelFolderError(
             f"{folder} must hold {EVENTS}, the log of a run, for a curve, but it cannot be read: "
             "name a folder that `seqweave train` wrote"
+        )
+    rows = [row for row in read_rows(folder / EVENTS) if row.get("event") == "validation" and "averaged" not in row]
+    try:
+        points = [_point(row) for row in rows]
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise ModelFolderError(
+            f"{folder / EVENTS} must hold a step and perplexities for each validation, but one is no number: {RESTORE}"
         ) from None
-    points = [_point(row) for row in map(_row, lines) if row.get("event") == "validation" and "averaged" not in row]
     if not points:
         raise ModelFolderError(f"{folder / EVENTS} holds no validation yet: wait for the first one")
     return points
-
-
-def _row(line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError:  # cut short by a kill, or empty
-        return {}
-    return row if isinstance(row, dict) else {}
 
 
 def _point(row: dict[str, Any]) -> CurvePoint:

@@ -2,16 +2,21 @@
 
 It sends one page and answers `POST /api/trace` (docs/look-inside.md, What if). Only 127.0.0.1 is listened to,
 and only requests that name this server as their host are answered, so that no other site's page can reach
-the model by a name of its own (DNS rebinding) or by a form.
+the model by a name of its own (DNS rebinding) or by a form. A request that takes its time is dropped, and so is a
+connection beyond the most there may be at once.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import socket
 import socketserver
 import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -22,7 +27,17 @@ from seqweave.inspection.question import Question, read_question
 ADDRESS = "/api/trace"
 HOST = "127.0.0.1"
 MOST_BYTES = 1_000_000  # of a question
-_SECONDS = 30  # that a connection may be silent
+MOST_CONNECTIONS = 32  # at once
+_SECONDS = 20.0  # for a whole request to come, and for an answer to go
+_METHODS = "GET, HEAD, POST"
+# What Python's server would say in a page of its own.
+_REFUSALS = {
+    HTTPStatus.REQUEST_URI_TOO_LONG: "the address of a request must have at most 65,536 bytes: shorten it",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "a request must have at most 100 header lines of 65,536 bytes each",
+    HTTPStatus.HTTP_VERSION_NOT_SUPPORTED: "this server speaks HTTP/1.0 and HTTP/1.1",
+    HTTPStatus.METHOD_NOT_ALLOWED: f"this server answers {_METHODS}, but the request has another method",
+    HTTPStatus.REQUEST_TIMEOUT: f"a request must be here within {_SECONDS:g} seconds, but this one was not",
+}
 
 
 class PageServer(ThreadingHTTPServer):
@@ -32,6 +47,9 @@ class PageServer(ThreadingHTTPServer):
         page: HTML, made with `server=ADDRESS`.
         answer: a question to the JSON of a trace; a `SeqweaveError` becomes a status of 400 and its sentence.
         port: 0 for any free one; `url` has what it became.
+
+    Attributes:
+        seconds: for a whole request to come, and for an answer to go.
 
     Raises:
         ConfigError: when the port cannot be had.
@@ -43,6 +61,8 @@ class PageServer(ThreadingHTTPServer):
         self.page = page.encode("utf-8")
         self.answer = answer
         self.lock = threading.Lock()
+        self.seconds = _SECONDS
+        self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
         try:
             super().__init__((HOST, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -55,6 +75,20 @@ class PageServer(ThreadingHTTPServer):
         """Bind without asking for the host's name, which may take long."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, int(self.server_address[1])
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread of its own, unless there are too many."""
+        if self._slots.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer, and make room for the next."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing where the page went away in the middle."""
@@ -81,9 +115,34 @@ class PageServer(ThreadingHTTPServer):
             self.server_close()
 
 
+class _InTime(io.RawIOBase):
+    """Reads from a socket until a moment; after it, whoever reads gets a `TimeoutError`, however the bytes drip."""
+
+    def __init__(self, connection: socket.socket, seconds: float):
+        self._connection = connection
+        self._end = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+        return self._connection.recv_into(buffer)
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: PageServer
-    timeout = _SECONDS
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(_InTime(self.connection, self.server.seconds))
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def do_GET(self) -> None:
         if not self._is_for_us():
@@ -109,17 +168,19 @@ class _Handler(BaseHTTPRequestHandler):
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"a question must have at most {MOST_BYTES:,} bytes, but it has more: shorten it",
             )
-        self._answer(self.rfile.read(int(length)))
+        try:
+            body = self.rfile.read(int(length))
+        except TimeoutError:
+            return self.send_error(HTTPStatus.REQUEST_TIMEOUT)
+        self._answer(body)
 
     def _throw_away(self) -> None:
         """Read some of what is refused: a client that is still sending would miss the answer."""
-        self.connection.settimeout(0.5)
-        try:
+        self.rfile = io.BufferedReader(_InTime(self.connection, min(0.5, self.server.seconds)))
+        with suppress(OSError):
             for _ in range(200):
                 if not self.rfile.read1(1 << 16):
                     break
-        except OSError:
-            pass
 
     def _answer(self, body: bytes) -> None:
         try:
@@ -149,11 +210,19 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         return True
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse in our words what Python's server finds wrong with a request: its first line, headers, method."""
+        status = HTTPStatus(code)
+        if status == HTTPStatus.NOT_IMPLEMENTED:
+            status = HTTPStatus.METHOD_NOT_ALLOWED
+        self._fail(status, _REFUSALS.get(status, "this is no request that a browser sends"))
+
     def _fail(self, status: HTTPStatus, sentence: str) -> None:
         self._send(status, "application/json", json.dumps({"error": sentence}, ensure_ascii=False).encode("utf-8"))
 
     def _send(self, status: HTTPStatus, kind: str, content: bytes) -> None:
         self.close_connection = True
+        self.connection.settimeout(self.server.seconds)
         try:
             self.send_response(status)
             self.send_header("Content-Type", kind)
@@ -162,8 +231,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("X-Content-Type-Options", "nosniff")
             self.send_header("Content-Security-Policy", "frame-ancestors 'none'")
             self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+            if status == HTTPStatus.METHOD_NOT_ALLOWED:
+                self.send_header("Allow", _METHODS)
             self.end_headers()
-            self.wfile.write(content)
+            if self.command != "HEAD":
+                self.wfile.write(content)
         except ConnectionError:
             pass  # the page was closed while it waited
 

@@ -45,6 +45,7 @@ def trace(
     beam_size: int = 5,
     *,
     features: str | Sequence[str] | None = None,
+    options: SearchOptions | None = None,
     what_if: WhatIf | None = None,
 ) -> Trace:
     """Everything the model does with one source, to look at; see `seqweave.inspection.trace`.
@@ -56,6 +57,7 @@ def trace(
         target: a reference, for the teacher-forced twin.
         beam_size: hypotheses kept; 1: greedy.
         features: of the source, as `Model.predict` takes them of each; they are items before those of the text.
+        options: how the beam is searched; None takes `model.options`. `beam_size` goes before them.
         what_if: what to do otherwise; attention and the start change the teacher-forced twin as well.
 
     Raises:
@@ -67,7 +69,7 @@ def trace(
     source = model.sources.one(source)
     if target is not None and not isinstance(target, str):
         raise ConfigError(f"target must be a text, but it is {kind_of(target)}: give one text")
-    options = replace(model.options, beam_size=beam_size, n_best=1)
+    options = replace(model.options if options is None else options, beam_size=beam_size, n_best=1)
     [source] = model.with_features([source], None if features is None else [features])
     coded = model.encode_sources([source])
     if model.sources.is_empty(source) or not len(coded.sources[0]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -35,12 +35,14 @@ class Batches:
         filters: what outputs may be.
         device: where the network is.
         target_size: entries of the target vocabulary.
+        tell_done: told after each batch of a search how many sources it had.
     """
 
     options: SearchOptions
     filters: Filters
     device: torch.device
     target_size: int
+    tell_done: Callable[[int], None] | None = None
 
     def find(self, network: Searchable, sources: Sequence[Source]) -> list[list[Found]]:
         """Search or draw for each source; nothing for an empty one.
@@ -59,6 +61,8 @@ class Batches:
             outputs = self._search(network, [sources[index] for index in where])
             for index, output in zip(where, outputs, strict=True):
                 found[index] = output
+            if self.tell_done is not None:
+                self.tell_done(len(where))
         return found
 
     def force(self, network: Searchable, sources: Sequence[Source], targets: Sequence[list[int]]) -> list[Found]:

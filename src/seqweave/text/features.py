@@ -16,7 +16,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from seqweave.errors import DataError, ModelFolderError
 from seqweave.text.tokenizers import Tokenizer
@@ -55,31 +54,35 @@ class Features:
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
-    def from_file(cls, path: Path) -> Features:
-        """Read a `features.json`.
+    def from_json(cls, text: str, where: str) -> Features:
+        """Read the content of a `features.json`; `where` names the file in errors.
 
         Raises:
-            ModelFolderError: when it is missing, damaged, or of another format.
+            ModelFolderError: when it is damaged, or of another format.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(text)
             if content["format"] != 1:
-                raise ValueError(f"its format is {content['format']!r}, not 1")
+                raise ValueError(f"its format is {ascii(content['format'])[:80]}, not 1")
+            if not all(isinstance(column["tags"], list) for column in content["columns"]):
+                raise ValueError("the tags of a column are no list")
             columns = tuple((column["name"], tuple(column["tags"])) for column in content["columns"])
             found = cls(tuple(name for name, _ in columns), content["separator"], tuple(tags for _, tags in columns))
-        except OSError as error:
-            raise ModelFolderError(f"cannot read the source tags {path}: {error.strerror}; restore the file") from None
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelFolderError(
-                f"{path} must hold source tags written by seqweave, but it does not ({error}): restore the file"
+                f"{where} must hold source tags written by seqweave, but it does not ({error}): restore the file"
             ) from None
         texts = [*found.columns, found.separator, *(tag for tags in found.tags for tag in tags)]
-        distinct = all(len(set(tags)) == len(tags) for tags in found.tags)
-        if not distinct or not found.separator or not all(isinstance(one, str) and one for one in texts):
+        if not all(map(_is_text, texts)) or any(len(set(tags)) < len(tags) for tags in found.tags):
             raise ModelFolderError(
-                f"{path} must hold distinct source tags, each a text, but it does not: restore the file"
+                f"{where} must hold distinct source tags, each a text, but it does not: restore the file"
             )
         return found
+
+
+def _is_text(given: object) -> bool:
+    """Whether it is a text with something in it, and no half of a surrogate pair."""
+    return isinstance(given, str) and given != "" and not any("\ud800" <= sign <= "\udfff" for sign in given)
 
 
 def tags_of(cell: str, separator: str) -> Iterator[str]:
@@ -111,7 +114,7 @@ class FeaturedTokenizer(Tokenizer):
     """A tokenizer of texts with source tags; it wraps a tokenizer of texts alone, whose ids come first."""
 
     def __init__(self, text: Tokenizer, features: Features):
-        super().__init__(text.pipeline)
+        super().__init__(text.pipeline, text.config)
         self.features = features
         first = text.size
         self._tag_ids: list[dict[str, int]] = []

@@ -1,7 +1,6 @@
 """One pipeline of HF `tokenizers` for each kind of unit: normaliser, splitter, decoder.
 
-What the kind of unit is, and whether Hangul is split, can be read back from the pipeline itself, so a
-`tokenizer.json` is all that is needed to load a tokenizer.
+A pipeline follows from the settings and a vocabulary alone: `seqweave.text.tokenizer_files` makes it anew from them.
 
 `word` and `subword` put a blank before the text and cut it into pieces that take at most one blank with
 them, at their front (` dog`, `.`). Joining the pieces and removing the first blank gives the text back
@@ -11,7 +10,6 @@ whole, without the blanks around it; the blank put before it keeps labels apart 
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers
@@ -25,6 +23,10 @@ _SUBWORD = r" ?[\p{L}\p{M}\p{N}]+| ?[^\s\p{L}\p{M}\p{N}]+|\s"
 # A dot would not match a line break in this dialect of regular expressions.
 _CHAR = r"[\s\S]"
 _LABEL = r"[\s\S]+"  # the whole text is one item
+# The capital sigma that ends a word: after a cased letter and before none, where marks and apostrophes between them do
+# not count (Unicode 15, table 3-17, Final_Sigma). A modifier letter is both; as Python has it, it does not count.
+_LETTER, _BETWEEN = r"[\p{Cased}&&\P{Case_Ignorable}]", r"\p{Case_Ignorable}*"
+_FINAL_SIGMA = f"(?<={_LETTER}{_BETWEEN})\N{GREEK CAPITAL LETTER SIGMA}(?!{_BETWEEN}{_LETTER})"
 _PATTERNS: dict[Units, str] = {"char": _CHAR, "word": _WORD, "subword": _SUBWORD, "label": _LABEL}
 
 
@@ -46,6 +48,8 @@ def make_normalizer(config: TextConfig) -> normalizers.Sequence:
     form = forms[config.normalize]
     steps = list(form)
     if config.lowercase:
+        if config.final_sigma:  # the library lower-cases each character alone
+            steps.append(normalizers.Replace(Regex(_FINAL_SIGMA), "\N{GREEK SMALL LETTER FINAL SIGMA}"))
         # Lower-casing can make a pair that has a composed form (H with a line below): normalise again.
         steps += [normalizers.Lowercase(), *form]
     if config.jamo:
@@ -74,24 +78,3 @@ def _decoder(units: Units) -> Any:
     if units == "char":
         return decoders.Fuse()
     return decoders.Sequence([decoders.Fuse(), decoders.Strip(" ", 1, 0)])
-
-
-def units_of(pipeline: Tokenizer) -> Units | None:
-    """The kind of unit of a pipeline, or None when `assemble` did not make it."""
-    splitter = (json.loads(pipeline.to_str())["pre_tokenizer"]) or {}
-    kind = splitter.get("type")
-    if kind == "WhitespaceSplit":
-        return "space"
-    if kind == "ByteLevel":
-        return "byte"
-    pattern = (splitter.get("pattern") or {}).get("Regex")
-    for units, known in _PATTERNS.items():
-        if kind == "Split" and pattern == known:
-            return units
-    return None
-
-
-def splits_hangul(pipeline: Tokenizer) -> bool:
-    """Whether the pipeline decomposes (NFD), so that decoded text has to be composed again (NFC)."""
-    normalizer = json.loads(pipeline.to_str())["normalizer"] or {}
-    return any(step["type"] == "NFD" for step in normalizer.get("normalizers", []))

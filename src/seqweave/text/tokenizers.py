@@ -1,6 +1,7 @@
 """Tokenizers: text to ids and back, for the units `char`, `word`, `space`, `subword`, `byte` and `label`.
 
-A `Tokenizer` is an immutable wrapper over a pipeline of HF `tokenizers`, saved as `tokenizer.json`.
+A `Tokenizer` is an immutable wrapper over a pipeline of HF `tokenizers`, saved as `tokenizer.json`, of which only
+the vocabulary is read again (`seqweave.text.tokenizer_files`).
 For every kind of unit `decode(encode(text)) == normalized(text)` when nothing in the text is unknown.
 A joint vocabulary is `train_tokenizer` over the texts of both sides.
 
@@ -21,29 +22,31 @@ import tokenizers
 from tokenizers import normalizers
 
 from seqweave.config import TextConfig, Units
-from seqweave.errors import ModelFolderError
 from seqweave.text.guess import guess_units
 from seqweave.text.learning import learn_pipeline, surrogate_error
-from seqweave.text.pipelines import splits_hangul, units_of
-from seqweave.text.vocabulary import BOS, ENTRIES, EOS, PAD, SPECIALS, UNK, UNKNOWN_CHARACTER, byte_names, display_name
+from seqweave.text.tokenizer_files import read_pipeline
+from seqweave.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, UNKNOWN_CHARACTER, byte_names, display_name
 
 __all__ = ["Coverage", "Tokenizer", "coverage", "guess_units", "train_tokenizer"]
 
 
 class Tokenizer:
-    """Text to ids and back. Make one with `train_tokenizer`, `from_json` or `from_file`."""
+    """Text to ids and back. Make one with `train_tokenizer` or `from_json`.
 
-    def __init__(self, pipeline: tokenizers.Tokenizer, where: str = "the tokenizer"):
-        """Wrap a pipeline made by seqweave; `where` names its file in errors.
+    Attributes:
+        config: the settings of its side.
+    """
 
-        Raises:
-            ModelFolderError: when the pipeline was not made by seqweave.
-        """
+    def __init__(self, pipeline: tokenizers.Tokenizer, config: TextConfig):
+        """Wrap a pipeline that `config` makes."""
+        assert config.units is not None
         self._pipeline = pipeline
-        self._entries = _checked_entries(pipeline, where)
-        self._units = _checked_units(pipeline, where)
+        self.config = config
+        ids = pipeline.get_vocab(with_added_tokens=True)
+        self._entries = sorted(ids, key=ids.__getitem__)
+        self._units: Units = config.units
         self._letters: tokenizers.Tokenizer | None = None  # made when it is asked for
-        self._composer = normalizers.NFC() if splits_hangul(pipeline) else None
+        self._composer = normalizers.NFC() if config.jamo else None
         shown = byte_names() if self._units == "byte" else {}
         if self._units == "label":  # the blank before it only keeps it apart from the specials
             shown = {entry: display_name(entry.removeprefix(" ")) for entry in self._entries}
@@ -168,34 +171,13 @@ class Tokenizer:
         path.write_text(self.to_json(), encoding="utf-8", newline="\n")
 
     @classmethod
-    def from_json(cls, text: str, where: str) -> Tokenizer:
-        """Read what `to_json` wrote; `where` names the file in errors.
+    def from_json(cls, text: str, where: str, config: TextConfig) -> Tokenizer:
+        """Read what `to_json` wrote; `where` names the file in errors, `config` has the settings of its side.
 
         Raises:
-            ModelFolderError: when it is damaged, or was not made by seqweave.
+            ModelFolderError: when it is damaged, was not made by seqweave, or says another thing than the settings.
         """
-        try:
-            pipeline = tokenizers.Tokenizer.from_str(text)
-        except Exception as error:  # the library raises bare Exception
-            raise ModelFolderError(
-                f"{where} must be a tokenizer written by seqweave, but it cannot be read ({error}): restore the file"
-            ) from None
-        return cls(pipeline, where)
-
-    @classmethod
-    def from_file(cls, path: Path) -> Tokenizer:
-        """Read a `tokenizer.json`.
-
-        Raises:
-            ModelFolderError: when it is missing, damaged, or was not made by seqweave.
-        """
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise ModelFolderError(f"cannot read the tokenizer {path}: {error.strerror}; restore the file") from None
-        except UnicodeDecodeError:
-            raise ModelFolderError(f"the tokenizer {path} must be UTF-8, but it is not: restore the file") from None
-        return cls.from_json(text, str(path))
+        return cls(read_pipeline(text, where, config), config)
 
     def _encoding(self, text: str) -> tokenizers.Encoding:
         try:
@@ -232,27 +214,6 @@ class Tokenizer:
         return " " + UNKNOWN_CHARACTER if self._units == "word" else UNKNOWN_CHARACTER
 
 
-def _checked_entries(pipeline: tokenizers.Tokenizer, where: str) -> list[str]:
-    ids = pipeline.get_vocab(with_added_tokens=True)
-    entries = sorted(ids, key=ids.__getitem__)
-    in_order = [ids[entry] for entry in entries] == list(range(len(entries)))
-    if not in_order or tuple(entries[: len(ENTRIES)]) != ENTRIES or pipeline.get_added_tokens_decoder():
-        raise ModelFolderError(
-            f"{where} must be a tokenizer written by seqweave, with pad, unk, bos and eos as ids 0 to 3, "
-            "but its vocabulary is another one: restore the file"
-        )
-    return entries
-
-
-def _checked_units(pipeline: tokenizers.Tokenizer, where: str) -> Units:
-    units = units_of(pipeline)
-    if units is None or pipeline.normalizer is None:
-        raise ModelFolderError(
-            f"{where} must be a tokenizer written by seqweave, but it splits text in another way: restore the file"
-        )
-    return units
-
-
 def train_tokenizer(texts: Iterable[str], config: TextConfig) -> Tokenizer:
     """Learn a vocabulary from `texts` (read once, as a stream); `config.units` must be set.
 
@@ -262,7 +223,7 @@ def train_tokenizer(texts: Iterable[str], config: TextConfig) -> Tokenizer:
         ConfigError: when `config.max_size` cannot hold what the units need.
         DataError: when a text holds half of a surrogate pair.
     """
-    return Tokenizer(learn_pipeline(texts, config))
+    return Tokenizer(learn_pipeline(texts, config), config)
 
 
 @dataclass(frozen=True)

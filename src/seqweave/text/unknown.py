@@ -38,14 +38,16 @@ class UnknownItems:
         """The commonest unknown items."""
         return [item for item, _ in self._examples.most_common(SHOWN)]
 
-    def add(self, texts: Sequence[str]) -> None:
-        """Count the items of some texts."""
+    def add(self, texts: Sequence[str]) -> list[tuple[int, list[str]]]:
+        """Count the items of some texts; how many items each has, and its unknown ones."""
+        counted = []
         for text, ids in zip(texts, self._tokenizer.encode_batch(texts), strict=True):
+            found = unknown_items(self._tokenizer, text) if UNK in ids else []
             self.items += len(ids)
-            if UNK in ids:
-                found = unknown_items(self._tokenizer, text)
-                self.unknown += len(found)
-                self._examples.update(item for item in found if item in self._examples or len(self._examples) < _KEPT)
+            self.unknown += len(found)
+            self._examples.update(item for item in found if item in self._examples or len(self._examples) < _KEPT)
+            counted.append((len(ids), found))
+        return counted
 
     def sentence(self, side: str = "source") -> str | None:
         """What to say where too many are unknown, of the items of which side; else None."""

@@ -19,10 +19,11 @@ EventKind = Literal[
     "resumed",  # step
     "batch",  # step, batch: after the backward pass of one batch of a step
     "step",  # step, max_steps, loss, tokens_per_second, seconds_left, learning_rate
-    "validating",  # step
+    "validating",  # step, done, total: pairs, first with none of them done
     "validation",  # step, metric, value, best, perplexity, free_running_perplexity, loss, seconds, samples, ...
     "saving",  # step, file: before a file of a checkpoint is written
     "checkpoint",  # step
+    "stopping",  # signal: the run stops after its step; from the handler of the signal, wherever the run is
     "finished",  # step, reason
 ]
 

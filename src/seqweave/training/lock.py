@@ -1,14 +1,19 @@
-"""One training a folder at a time: a small file beside it that says which process trains.
+"""One training a folder at a time: a lock of the operating system on a small file beside the folder.
 
-`.NAME.lock` beside the folder NAME, because `--restart` renames the folder itself. It holds the
-number of the process and when that began, so a file left by a kill is known by its process being
-gone, even where the number was given out again. Where no file can be written beside the folder,
-and on Windows, there is no lock. What this leaves out: other machines that share the disk.
+`.NAME.lock` lies beside the folder NAME, because `--restart` puts another folder in its place. The lock is `flock`
+(`msvcrt.locking` on Windows), which ends with the process that holds it, however that ends; what the file holds, the
+number of that process, is for people alone. So a file that a kill or an older version left holds nothing. The file
+stays when training ends, because a name that comes and goes can be locked twice; only where no folder was made does
+it go, too, and whoever waited for it then looks again.
+
+What this leaves out: a disk that knows no locks, and a place where no file can be written beside the folder.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +21,24 @@ from pathlib import Path
 
 from seqweave.errors import ModelFolderError
 
-_SECONDS_TO_WRITE = 0.2  # between making the file and its content
+_SECONDS_TO_WRITE = 0.2  # between locking the file and its content
+_HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # or a link would have us write elsewhere
+
+if sys.platform == "win32":
+    import msvcrt
+
+    _FAR = 1 << 30  # a byte behind the content, which others may read then
+
+    def _lock(descriptor: int) -> None:
+        os.lseek(descriptor, _FAR, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @contextmanager
@@ -24,18 +46,18 @@ def only_training(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder; parents that are made for it go again when they stay empty.
 
     Raises:
-        ModelFolderError: when another process that is alive holds it.
+        ModelFolderError: when another process holds it.
         OSError: when a parent of the folder cannot be made.
     """
     made = _make_parents(folder.parent)
     lock = folder.with_name(f".{folder.name}.lock")
-    held = False
+    descriptor = None
     try:
-        held = _take(lock, folder)
+        descriptor = _take(lock, folder)
         yield
     finally:
-        if held:
-            lock.unlink(missing_ok=True)
+        if descriptor is not None:
+            _release(descriptor, lock, folder)
         with suppress(OSError):  # the first that is not empty ends it
             for parent in reversed(made):
                 parent.rmdir()
@@ -48,67 +70,88 @@ def _make_parents(folder: Path) -> list[Path]:
     return missing[::-1]
 
 
-def _take(lock: Path, folder: Path) -> bool:
-    """Make the lock file; False where none can be written."""
-    if os.name == "nt":  # there, asking whether a process lives would end it
-        return False
-    try:
-        if _create(lock):
-            return True
-        holder = _holder(lock)
-        if holder is None:  # of a process that is gone
-            lock.unlink(missing_ok=True)
-            if _create(lock):
-                return True
-            holder = _holder(lock)
-    except OSError:
-        return False
-    raise ModelFolderError(
-        f"another training (process {holder or 'unknown'}) is running in {folder}: wait for it or choose another -o"
-    )
-
-
-def _create(lock: Path) -> bool:
-    """Whether this process has made the file."""
-    try:
-        descriptor = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-    except FileExistsError:
-        return False
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"{os.getpid()} {_began(os.getpid())}\n")
-    return True
-
-
-def _holder(lock: Path) -> int | None:
-    """The process that holds the lock, or None when it is gone."""
-    for _ in range(2):
+def _take(lock: Path, folder: Path) -> int | None:
+    """Lock the file and write who has it; None where there can be no lock."""
+    while (descriptor := _open(lock)) is not None:
         try:
-            number, _, began = lock.read_text(encoding="ascii").strip().partition(" ")
-            return int(number) if _is_running(int(number), began) else None
-        except FileNotFoundError:
+            _lock(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in _HELD:
+                raise _refusal(lock, folder) from None
             return None
-        except (ValueError, OverflowError):  # not written yet, or by nobody
-            time.sleep(_SECONDS_TO_WRITE)
+        if _is_of(descriptor, lock):
+            _write(descriptor, f"{os.getpid()}\n")
+            return descriptor
+        os.close(descriptor)  # its holder has removed it meanwhile
     return None
 
 
-def _is_running(process: int, began: str) -> bool:
+def _open(lock: Path) -> int | None:
+    """The file, made where it is not there; None where none can be written."""
+    try:
+        return os.open(lock, os.O_CREAT | os.O_RDWR | _NO_LINK, 0o644)
+    except OSError as error:
+        if error.errno not in _REFUSED:
+            raise
+    try:
+        return os.open(lock, os.O_RDONLY | _NO_LINK)  # somebody else's can be locked all the same
+    except OSError:
+        return None
+
+
+def _release(descriptor: int, lock: Path, folder: Path) -> None:
+    """Let go of the file, and remove it while it is still held where it locks nothing."""
+    _write(descriptor, "")
+    if not folder.exists():
+        with suppress(OSError):  # Windows removes no open file
+            lock.unlink()
+    os.close(descriptor)
+
+
+def _is_of(descriptor: int, lock: Path) -> bool:
+    """Whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), lock.stat())
+    except OSError:
+        return False
+
+
+def _write(descriptor: int, content: str) -> None:
+    """Replace the content of the file, as far as the disk has room."""
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, content.encode("ascii"))
+
+
+def _refusal(lock: Path, folder: Path) -> ModelFolderError:
+    who = _holder(lock)
+    return ModelFolderError(
+        f"another training (process {who or 'unknown'}) is running in {folder}: wait for it or choose another -o"
+    )
+
+
+def _holder(lock: Path) -> int | None:
+    """The process that holds the lock, as the file says; None where it does not say so in time."""
+    for _ in range(2):
+        with suppress(OSError, ValueError, IndexError):
+            process = int(lock.read_text(encoding="ascii").split()[0])
+            if _lives(process):
+                return process
+        time.sleep(_SECONDS_TO_WRITE)  # not written yet: empty, or what a kill left
+    return None
+
+
+def _lives(process: int) -> bool:
+    if os.name == "nt":  # there, asking would end it
+        return True
     if process <= 0:
         return False
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
     except PermissionError:
-        pass  # somebody else's
-    return _began(process) == began
-
-
-def _began(process: int) -> str:
-    """When a process began, in a unit of the system's own; empty where the system does not say."""
-    try:
-        text = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
-    state, *more = text.rpartition(")")[2].split()
-    return "" if state == "Z" else more[18]  # field 22 of proc(5); Z: ended, and nobody has noticed
+        return True  # somebody else's
+    except (OSError, OverflowError):
+        return False
+    return True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from seqweave.config import Config
 from seqweave.data.dataset import PairDataset
-from seqweave.errors import SeqweaveError
+from seqweave.errors import ModelFolderError, SeqweaveError
 from seqweave.folder import CHECKPOINTS
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.predictor import Model
@@ -25,13 +25,16 @@ from seqweave.text.tokenizers import Tokenizer
 from seqweave.training.checkpoint import (
     Checkpoint,
     checkpoint_name,
+    complete_steps,
     prune_checkpoints,
     read_checkpoint,
+    steps_needed,
     write_checkpoint,
 )
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.ids import subword_dropout
+from seqweave.training.memory import memory_of_validation
 from seqweave.training.optimizer import FrozenRows, MovingAverage, Optimizer
 from seqweave.training.prepare import DevPairs
 from seqweave.training.record import Record
@@ -93,6 +96,10 @@ class Run:
     def resume(self, path: Path) -> None:
         """Take weights, moments and state of a checkpoint."""
         saved = read_checkpoint(path)
+        own = {name: tensor.shape for name, tensor in self.model.named_parameters()}
+        for tensors in (saved.model, *([saved.average] if self.average is not None else [])):
+            if {name: tensor.shape for name, tensor in tensors.items()} != own:
+                raise ModelFolderError(f"the checkpoint {path} does not fit the network of the run: {TRAIN_ANEW}")
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
                 parameter.copy_(saved.model[name])
@@ -132,6 +139,8 @@ def run_training(run: Run, wants_stop: Callable[[], bool]) -> Reason:
         if state.step % run.validate_every == 0 or state.step == run.max_steps:
             _share_validation(run)
             clock.skip()
+        # One process need not wait for the next step, in which several agree.
+        stop = stop or (run.ranks.world == 1 and wants_stop())
         state.seconds = clock.total()
         last = state.step == run.max_steps or state.stopped or stop
         if state.step % run.checkpoint_every == 0 or last:
@@ -154,8 +163,7 @@ def save(run: Run) -> None:
         run.ranks.wait()
         return
     _refuse_divergence(run)
-    path = run.checkpoints / checkpoint_name(state.step)
-    if not (path / "COMPLETE").is_file():
+    if state.step not in complete_steps(run.checkpoints):
         # Not the extra checkpoint of a stop signal, without which the unbroken run averages.
         if state.step % run.checkpoint_every == 0 or state.step == run.max_steps or state.stopped:
             state.averaged = [*state.averaged, state.step][-training.average_checkpoints :]
@@ -164,13 +172,15 @@ def save(run: Run) -> None:
             {name: parameter.detach().cpu() for name, parameter in run.model.named_parameters()},
             {name: tensor.cpu() for name, tensor in run.optimizer.tensors().items()},
             {name: tensor.cpu() for name, tensor in run.validated_weights().items()},
+            run.record.log_sums(),
         )
+        _refuse_infinite(run, checkpoint.model, checkpoint.average, checkpoint.optimizer)
         saving = {"step": state.step}
         write_checkpoint(
             run.checkpoints, checkpoint, lambda name: run.listen(TrainEvent("saving", {**saving, "file": name}))
         )
-    there = sorted(int(path.name[5:]) for path in run.checkpoints.glob("step_*") if (path / "COMPLETE").is_file())
-    prune_checkpoints(run.checkpoints, {*there[-training.keep_checkpoints :], *state.averaged})
+    kept = complete_steps(run.checkpoints)[-training.keep_checkpoints :]
+    prune_checkpoints(run.checkpoints, steps_needed(run.checkpoints, kept))
     run.listen(TrainEvent("checkpoint", {"step": state.step}))
     run.ranks.wait()
 
@@ -193,14 +203,13 @@ def _share_validation(run: Run) -> None:
 
 def _validate(run: Run) -> None:
     state, training = run.state, run.config.training
-    assert training.metric is not None
-    run.listen(TrainEvent("validating", {"step": state.step}))
     began = time.perf_counter()
+    _refuse_infinite(run, dict(run.model.named_parameters()), run.validated_weights())
     with weights_of(run.model, run.validated_weights()):
-        result = validate(run.as_model(), run.dev, training.metric)
-        # A tie keeps the weights but is no gain: early stopping and the plateau wait on.
-        gain = result.better_than(state.best)
-        kept = _keep_if_better(run, result)
+        result = _measured(run)
+        # A tie keeps the weights but is no gain, unless nothing is right yet: early stopping and the plateau wait on.
+        gain = result.gains(state.best, state.best_perplexity, training.ties)
+        kept = _keep_if_better(run, result, state.step)
     state.validations_without_gain = 0 if gain else state.validations_without_gain + 1
     state.plateau_wait = 0 if gain else state.plateau_wait + 1
     if training.schedule == "plateau" and state.plateau_wait > training.plateau_patience:
@@ -210,14 +219,28 @@ def _validate(run: Run) -> None:
     _report(run, result, kept, run.seconds_per_validation)
 
 
-def _keep_if_better(run: Run, result: Validation) -> bool:
-    """Make the model's weights those of the folder when they are the best so far; returns whether they are."""
+def _measured(run: Run) -> Validation:
+    """The figures of the model's weights on dev; the listener hears how far it is."""
+    assert run.config.training.metric is not None
+
+    def tell(done: int, total: int) -> None:
+        run.listen(TrainEvent("validating", {"step": run.state.step, "done": done, "total": total}))
+
+    with memory_of_validation(run.config):
+        return validate(run.as_model(), run.dev, run.config.training.metric, tell)
+
+
+def _keep_if_better(run: Run, result: Validation, step: int | None) -> bool:
+    """Make the model's weights those of the folder when they are the best so far; returns whether they are.
+
+    Those of a step are kept beside the checkpoints, too.
+    """
     state = run.state
     if not result.replaces(state.best, state.best_perplexity):
         return False
     state.best, state.best_step = result.value, state.step
     state.best_perplexity = min(result.perplexity, sys.float_info.max)  # JSON has no infinity
-    run.record.keep_weights(run.model)
+    state.best_sum = run.record.keep_weights(run.model, step)
     return True
 
 
@@ -240,7 +263,7 @@ def _report(run: Run, result: Validation, kept: bool, seconds: float, averaged: 
 
 def _average_last(run: Run) -> None:
     """Average the last checkpoints (Vaswani et al. 2017, section 6.1) and keep that if it is better on dev."""
-    state, training = run.state, run.config.training
+    state = run.state
     if len(state.averaged) < 2:
         return
     sums: dict[str, Tensor] = {}
@@ -249,22 +272,37 @@ def _average_last(run: Run) -> None:
         for name, tensor in (saved.average or saved.model).items():
             sums[name] = sums[name] + tensor.double() if name in sums else tensor.double()
     averaged = {name: (tensor / len(state.averaged)).to(run.device).float() for name, tensor in sums.items()}
-    assert training.metric is not None
     began = time.perf_counter()
     with weights_of(run.model, averaged):
-        result = validate(run.as_model(), run.dev, training.metric)
-        kept = _keep_if_better(run, result)
+        result = _measured(run)
+        kept = _keep_if_better(run, result, None)  # a run that is resumed from its last checkpoint does it again
     _report(run, result, kept, time.perf_counter() - began, state.averaged)
 
 
 def _refuse_divergence(run: Run) -> None:
     if float(run.optimizer.skipped_in_a_row) >= _MOST_SKIPPED:
-        best = "no model yet" if run.state.best is None else f"the best model so far, of step {run.state.best_step:,}"
-        raise SeqweaveError(
-            f"training has diverged: the last {_MOST_SKIPPED} or more gradients up to step {run.state.step} were not "
-            "finite, and their updates were skipped; lower training.learning_rate, or use training.precision=fp32, "
-            f"and {TRAIN_ANEW}; {run.record.folder} holds {best}"
+        raise _diverged(
+            run,
+            f"the last {_MOST_SKIPPED} or more gradients up to step {run.state.step} were not finite, and their "
+            "updates were skipped",
         )
+
+
+def _refuse_infinite(run: Run, *kinds: Mapping[str, Tensor]) -> None:
+    """Keep weights and moments that are not finite out of checkpoints and of the folder: nothing follows from them."""
+    for tensors in kinds:
+        finite = [tensor.isfinite().all() for tensor in tensors.values()]
+        if finite and not bool(torch.stack(finite).all()):  # one look at the device for all
+            name = next(name for name, each in zip(tensors, finite, strict=True) if not each)
+            raise _diverged(run, f"{name} is not finite at step {run.state.step}, and nothing of that step is kept")
+
+
+def _diverged(run: Run, why: str) -> SeqweaveError:
+    best = "no model yet" if run.state.best is None else f"the best model so far, of step {run.state.best_step:,}"
+    return SeqweaveError(
+        f"training has diverged: {why}; lower training.learning_rate, or use training.precision=fp32, "
+        f"and {TRAIN_ANEW}; {run.record.folder} holds {best}"
+    )
 
 
 class _Clock:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from seqweave import folder as files
-from seqweave.config import Cell, Config, ModelConfig, build_config
+from seqweave.config import Cell, Config, ModelConfig, build_config, config_to_tree
 from seqweave.device import has_fast_bf16
 from seqweave.errors import ConfigError
 from seqweave.model.precision import best_precision, runs_in_bf16
@@ -59,7 +59,7 @@ def change_precision(record: Record, wanted: Config, listen: Listener) -> None:
     before, after = config.training.precision, wanted.training.precision
     if after == requested:
         return
-    facts = dict(run["facts"])
+    facts, changed = dict(run["facts"]), config
     if after not in ("auto", before):
         newest = newest_checkpoint(record.folder / files.CHECKPOINTS)
         if newest is not None:
@@ -70,8 +70,12 @@ def change_precision(record: Record, wanted: Config, listen: Listener) -> None:
                 "its result is not bit for bit that of an unbroken run"
             )
             listen(TrainEvent("warning", {"text": text, "count": 1}))
-        record.config(build_config({KEY: after}, config))
-    record.run(run["status"], wanted, facts)  # last, so that a kill before it changes everything again
+        changed = build_config({KEY: after}, config)
+    # First, because run.json alone decides: after a kill before config.json is written, that is written from it.
+    record.made = {**record.made, "config": config_to_tree(changed)}
+    record.run(run["status"], wanted, facts)
+    if changed != config:
+        record.config(changed)
 
 
 def warn_if_slow(config: Config, device: torch.device, listen: Listener) -> None:

@@ -6,7 +6,6 @@ unset is decided here, from the data alone, and stands in the folder's config.js
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import math
 import sys
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from seqweave.config import Config, Metric, ModelConfig, Units, build_config
+from seqweave.config import Config, ModelConfig, build_config
 from seqweave.data.batching import count_batches
 from seqweave.data.columns import recorded_columns
 from seqweave.data.dataset import PairDataset
@@ -33,8 +32,10 @@ from seqweave.errors import ConfigError, DataError
 from seqweave.model.precision import best_precision
 from seqweave.text.features import FeaturedTokenizer
 from seqweave.text.tokenizers import Tokenizer, coverage
+from seqweave.training.data_files import DataFiles, fingerprints
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.ids import write_ids
+from seqweave.training.metric_choice import metric_for, with_measures, with_metric
 from seqweave.training.sampling import default_settings
 from seqweave.training.vectors import all_vectors, vector_facts, vector_files
 from seqweave.wording import count
@@ -42,21 +43,6 @@ from seqweave.wording import count
 _SAMPLE = 5000  # pairs looked at to guess units, to report unknown items, and to see how text is written
 _LEAST_STEPS = 1500  # a small corpus still needs this many updates
 _MOST_VALIDATIONS = 20
-
-
-@dataclass(frozen=True)
-class DataFiles:
-    """Where the pairs are: a file of pairs, or two parallel files; and the same for dev."""
-
-    train: Path
-    train_target: Path | None = None
-    dev: Path | None = None
-    dev_target: Path | None = None
-
-    def paths(self) -> dict[str, Path]:
-        """All files named, by what they are for."""
-        roles = {"train": self.train, "train_target": self.train_target, "dev": self.dev, "dev_target": self.dev_target}
-        return {role: path for role, path in roles.items() if path is not None}
 
 
 @dataclass(frozen=True)
@@ -111,6 +97,7 @@ def prepare(
         sources = count(pairs.shared, "distinct source")
         text = f"{files.dev} shares {sources} with the training data, so the figures on dev will be too good"
         listen(TrainEvent("warning", {"text": text, "count": pairs.shared}))
+    config, measured = with_measures(config, pairs.targets.found())
     config, reasons = with_units(with_boundary(config, pairs), pairs)
     listen(TrainEvent("reading", {"text": "learning the vocabularies"}))
     source_tokenizer, target_tokenizer = both = learn_tokenizers(config, pairs)
@@ -127,11 +114,12 @@ def prepare(
         "kept": kept,
         "over_long": too_long,
         "units_because": reasons,
+        **measured,
         "files": fingerprints(files),
         **_features(source_tokenizer, dev),
         **vector_facts(vectors, both, dataset, config),
     }
-    config = decided(config, dataset, device, world)
+    config = decided(with_metric(config, dev.targets), dataset, device, world)
     return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts, vectors, hashes)
 
 
@@ -175,8 +163,8 @@ def _facts(
     return {
         "lines": pairs.reader.report.records,
         "dialect": pairs.reader.dialect.to_json(),
-        "dropped": _dropped(pairs.reader),
-        "dev_dropped": {} if pairs.dev_reader is None else _dropped(pairs.dev_reader),
+        "dropped": pairs.reader.report.counts,
+        "dev_dropped": {} if pairs.dev_reader is None else pairs.dev_reader.report.counts,
         "pairs": len(dataset),
         "dev_pairs": dev.total,
         "dev_sources_shared": pairs.shared,
@@ -216,10 +204,6 @@ def _padding(config: Config, dataset: PairDataset) -> Padding:
     )
 
 
-def _dropped(reader: PairReader) -> dict[str, int]:
-    return reader.report.counts
-
-
 def reopen(
     files: DataFiles, config: Config, tokenizers: tuple[Tokenizer, Tokenizer], cache: Path, kept: int
 ) -> tuple[PairDataset, DevPairs]:
@@ -227,26 +211,34 @@ def reopen(
 
     `kept` pairs were found when the run began, which decides the split without counting them again.
     """
-    pairs = _sides(files, config)
-    pairs.hold_out_as_before(kept)
-    dev = dev_pairs(pairs.dev(), config.training.max_dev_pairs)
+    dev = dev_pairs(_split(files, config, kept).dev(), config.training.max_dev_pairs)
     try:
         return PairDataset.open(cache), dev
     except DataError:
-        texts = ((pair.whole, pair.target) for pair in pairs.train())
-        return write_ids(texts, tokenizers, cache, config)[0], dev
+        return write_ids_again(files, config, tokenizers, cache, kept), dev
 
 
-def fingerprints(files: DataFiles) -> dict[str, str]:
-    """SHA-256 of every data file by its role, so that a resumed run finds the same data.
+def write_ids_again(
+    files: DataFiles, config: Config, tokenizers: tuple[Tokenizer, Tokenizer], cache: Path, kept: int
+) -> PairDataset:
+    """Write the ids of a run that goes on once more, from its data; `kept` as in `reopen`."""
+    texts = ((pair.whole, pair.target) for pair in _split(files, config, kept).train())
+    return write_ids(texts, tokenizers, cache, config)[0]
 
-    Read whole at every start: sizes and times of change can agree when the content does not.
-    """
-    found = {}
-    for role, path in files.paths().items():
-        with path.open("rb") as file:
-            found[role] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+
+def sources_again(files: DataFiles, config: Config, kept: int) -> SourceHashes:
+    """The hashes of the sources of a run that goes on once more, from its data; `kept` as in `reopen`."""
+    hashes = SourceHashes()
+    for pair in _split(files, config, kept).train():
+        hashes.add(pair.whole)
+    return hashes
+
+
+def _split(files: DataFiles, config: Config, kept: int) -> Sides:
+    """The pairs as they were split when so many of them were found."""
+    pairs = _sides(files, config)
+    pairs.hold_out_as_before(kept)
+    return pairs
 
 
 def dev_pairs(pairs: Iterable[Pair], most: int) -> DevPairs:
@@ -303,7 +295,7 @@ def decided(config: Config, dataset: PairDataset, device: torch.device, world: i
         "training.max_steps": max_steps,
         "training.validate_every": validate_every,
         "training.checkpoint_every": training.checkpoint_every or validate_every,
-        "training.metric": training.metric or _metric_for(config.data.target.units),
+        "training.metric": training.metric or metric_for(config.data.target.units),
         "training.precision": precision,
         **default_settings(training, max_steps),
         "search.max_length": config.search.max_length
@@ -316,9 +308,3 @@ def decided(config: Config, dataset: PairDataset, device: torch.device, world: i
 def _most_positions(model: ModelConfig) -> int:
     """The longest output that the decoder can write."""
     return model.max_positions if model.decoder == "transformer" and model.positions == "learned" else sys.maxsize
-
-
-def _metric_for(units: Units | None) -> Metric:
-    if units == "label":
-        return "accuracy"
-    return "bleu" if units in ("word", "subword") else "token_error_rate"

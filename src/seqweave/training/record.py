@@ -1,11 +1,19 @@
-"""What a run writes into its folder: config, tokenizers, events, samples, the best weights, the model card."""
+"""What a run writes into its folder: config, tokenizers, events, samples, the best weights, the model card.
+
+`run.json` also holds what a resume compares the other files with: the settings as they were decided (`config`), and
+SHA-256 and size of each file that was made before training began (`sums`), as it was when it was made. `sum` is the
+SHA-256 of run.json itself without it. The ids have their sums in `cache/meta.json`, checkpoints in `COMPLETE`, and the
+logs in `logs.json` of each checkpoint.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +23,21 @@ from torch import nn
 from seqweave import folder as files
 from seqweave.config import Config, config_from_json, config_to_json, config_to_tree
 from seqweave.data.facts.hashes import SourceHashes
+from seqweave.data.storage import META_NAME
 from seqweave.errors import ModelFolderError
 from seqweave.evaluation.metrics import Metrics
-from seqweave.files import remove_temporary, write_atomic
+from seqweave.files import copy_atomic, fingerprint, write_atomic
 from seqweave.text.features import FeaturedTokenizer
 from seqweave.text.tokenizers import Tokenizer
+from seqweave.training.checkpoint import LogSums, best_name
+from seqweave.training.logs import Log
+from seqweave.wording import RESTORE, TRAIN_ANEW
 
 CACHE = "cache"
+IDS = f"{CACHE}/{META_NAME}"
 Status = str  # preparing, training, finished
+STATUSES = ("preparing", "training", "finished")
+LOGS = (files.EVENTS, files.SAMPLES)
 
 
 class Record:
@@ -30,11 +45,19 @@ class Record:
 
     `run.json` says what was asked for, on which data, and how far the run is; it is what makes a
     folder a run, and it is written before anything else.
+
+    Attributes:
+        made: `config` and `sums` as run.json has them; empty until the files they are of are written.
+
+    Raises:
+        OSError: from all that writes, when the system refuses.
     """
 
     def __init__(self, folder: Path, writes: bool = True):
         self.folder = folder
         self.writes = writes
+        self.made: dict[str, Any] = {}
+        self._logs: dict[str, Log] = {}
 
     @property
     def cache(self) -> Path:
@@ -46,37 +69,78 @@ class Record:
         content = {
             "status": status,
             "requested": config_to_tree(requested),
+            **self.made,
             "facts": dict(facts),
             "versions": {"torch": torch.__version__, "python": platform.python_version()},
             "threads": torch.get_num_threads(),
             "machine": platform.machine(),
         }
-        self._json(files.RUN, content)
+        self._json(files.RUN, {**content, "sum": sum_of(content)})
 
     def config(self, config: Config) -> None:
-        """Write config.json anew, and its sum where there is a manifest."""
-        self._bytes(files.CONFIG, config_to_json(config).encode())
-        if self.writes and (self.folder / files.MANIFEST).is_file():
-            files.write_manifest(self.folder, files.model_files(self.folder))
+        """Write config.json anew, and its sum where there is a manifest; run.json, which has it too, comes first."""
+        if self.writes:
+            files.replace_file(self.folder, files.CONFIG, config_to_json(config).encode())
 
     def prepared(self, config: Config, source: Tokenizer | None, target: Tokenizer) -> None:
         """Write config.json and the tokenizers; a model that reads frames has none for its sources."""
+        self.made = {"config": config_to_tree(config), "sums": {}}
         self._bytes(files.CONFIG, config_to_json(config).encode())
         if source is not None:
-            self._bytes(files.SOURCE_TOKENIZER, source.to_json().encode())
-        self._bytes(files.TARGET_TOKENIZER, target.to_json().encode())
+            self._made(files.SOURCE_TOKENIZER, source.to_json().encode())
+        self._made(files.TARGET_TOKENIZER, target.to_json().encode())
         if isinstance(source, FeaturedTokenizer):
-            self._bytes(files.FEATURES, source.features.to_json().encode())
+            self._made(files.FEATURES, source.features.to_json().encode())
+        if self.writes and self.cache.is_dir():
+            self.made["sums"][IDS] = fingerprint(self.folder / IDS)
+
+    def measure(self, config: Config) -> None:
+        """Take sums of the files of a run that an earlier version began without any."""
+        names = (files.SOURCE_TOKENIZER, files.TARGET_TOKENIZER, files.FEATURES, files.SOURCE_HASHES, IDS)
+        there = [name for name in names if (self.folder / name).is_file()]
+        sums = {name: fingerprint(self.folder / name) for name in there}
+        self.made = {"config": config_to_tree(config), "sums": sums}
 
     def sources(self, hashes: SourceHashes) -> None:
         """Write which sources are trained on, as `seqweave.data.facts.hashes` keeps them."""
-        self._bytes(files.SOURCE_HASHES, hashes.to_bytes())
+        self._made(files.SOURCE_HASHES, hashes.to_bytes())
 
-    def keep_weights(self, model: nn.Module) -> None:
-        """The best weights so far become the folder's, which can be used at once."""
-        if self.writes:
-            files.save_weights(model, self.folder / files.WEIGHTS)
-            files.write_manifest(self.folder, files.model_files(self.folder))
+    def keep_weights(self, model: nn.Module, step: int | None = None) -> str:
+        """The best weights so far become the folder's, usable at every moment; returns the SHA-256 of their file.
+
+        With a step, they are kept beside the checkpoints, too, so that the checkpoints' best weights stay there
+        when the folder's are replaced or damaged.
+        """
+        if not self.writes:
+            return ""
+        content = files.weights_bytes(model)
+        files.replace_file(self.folder, files.WEIGHTS, content)
+        if step is not None:
+            self.copy_weights(step)
+        return hashlib.sha256(content).hexdigest()
+
+    def copy_weights(self, step: int) -> None:
+        """Keep the folder's weights, the best ones of a step, beside the checkpoints."""
+        path = self.folder / files.CHECKPOINTS / best_name(step)
+        path.parent.mkdir(exist_ok=True)
+        copy_atomic(self.folder / files.WEIGHTS, path)
+
+    def put_back_weights(self, step: int) -> None:
+        """The best weights of a step, kept beside the checkpoints, become the folder's again."""
+        copy_atomic(self.folder / files.CHECKPOINTS / best_name(step), self.folder / files.WEIGHTS)
+        self._manifest()
+
+    def seal_model(self) -> None:
+        """Write the manifest of the files that make the model, which have been found to be as they were made."""
+        self._manifest()
+
+    def log_sums(self) -> LogSums:
+        """The logs as they are now, flushed to the disk: size and sum of each."""
+        return {name: self._log(name).sums() for name in LOGS}
+
+    def forget_logs(self) -> None:
+        """Read the logs anew before the next line: they were cut."""
+        self._logs.clear()
 
     def step(self, values: Mapping[str, Any]) -> None:
         """A line of progress in events.jsonl, at most twice a second."""
@@ -90,22 +154,18 @@ class Record:
         for sample in values["samples"]:
             self._append(files.SAMPLES, {**where, **sample})
 
-    def forget_after(self, step: int) -> None:
-        """Drop lines of steps, and of a final average, that a resumed run will do again; and what a kill left."""
-        if self.writes:
-            remove_temporary(self.folder)
-        for name in (files.EVENTS, files.SAMPLES):
-            path = self.folder / name
-            if not path.is_file() or not self.writes:
-                continue
-            lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line]
-            kept = [line for line in lines if _stays(line, step)]
-            write_atomic(path, "".join(line + "\n" for line in kept).encode())
-
     def finished(self, metrics: Metrics, card: str) -> None:
         """Write metrics.json and the model card."""
         self._json(files.METRICS, metrics.to_json())
         self._bytes(files.MODEL_CARD, card.encode())
+
+    def card(self, card: str | None) -> None:
+        """Write the model card of a run that stopped, or take it away; where the disk is full there is none."""
+        with suppress(OSError):
+            if card is not None:
+                self._bytes(files.MODEL_CARD, card.encode())
+            elif self.writes:
+                (self.folder / files.MODEL_CARD).unlink(missing_ok=True)
 
     def seal(self) -> None:
         """Write the manifest over all files of a finished model."""
@@ -116,8 +176,16 @@ class Record:
             there = [name for name in names if (self.folder / name).is_file()]
             files.write_manifest(self.folder, [*files.model_files(self.folder), *there])
 
+    def _manifest(self) -> None:
+        files.write_manifest(self.folder, files.model_files(self.folder))
+
     def _json(self, name: str, content: Any) -> None:
         self._bytes(name, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+
+    def _made(self, name: str, content: bytes) -> None:
+        """Write a file that training never changes, and remember its sum."""
+        self.made["sums"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        self._bytes(name, content)
 
     def _bytes(self, name: str, content: bytes) -> None:
         if self.writes:
@@ -125,8 +193,18 @@ class Record:
 
     def _append(self, name: str, content: Mapping[str, Any]) -> None:
         if self.writes:
-            with (self.folder / name).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(_plain(content), ensure_ascii=False, allow_nan=False) + "\n")
+            self._log(name).add(json.dumps(_plain(content), ensure_ascii=False, allow_nan=False))
+
+    def _log(self, name: str) -> Log:
+        if name not in self._logs:
+            self._logs[name] = Log.of(self.folder / name)
+        return self._logs[name]
+
+
+def sum_of(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of what run.json says, however it is written."""
+    plain = json.loads(json.dumps(content))  # as it is read again
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
@@ -146,22 +224,31 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     return content
 
 
-def is_run_folder(folder: Path) -> bool:
-    """Whether a folder with a run.json, which may be damaged, holds nothing but what a run writes."""
-    names = {path.name for path in folder.iterdir()}
-    ours = {
-        *files.REQUIRED,
-        files.SOURCE_TOKENIZER,
-        files.MODEL_CARD,
-        files.RUN,
-        files.METRICS,
-        files.SAMPLES,
-        files.EVENTS,
-        files.MANIFEST,
-    }
-    ours |= {files.SOURCE_HASHES, files.CHECKPOINTS, CACHE, files.FEATURES}
-    strange = [name for name in names - ours if not (name.startswith(".") and name.endswith(".tmp"))]
-    return {files.RUN, files.CONFIG} <= names and not strange
+def is_older(run: Mapping[str, Any]) -> bool:
+    """Whether a run is of format 0, which has no sums."""
+    return "format" not in run["requested"]
+
+
+def check_run(run: Mapping[str, Any], folder: Path) -> None:
+    """Compare run.json with its own sum.
+
+    Raises:
+        ModelFolderError: when it was changed, or lacks the sums that a run of its format has.
+    """
+    path = folder / files.RUN
+    changed = ModelFolderError(f"{path} must be as it was written, but it was changed: {RESTORE}, or {TRAIN_ANEW}")
+    if run["status"] not in STATUSES:
+        raise changed
+    if is_older(run):
+        return
+    content = {key: value for key, value in run.items() if key != "sum"}
+    wanted = {"sum": str} if run["status"] == "preparing" else {"sum": str, "config": dict, "sums": dict}
+    if not all(isinstance(run.get(key), kind) for key, kind in wanted.items()):
+        raise ModelFolderError(
+            f"{path} must hold the sums of the run's files, but it does not: {RESTORE}, or {TRAIN_ANEW}"
+        )
+    if run["sum"] != sum_of(content):
+        raise changed
 
 
 def requested_config(run: Mapping[str, Any], folder: Path) -> Config:
@@ -169,17 +256,13 @@ def requested_config(run: Mapping[str, Any], folder: Path) -> Config:
     return config_from_json(json.dumps(run["requested"]), str(folder / files.RUN))
 
 
+def decided_config(run: Mapping[str, Any], folder: Path) -> Config:
+    """The config that a run trains with, as run.json has it."""
+    return config_from_json(json.dumps(run["config"]), str(folder / files.RUN))
+
+
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """With null for what JSON has no number for: a perplexity too large for a float."""
     return {
         key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in values.items()
     }
-
-
-def _stays(line: str, step: int) -> bool:
-    """Whether a line of a record is of a step that is done."""
-    try:
-        values = json.loads(line)
-        return int(values["step"]) <= step and "averaged" not in values
-    except (ValueError, KeyError, TypeError):
-        return False  # cut short by a kill

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import signal
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+import math
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,40 +13,52 @@ import torch
 
 from seqweave import folder as files
 from seqweave.config import Config, PresetName, build_config, differing_keys, resolve_settings
+from seqweave.data.dataset import PairDataset
 from seqweave.device import choose_device
 from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
 from seqweave.evaluation.evaluate import evaluate_model
+from seqweave.evaluation.measures import measures_of
+from seqweave.files import fingerprint, remove_temporary
 from seqweave.model.build import check_libraries
 from seqweave.model.seq2seq import parameter_count
-from seqweave.model_card import model_card
+from seqweave.model_card import model_card, unfinished_card
+from seqweave.paths import path_of
 from seqweave.predictor import build_network, load
-from seqweave.search.filters import filters_of
-from seqweave.search.options import SearchOptions
-from seqweave.training.checkpoint import newest_checkpoint, prune_checkpoints, remove_leftovers
+from seqweave.system_errors import refusals_of_system
+from seqweave.text.tokenizers import Tokenizer
+from seqweave.training.checkpoint import newest_checkpoint, prune_checkpoints, remove_best, remove_leftovers
+from seqweave.training.data_files import DataFiles, fingerprints
 from seqweave.training.distributed import Ranks, joined_ranks
 from seqweave.training.estimate import estimate_seconds
 from seqweave.training.events import Listener, TrainEvent, ignore
+from seqweave.training.leavings import is_free, is_run_folder, mend_restart, remove
 from seqweave.training.lock import only_training
 from seqweave.training.loop import Run, run_training
+from seqweave.training.memory import memory_of_network, memory_of_steps
 from seqweave.training.precision import KEY, change_precision, check_new, check_rest, warn_if_slow
-from seqweave.training.prepare import DataFiles, Prepared, check_reads_text, fingerprints, prepare, reopen
-from seqweave.training.record import Record, is_run_folder, read_run, requested_config
+from seqweave.training.prepare import check_reads_text, reopen
+from seqweave.training.record import Record, check_run, read_run, requested_config
+from seqweave.training.resume import check_files, mend_ids, settle
+from seqweave.training.start import Begun, Plan, begin
+from seqweave.training.stopping import stop_signals
 from seqweave.training.validation import sample_rows
 from seqweave.training.vectors import all_vectors, set_vectors, vector_files, vector_fingerprints
 from seqweave.wording import TRAIN_ANEW
 
 PathLike = Path | str
+_BLOWN_UP = 1e6  # perplexity, in that of guessing: no model that learns gets there
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a call of `train` ended; `metrics` are those on dev, once finished."""
+    """How a call of `train` ended; `metrics` are those on dev, once finished; `signal` is the one that stopped it."""
 
     folder: Path
     status: Literal["finished", "interrupted", "already_finished"]
     step: int
     max_steps: int
     metrics: dict[str, Any] | None
+    signal: int | None = None
 
 
 def train(
@@ -72,35 +82,51 @@ def train(
         data: file of pairs (TSV, JSONL, gz of each), or of sources when `target_file` is given.
         out: the model folder; a folder with the same settings (`training.precision` may differ) and data is continued.
         target_file: targets, line by line beside `data`.
-        dev, dev_target: pairs to validate on; else they are held out of `data` by distinct source.
-        preset: tiny, small or base; then `config_file` (TOML), then `settings`, then `seed` on top.
+        dev, dev_target: pairs to validate on; else some are held out of `data` by distinct source.
+        preset: tiny, small or base; then `config_file` (TOML, or a config.json), then `settings`, then `seed` on top.
         settings: `KEY=VALUE` texts, or a mapping of dotted keys.
         device: auto, cpu, cuda or mps.
         restart: start over where `out` holds a run.
         listen: told what happens, see `seqweave.training.events`.
 
+    SIGINT, SIGTERM or SIGHUP ends it after the current step, saved: see `seqweave.training.stopping`.
+
     Raises:
         ConfigError: settings are wrong, need a library that is missing or a precision that the device cannot run, or
-            `out` holds a run with other settings.
+            `out` holds a run with other settings, or a path is none.
         DataError: the data cannot be used; `out` is left as it was.
-        ModelFolderError: `out` is something else than a run, or damaged, or trained by another process.
-        LimitError: the disk is full; the last checkpoint is kept.
+        ModelFolderError: `out` is no run, damaged, not to be written, or trained by another process.
+        LimitError: disk or memory is full; the last checkpoint is kept, as it is after a second signal (`Interrupted`).
     """
-    config = resolve_settings(preset, Path(config_file) if config_file else None, settings or ())
-    if seed is not None:
-        config = build_config({"training.seed": seed}, config)
-    check_libraries(config.model)
+    config = _requested(preset, _path(config_file, "config_file"), settings or (), seed)
     given = _data_files(data, target_file, dev, dev_target)
     where = choose_device(device)
-    folder = _real(Path(out))
-    with joined_ranks(where) as ranks, only_training(folder) if ranks.first else nullcontext():
-        record = Record(folder, ranks.first)
-        found = ranks.share(_look(record.folder, config, given, where, restart) if ranks.first else None)
+    folder = _real(path_of(out, "out"))
+    alone = only_training(folder)
+    with refusals_of_system(folder), joined_ranks(where) as ranks, alone if ranks.first else nullcontext():
+        record, plan = Record(folder, ranks.first), Plan(config, given, where, ranks.world)
+        found = ranks.share(_look(folder, plan, restart, record, listen) if ranks.first else None)
         if found == "finished":
             return _already_finished(record)
-        prepared = _begin(found, record, config, given, where, listen, ranks.world) if ranks.first else None
+        begun = _begin(found, record, plan, listen) if ranks.first else None
         ranks.wait()
-        return _continue(record, config, given, where, ranks, listen, prepared)
+        return _continue(record, plan, ranks, listen, begun)
+
+
+def _requested(
+    preset: PresetName | None, file: Path | None, settings: Iterable[str] | Mapping[str, Any], seed: int | None
+) -> Config:
+    config = resolve_settings(preset, file, settings)
+    if seed is not None:
+        config = build_config({"training.seed": seed}, config)
+    _check_libraries(config)
+    return config
+
+
+def _check_libraries(config: Config) -> None:
+    """Raise a `ConfigError` when the network or the metrics need a library that is not installed."""
+    check_libraries(config.model)
+    measures_of(config)
 
 
 def _data_files(
@@ -108,7 +134,8 @@ def _data_files(
 ) -> DataFiles:
     if dev_target is not None and dev is None:
         raise ConfigError("a dev target file was given without a dev file: give both")
-    return DataFiles(Path(train), _path(train_target), _path(dev), _path(dev_target))
+    given = path_of(train, "data", "write the pairs to a file, one on each line with a tab between, and give its path")
+    return DataFiles(given, _path(train_target, "target_file"), _path(dev, "dev"), _path(dev_target, "dev_target"))
 
 
 def _real(folder: Path) -> Path:
@@ -125,23 +152,44 @@ def _real(folder: Path) -> Path:
 
 
 def _look(
-    folder: Path, config: Config, given: DataFiles, device: torch.device, restart: bool
-) -> Literal["new", "resume", "finished"]:
-    """What is in the folder; refuses what must not be overwritten."""
-    _undo_killed_restart(folder, restart)
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    folder: Path, plan: Plan, restart: bool, record: Record, listen: Listener
+) -> Literal["new", "replace", "resume", "finished"]:
+    """What is in the folder; refuses what must not be overwritten, and what is not as it was written."""
+    if said := mend_restart(folder):
+        listen(TrainEvent("warning", {"text": said, "count": 1}))
+    if is_free(folder):
         return "new"
     run = _run_of(folder, restart)
     if run is None:
         raise ModelFolderError(f"{folder} exists and is not a seqweave run: choose another folder for -o")
-    if restart:
-        for path in (*given.paths().values(), *vector_files(config).values()):
+    if restart and run["status"] != "preparing":
+        for path in (*plan.files.paths().values(), *vector_files(plan.config).values()):
             if path.resolve().is_relative_to(folder.resolve()):
                 raise ConfigError(f"{path} lies in {folder}, which --restart throws away: move it out of there first")
-        return "new"
-    changes = differing_keys(requested_config(run, folder), config)
+        return "replace"
+    finished = run["status"] == "finished" and _is_sealed(folder)
+    if not finished:
+        check_run(run, folder)
+    if run["status"] == "preparing":
+        return "new"  # a kill came before it was a run
+    _refuse_changes(folder, plan, run)
+    if finished:
+        return "finished"
+    check_files(record, run, listen)
     if run["status"] == "training":
-        check_rest(folder, config, device)
+        check_rest(folder, plan.config, plan.device)
+    return "resume"
+
+
+def _is_sealed(folder: Path) -> bool:
+    """Whether the manifest is that of a finished model; else a kill came before, and the end is done again."""
+    return files.RUN in files.check_manifest(folder)
+
+
+def _refuse_changes(folder: Path, plan: Plan, run: Mapping[str, Any]) -> None:
+    """Raise where other settings or data are given than the run began with."""
+    changes = differing_keys(requested_config(run, folder), plan.config)
+    if run["status"] == "training":
         changes.pop(KEY, None)  # the one setting that may change on the way
     if changes:
         listed = ", ".join(f"{key} (was {old}, now {new})" for key, (old, new) in changes.items())
@@ -150,17 +198,13 @@ def _look(
         )
     # Only the sums: a renamed file is the same data.
     known = run["facts"].get("files")
-    if known and list(known.values()) != list(fingerprints(given).values()):
+    if known and list(known.values()) != list(fingerprints(plan.files).values()):
         raise DataError(f"the data have changed since the run in {folder} began: use the same files, or --restart")
     vectors = {side: found["sha256"] for side, found in run["facts"].get("vectors", {}).items()}
-    if vectors and vectors != vector_fingerprints(config):
+    if vectors and vectors != vector_fingerprints(plan.config):
         raise DataError(
             f"the pretrained vectors have changed since the run in {folder} began: use the same files, or --restart"
         )
-    if run["status"] == "finished":
-        # A kill may have come between the last two files; then the end is done again.
-        return "finished" if files.RUN in files.check_manifest(folder) else "resume"
-    return "resume" if run["status"] == "training" else "new"
 
 
 def _run_of(folder: Path, restart: bool) -> dict[str, Any] | None:
@@ -173,128 +217,61 @@ def _run_of(folder: Path, restart: bool) -> dict[str, Any] | None:
         raise
 
 
-def _aside(folder: Path) -> Path:
-    """Where --restart keeps the old run until the new one has something to show."""
-    return folder.with_name(f".{folder.name}.replaced")
+def _begin(found: Literal["new", "replace", "resume"], record: Record, plan: Plan, listen: Listener) -> Begun | None:
+    """What the first process does before all train: make the folder, or mend what is missing of it."""
+    if found != "resume":
+        check_new(plan.config, plan.device)
+        return begin(record, plan, listen, found == "replace")
+    run = read_run(record.folder) or {}
+    config = files.read_config(record.folder)
+    mend_ids(record, run, plan.files, config, _tokenizers(record.folder, config), listen)
+    change_precision(record, plan.config, listen)
+    return None
 
 
-def _undo_killed_restart(folder: Path, restart: bool) -> None:
-    """After a kill in the middle of --restart: the old run comes back, unless the new one had begun to train."""
-    aside = _aside(folder)
-    if not aside.exists():
-        return
-    run = _run_of(folder, restart)
-    if run is not None and run["status"] != "preparing":
-        shutil.rmtree(aside)
-        return
-    if run is not None or (folder.is_dir() and not any(folder.iterdir())):
-        shutil.rmtree(folder)
-    if not folder.exists():
-        aside.rename(folder)
+def _tokenizers(folder: Path, config: Config) -> tuple[Tokenizer, Tokenizer]:
+    check_reads_text(config)
+    source, target = files.read_tokenizers(folder, config)
+    assert source is not None
+    return source, target
 
 
-def _begin(
-    found: Literal["new", "resume"],
-    record: Record,
-    config: Config,
-    given: DataFiles,
-    device: torch.device,
-    listen: Listener,
-    world: int,
-) -> Prepared | None:
-    """What the first process does before all train: make the folder, or take over another precision."""
-    if found == "resume":
-        change_precision(record, config, listen)
-        return None
-    check_new(config, device)
-    return _prepare_folder(record, config, given, device, listen, world)
-
-
-def _prepare_folder(
-    record: Record, config: Config, given: DataFiles, device: torch.device, listen: Listener, world: int
-) -> Prepared:
-    """Make the folder up to the first step; when that fails or is interrupted, nothing of it stays."""
-    old = record.folder.exists()
-    aside = _aside(record.folder)
-    if old and any(record.folder.iterdir()):
-        if Path.cwd().is_relative_to(record.folder.resolve()):
-            raise ModelFolderError(
-                f"{record.folder} is to be replaced, but it is the folder you are in: leave it first"
-            )
-        record.folder.rename(aside)
-    try:
-        record.folder.mkdir(parents=True, exist_ok=True)
-        record.run("preparing", config, {})
-        prepared = prepare(given, config, record.cache, device, listen, world)
-        record.prepared(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
-        record.sources(prepared.sources)
-        # A first build finds settings that do not fit, before the folder counts as a run.
-        build_network(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
-        filters_of(SearchOptions.of(prepared.config.search), prepared.target_tokenizer)
-        record.run("training", config, prepared.facts)
-    except BaseException:
-        if old and not aside.exists():  # it was empty, and may be where the user is
-            _clear(record.folder)
-        else:
-            shutil.rmtree(record.folder, ignore_errors=True)
-        if aside.exists():
-            aside.rename(record.folder)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
-    return prepared
-
-
-def _clear(folder: Path) -> None:
-    """Remove what is in a folder."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _continue(
-    record: Record,
-    requested: Config,
-    given: DataFiles,
-    device: torch.device,
-    ranks: Ranks,
-    listen: Listener,
-    prepared: Prepared | None,
-) -> TrainResult:
+def _continue(record: Record, plan: Plan, ranks: Ranks, listen: Listener, begun: Begun | None) -> TrainResult:
     """Train from the newest checkpoint, or from the start when there is none."""
-    folder = record.folder
+    folder, device = record.folder, plan.device
     config = files.read_config(folder)
     warn_if_slow(config, device, listen)
     facts = (read_run(folder) or {})["facts"]
-    check_reads_text(config)
-    source_tokenizer, target_tokenizer = files.read_tokenizers(folder, config)
-    assert source_tokenizer is not None
-    tokenizers = (source_tokenizer, target_tokenizer)
-    if prepared is not None:  # just read in this process: no second pass over the files
-        dataset, dev, vectors = prepared.dataset, prepared.dev, prepared.vectors
+    tokenizers = _tokenizers(folder, config)
+    if begun is not None:  # just read in this process: no second pass over the files
+        dataset, dev, vectors = PairDataset.open(record.cache), begun.dev, begun.vectors
     else:
-        dataset, dev = reopen(given, config, tokenizers, record.cache, facts["kept"])
+        dataset, dev = reopen(plan.files, config, tokenizers, record.cache, facts["kept"])
         vectors = all_vectors(config, tokenizers, listen)
     torch.manual_seed(config.training.seed)
-    model = build_network(config, *tokenizers).to(device)
+    with memory_of_network(config):
+        model = build_network(config, *tokenizers).to(device)
     frozen = set_vectors(model, vectors, config.training.freeze_vectors)
     run = Run(config, model, tokenizers, dataset, dev, device, ranks, record, listen, frozen=frozen)
     parameters = parameter_count(model)
     shown = {"device": str(device), "precision": config.training.precision, "parameters": parameters}
     shown |= {"max_steps": run.max_steps, "metric": config.training.metric}
     resumed = _resume(run)  # first, for a damaged checkpoint ends it
+    record.card(None)  # of an earlier stop
     listen(TrainEvent("found", {**facts, **shown}))
     if resumed:
         listen(TrainEvent("resumed", {"step": run.state.step}))
-    seconds = estimate_seconds(run)
+    with memory_of_steps(config):
+        seconds = estimate_seconds(run)
     listen(TrainEvent("estimate", {"seconds": seconds, "steps": run.max_steps - run.state.step}))
-    with _stop_signals() as wants_stop:
-        reason = run_training(run, wants_stop.is_set)
+    with stop_signals(listen, patient=ranks.world > 1) as wants_stop, memory_of_steps(config):
+        reason = run_training(run, wants_stop)
     listen(TrainEvent("finished", {"step": run.state.step, "reason": reason}))
     if reason == "interrupted":
-        return TrainResult(folder, "interrupted", run.state.step, run.max_steps, None)
-    metrics = _finish(run, requested, facts, parameters) if ranks.first else None
+        if (folder / files.WEIGHTS).is_file():
+            record.card(unfinished_card(config, facts, parameters, run.state.step, run.state.best_step))
+        return TrainResult(folder, "interrupted", run.state.step, run.max_steps, None, wants_stop.number)
+    metrics = _finish(run, plan.config, facts, parameters) if ranks.first else None
     ranks.wait()
     return TrainResult(folder, "finished", run.state.step, run.max_steps, metrics)
 
@@ -302,25 +279,30 @@ def _continue(
 def _resume(run: Run) -> bool:
     """Take over the newest checkpoint; returns whether there is one."""
     if run.ranks.first:
-        remove_leftovers(run.checkpoints)
+        settle(run.record, run.listen)
     run.ranks.wait()
     newest = newest_checkpoint(run.checkpoints)
     if newest is not None:
         run.resume(newest)
-    run.record.forget_after(run.state.step)
     return newest is not None
 
 
 def _finish(run: Run, requested: Config, facts: Mapping[str, Any], parameters: int) -> dict[str, Any]:
     """Measure the best weights on dev, write the card, seal the folder, drop what only training needed."""
     record = run.record
-    if not (record.folder / files.WEIGHTS).is_file():
+    if run.state.best is None:
         raise SeqweaveError(
             f"no validation of {record.folder} gave a finite {run.config.training.metric}: lower "
             f"training.learning_rate and {TRAIN_ANEW}"
         )
+    if run.state.best_sum not in ("", fingerprint(record.folder / files.WEIGHTS)["sha256"]):
+        raise ModelFolderError(
+            f"the weights in {record.folder} are not those of its best step {run.state.best_step:,}: "
+            "run the same command again, which puts them back"
+        )
     model = load(record.folder, str(run.device.type))
     metrics = evaluate_model(model, run.dev.sources, run.dev.targets)
+    _say_blown_up(run, metrics.perplexity)
     card = model_card(metrics, run.config, facts, parameters, sample_rows(model, run.dev))
     record.finished(metrics, card)
     final = {"parameters": parameters, "steps": run.state.step, "seconds": round(run.state.seconds, 1)}
@@ -330,11 +312,28 @@ def _finish(run: Run, requested: Config, facts: Mapping[str, Any], parameters: i
     return metrics.to_json()
 
 
+def _say_blown_up(run: Run, perplexity: float | None) -> None:
+    """Say of a run that has come to its end that its model is of no use."""
+    guessing = run.tokenizers[1].size
+    if perplexity is None or perplexity < _BLOWN_UP * guessing:
+        return
+    shown = f"{perplexity:.0e}" if math.isfinite(perplexity) else "infinite"
+    text = (
+        f"the perplexity on the dev pairs is {shown}, where guessing has {guessing:,}: training has blown up, and the "
+        f"model is of no use; lower training.learning_rate, set training.clip_norm, and {TRAIN_ANEW}"
+    )
+    run.listen(TrainEvent("warning", {"text": text, "count": 1}))
+
+
 def _tidy(record: Record, steps: int) -> None:
     """Drop what only training needed."""
     if record.writes:
-        prune_checkpoints(record.folder / files.CHECKPOINTS, {steps})
-        shutil.rmtree(record.cache, ignore_errors=True)
+        checkpoints = record.folder / files.CHECKPOINTS
+        prune_checkpoints(checkpoints, {steps})
+        remove_leftovers(checkpoints)
+        remove_best(checkpoints)
+        remove(record.cache)
+        remove_temporary(record.folder)
 
 
 def _already_finished(record: Record) -> TrainResult:
@@ -345,20 +344,5 @@ def _already_finished(record: Record) -> TrainResult:
     return TrainResult(record.folder, "already_finished", steps, steps, metrics)
 
 
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """SIGINT and SIGTERM ask for a stop after the current step; outside the main thread nothing is caught."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _path(value: PathLike | None) -> Path | None:
-    return None if value is None else Path(value)
+def _path(value: PathLike | None, what: str) -> Path | None:
+    return None if value is None else path_of(value, what)

@@ -21,8 +21,9 @@ class TrainState:
         epoch, batch: where in the data the next batch is: batches already taken of this epoch.
         tokens: real source and target positions trained on.
         seconds: time spent training, validation included, over all starts.
-        best: the best value of the selecting metric so far, its step, and the teacher-forced
-            perplexity then, which decides between equal values.
+        best: the best value of the selecting metric so far, its step, the teacher-forced perplexity
+            then, which decides between equal values, and the SHA-256 of the file of those weights
+            (empty where an earlier version kept none).
         validations_without_gain: since the best one.
         plateau_drops, plateau_wait: for the plateau schedule.
         stopped: early stopping has ended the run.
@@ -37,6 +38,7 @@ class TrainState:
     best: float | None = None
     best_step: int = 0
     best_perplexity: float | None = None
+    best_sum: str = ""
     validations_without_gain: int = 0
     plateau_drops: int = 0
     plateau_wait: int = 0
@@ -49,8 +51,29 @@ class TrainState:
 
     @classmethod
     def from_json(cls, text: str) -> TrainState:
-        """What `to_json` wrote."""
-        return cls(**json.loads(text))
+        """What `to_json` wrote.
+
+        Raises:
+            ValueError: when it is no JSON.
+            TypeError: when a value is missing that has no default, is unknown, or of another kind.
+        """
+        state = cls(**json.loads(text))
+        for name, value in asdict(state).items():
+            if not isinstance(value, _KINDS[name]) or isinstance(value, bool) != (name == "stopped"):
+                raise TypeError(f"{name} is {value!r}")
+        return state
+
+
+_COUNT, _NUMBER = (int,), (int, float)
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("step", "epoch", "batch", "tokens", "best_step", "validations_without_gain"), _COUNT),
+    **dict.fromkeys(("plateau_drops", "plateau_wait"), _COUNT),
+    "seconds": _NUMBER,
+    **dict.fromkeys(("best", "best_perplexity"), (*_NUMBER, type(None))),
+    "best_sum": (str,),
+    "stopped": (bool,),
+    "averaged": (list,),
+}
 
 
 def batch_seed(seed: int, step: int, batch: int) -> int:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from seqweave.config import Metric
-from seqweave.evaluation.evaluate import pair_batches
+from seqweave.data.batch import Batch
+from seqweave.evaluation.evaluate import pair_batches, references_of
+from seqweave.evaluation.measures import measures_of
 from seqweave.evaluation.metrics import higher_is_better, quick_metric
 from seqweave.evaluation.perplexity import perplexities
 from seqweave.predictor import Model
@@ -20,6 +22,7 @@ from seqweave.search.hypothesis import Hypothesis
 from seqweave.training.prepare import DevPairs
 
 SAMPLES = 5
+Ties = Literal["perplexity", "wait"]
 _MOST_WEIGHTS = 10_000  # of a sample's attention, about 60 kB of JSON; what is larger is left out
 
 
@@ -39,6 +42,18 @@ class Validation:
             return math.isfinite(self.value)
         return self.value > best if metric_rises(self.metric) else self.value < best
 
+    def gains(self, best: float | None, best_perplexity: float | None, ties: Ties = "perplexity") -> bool:
+        """Whether early stopping and the plateau are to take this for a gain.
+
+        A better value is one. While the metric says nothing yet, because no output is right, less perplexity is one,
+        too (unless the format of the folder is from before, `ties=wait`): else a metric that takes long to say
+        anything would end a training that goes on learning.
+        """
+        if self.better_than(best):
+            return True
+        nothing = self.value == 0 if metric_rises(self.metric) else self.metric != "loss" and self.value >= 100
+        return ties == "perplexity" and nothing and self.replaces(best, best_perplexity)
+
     def replaces(self, best: float | None, best_perplexity: float | None) -> bool:
         """Whether these weights are to be kept: a gain, or as good a value with less teacher-forced perplexity.
 
@@ -53,20 +68,50 @@ def metric_rises(metric: Metric) -> bool:
     return metric != "loss" and higher_is_better(metric)
 
 
-def validate(model: Model, dev: DevPairs, metric: Metric) -> Validation:
-    """Measure a model on dev: greedy outputs (of each source once), and both perplexities."""
-    forced, free = perplexities(model.network, pair_batches(model, dev.sources, dev.targets))
+def _nobody(done: int, total: int) -> None:
+    """Hears nothing."""
+
+
+class _Count:
+    """Counts what is done of a total, and tells it; the first time that nothing is."""
+
+    def __init__(self, total: int, tell: Callable[[int, int], None]):
+        self.done, self.total, self.tell = 0, total, tell
+        tell(0, total)
+
+    def __call__(self, more: int) -> None:
+        self.done += more
+        self.tell(self.done, self.total)
+
+    def passed(self, batch: Batch) -> Batch:
+        """The batch, counted when it is handed out: one batch ahead of the work."""
+        self(len(batch.target_in))
+        return batch
+
+
+def validate(model: Model, dev: DevPairs, metric: Metric, tell: Callable[[int, int], None] = _nobody) -> Validation:
+    """Measure a model on dev: greedy outputs (of each source once), and both perplexities.
+
+    `tell` hears how much is done, and of how much; pairs measured and sources decoded count alike.
+    """
+    measures = measures_of(model.config)
+    targets = references_of(dev.targets, measures)
     distinct = list(dict.fromkeys(dev.sources))
     shown = distinct[:SAMPLES]
     # `loss` needs no outputs, so only the samples are decoded.
     sources = shown if metric == "loss" else distinct
+    done = _Count(len(dev.sources) + len(sources), tell)
+    batches = pair_batches(model, dev.sources, targets)
+    forced, free = perplexities(model.network, (done.passed(batch) for batch in batches))
+    model.tell_done = done
     hypotheses = model.predict(sources, beam_size=1)
+    model.tell_done = None
     texts = {source: found.text for source, found in zip(sources, hypotheses, strict=True)}
     if metric == "loss":
         value = math.log(forced)
     else:
         outputs = [texts[source] for source in dev.sources]
-        value = quick_metric(metric, dev.sources, outputs, dev.targets, model.target_tokenizer)
+        value = quick_metric(metric, dev.sources, outputs, targets, model.target_tokenizer, measures)
     rows = sample_rows(model, dev, [texts[text] for text in shown])
     looks = sample_attention(model, dev)
     return Validation(metric, value, forced, free, [{**row, **look} for row, look in zip(rows, looks, strict=True)])
@@ -81,8 +126,9 @@ def sample_rows(model: Model, dev: DevPairs, outputs: Sequence[str] | None = Non
     if outputs is None:
         outputs = [found.text for found in model.predict(sources)]
     rows = []
+    references = references_of(dev.targets, measures_of(model.config))
     for source, output in zip(sources, outputs, strict=True):
-        pairs = zip(dev.sources, dev.targets, strict=True)
+        pairs = zip(dev.sources, references, strict=True)
         targets = [model.target_tokenizer.normalized(target) for one, target in pairs if one == source]
         rows.append({"source": source, "target": output if output in targets else targets[0], "output": output})
     return rows

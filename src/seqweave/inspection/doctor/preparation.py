@@ -9,13 +9,12 @@ from seqweave.inspection.doctor.remedies import again, in_other_text
 from seqweave.inspection.doctor.run_record import Asked, Finding, RunRecord
 from seqweave.text.features import FeaturedTokenizer, tags_of
 from seqweave.text.tokenizers import Tokenizer, coverage
-from seqweave.text.vocabulary import UNK
+from seqweave.text.unknown import SHOWN, UnknownItems
 
 # Texts of one convention are near 0 or near 1, so half way between lies a change of convention. Not measured.
 DIFFERENT = 0.5
 # Chosen, not measured: 1 in 10 more items is lost than in training.
 MORE_UNKNOWN = 0.1
-SHOWN = 5  # unknown items, or source tags
 
 
 def prepared_differently(run: RunRecord, asked: Asked) -> Finding | None:
@@ -107,11 +106,9 @@ def _example(tokenizer: FeaturedTokenizer) -> str:
 
 def _unknown(tokenizer: Tokenizer, asked: Asked) -> str:
     """The commonest items that are not in the vocabulary."""
-    found: Counter[str] = Counter()
-    for text in asked.sources:
-        places = zip(tokenizer.encode(text), tokenizer.offsets(text), strict=True)
-        found.update(text[start:end].strip() for id_, (start, end) in places if id_ == UNK)
-    return ", ".join(repr(item) for item, _ in found.most_common(SHOWN))
+    found = UnknownItems(tokenizer)
+    found.add(asked.sources)
+    return ", ".join(map(repr, found.examples))
 
 
 def _percent(share: float | None) -> str:

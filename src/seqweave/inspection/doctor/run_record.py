@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from seqweave.config import Config
 from seqweave.data.facts.hashes import SourceHashes
+from seqweave.data.facts.profile import TextProfile
 from seqweave.errors import DataError, ModelFolderError
-from seqweave.folder import EVENTS, RUN, SAMPLES, SOURCE_HASHES, WEIGHTS, check_manifest, read_config, read_json
+from seqweave.folder import (
+    EVENTS,
+    RUN,
+    SAMPLES,
+    SOURCE_HASHES,
+    WEIGHTS,
+    check_manifest,
+    read_config,
+    read_object,
+    read_rows,
+)
 from seqweave.predictor import Model, load
 from seqweave.search.hypothesis import Hypothesis
 from seqweave.wording import RESTORE, RESTORE_OR_TRAIN
 
+_NUMBER = (int, float)
+# What is looked at of run.json and events.jsonl, and of which kind it is.
+FACTS: Mapping[str, Any] = {
+    "target_vocabulary": _NUMBER,
+    "dev_sources_shared": _NUMBER,
+    "dev_pairs": _NUMBER,
+    "source_text": {part.name: _NUMBER for part in fields(TextProfile)},
+    "unknown_rate": {"source": _NUMBER},
+    "features": {"unknown_rate": _NUMBER},
+    "padding": {"share": _NUMBER, "share_without": _NUMBER},
+}
+EVENT = dict.fromkeys(("step", "loss", "perplexity", "free_running_perplexity"), _NUMBER)
 MOST_ASKED = 1000  # sources; with more pairs these are evenly spaced
 
 
@@ -91,7 +113,7 @@ def read_run_record(
         model = load(folder, device)
         model.check_reads_text()
         asked = ask(model, *(pairs or _samples(folder)))
-    events = _rows(folder / EVENTS)
+    events = _events(folder / EVENTS)
     return RunRecord(
         config=config,
         asked=asked,
@@ -126,32 +148,44 @@ def ask(model: Model, sources: Sequence[str], targets: Sequence[str]) -> Asked:
 
 def _samples(folder: Path) -> tuple[list[str], list[str]]:
     """Sources and targets of the fixed samples of a run."""
-    pairs = {row["source"]: row["target"] for row in _rows(folder / SAMPLES) if {"source", "target"} <= row.keys()}
+    pairs = {row["source"]: row["target"] for row in read_rows(folder / SAMPLES) if _is_pair(row)}
     if not pairs:
         raise DataError("there must be pairs to look at, but the folder has no samples: name DATA", folder / SAMPLES)
     return list(pairs), list(pairs.values())
 
 
+def _is_pair(row: Mapping[str, Any]) -> bool:
+    return isinstance(row.get("source"), str) and isinstance(row.get("target"), str)
+
+
 def _run(path: Path) -> dict[str, Any]:
     """What run.json holds."""
-    run = read_json(path)
-    if not isinstance(run, dict) or not isinstance(run.get("facts"), dict) or "status" not in run:
+    run = read_object(path)
+    facts = run.get("facts")
+    if not isinstance(facts, dict) or not isinstance(run.get("status"), str) or not _fit(facts, FACTS):
         raise ModelFolderError(f"{path} is not what seqweave wrote: {RESTORE_OR_TRAIN}")
     return run
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    """The JSON objects of a file of them, one on each line; a last line that was cut short is left out."""
-    if not path.is_file():
-        return []
-    lines = [line for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if line]
-    rows = []
-    for number, line in enumerate(lines, 1):
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            if number < len(lines):
-                raise ModelFolderError(
-                    f"{path} must hold a JSON object on every line, but line {number} is not one: {RESTORE}"
-                ) from None
-    return [row for row in rows if isinstance(row, dict)]
+def _events(path: Path) -> list[dict[str, Any]]:
+    """The lines of events.jsonl."""
+    rows = read_rows(path)
+    for number, row in enumerate(rows, 1):
+        if not _fit(row, EVENT):
+            raise ModelFolderError(
+                f"{path} must hold what seqweave wrote, but event {number} has a text where a number belongs: {RESTORE}"
+            )
+    return rows
+
+
+def _fit(given: Mapping[str, Any], kinds: Mapping[str, Any]) -> bool:
+    """Whether what is looked at has the kinds it was written with; what is missing, or null, does no harm."""
+    for key, kind in kinds.items():
+        value = given.get(key)
+        if isinstance(kind, Mapping):
+            fits = isinstance(value, dict) and _fit(value, kind)
+        else:
+            fits = isinstance(value, kind) and not isinstance(value, bool)
+        if value is not None and not fits:
+            return False
+    return True
