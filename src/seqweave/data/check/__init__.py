@@ -2,7 +2,7 @@
 
 `check_data` passes over each file once, and a few times more where it must learn a vocabulary to count items. Texts
 are not kept: a text is its 64-bit BLAKE2b hash, so with n pairs the chance that two different texts are taken for the
-same is about n^2 / 2^65 (one in a million for 5 million pairs), and memory is about 50 bytes per usable pair.
+same is about n^2 / 2^65 (one in a million for 5 million pairs), and memory is about 100 bytes per usable pair.
 
 - `reasons.py`: each kind of dropped record in words, with the command that mends it;
 - `over_long.py`: what `train` would leave out as too long;
