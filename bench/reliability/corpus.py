@@ -5,8 +5,8 @@
 
 Each size runs in a fresh process: a TSV is generated on disk, read by `PairReader`, and written as a dataset of
 characters. With `--dirty`, every second line cannot be used, each for another reason. Printed are the records kept and
-dropped, and the most memory the process itself held (RssAnon, sampled; what is mapped does not count) before
-it began (its libraries), while it read and while it wrote. Several sizes of `--pairs` show whether it grows. Linux only.
+dropped, and the most memory the process itself held (RssAnon, sampled; what is mapped does not count): before it began
+(its libraries), while it read, and while it wrote. Several sizes of `--pairs` show whether it grows. Linux only.
 """
 
 from __future__ import annotations
