@@ -9,8 +9,8 @@ from collections.abc import Sequence
 _SOURCE_WORDS = frozenset((
     "source", "src", "input", "text", "question", "q", "query", "prompt", "sentence", "sentence1", "document",
     "article", "word", "grapheme", "graphemes", "lemma", "utterance", "x", "instruction", "context", "original",
-    "from", "dialogue", "premise", "wrong", "incorrect", "noisy", "message", "post", "in", "frage", "quelle", "pregunta",
-    "원문", "질문", "源", "原文",
+    "from", "dialogue", "premise", "wrong", "incorrect", "noisy", "message", "post", "in", "frage", "quelle",
+    "pregunta", "원문", "질문", "源", "原文",
 ))
 _TARGET_WORDS = frozenset((
     "target", "tgt", "trg", "output", "label", "labels", "answer", "a", "response", "reply", "completion", "summary",
