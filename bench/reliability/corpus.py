@@ -5,8 +5,8 @@
 
 Each size runs in a fresh process: a TSV is generated on disk, read by `PairReader`, and written as a dataset of
 characters. With `--dirty`, every second line cannot be used, each for another reason. Printed are the records kept and
-dropped, and the most memory the process itself held (RssAnon, sampled; what is mapped from files does not count) while
-it read and while it wrote. Several sizes of `--pairs` show whether it grows. Linux only.
+dropped, and the most memory the process itself held (RssAnon, sampled; what is mapped does not count): before it began
+(its libraries), while it read, and while it wrote. Several sizes of `--pairs` show whether it grows. Linux only.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ def measured(pairs: int, dirty: bool) -> dict[str, object]:
         write_corpus(path, pairs, dirty)
         watch = Anonymous()
         time.sleep(0.1)
+        before = watch.peak
         reader = PairReader(path)
         kept = sum(1 for _ in reader)
         reading = watch.peak
@@ -73,6 +74,7 @@ def measured(pairs: int, dirty: bool) -> dict[str, object]:
             "records": report.records,
             "kept": kept,
             "dropped": report.counts,
+            "before_mib": round(before / MIB, 1),
             "reading_mib": round(reading / MIB, 1),
             "writing_mib": round(watch.peak / MIB, 1),
         }

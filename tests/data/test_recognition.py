@@ -239,6 +239,30 @@ def test_other_fields_are_named(tmp_path: Path) -> None:
     assert read(path, "data.source_column=uno", "data.target_column=tre")[0] == [("a", "c")]
 
 
+@pytest.mark.parametrize(
+    ("record", "options"),
+    [
+        ({"a": {"source": "x"}, "b": {"source": "y"}}, ["a.source", "b.source"]),
+        ({"instruction": "x", "input": "y", "output": "z"}, ["instruction", "output"]),
+    ],
+)
+def test_fields_that_could_be_either_are_not_guessed(
+    tmp_path: Path, record: dict[str, Any], options: list[str]
+) -> None:
+    source, target = options
+    with pytest.raises(DataError) as refused:
+        read(write(tmp_path / "a.json", json.dumps(record)))
+    assert f"--set data.source_column={source} --set data.target_column={target}" in str(refused.value)
+
+
+def test_a_column_of_row_numbers_is_no_text(tmp_path: Path) -> None:
+    pairs, reader = read(write(tmp_path / "a.csv", ",source,target\n0,a,b\n1,c,d\n"))
+    assert pairs == [("a", "b"), ("c", "d")]
+    assert reader.dialect.words == (
+        "CSV, header (no name), source, target; source from source, target from target, column 1 left out"
+    )
+
+
 def test_a_header_can_be_asked_for_or_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tsv", "source\ttarget\na\tb\n")
     assert read(path)[0] == [("a", "b")]

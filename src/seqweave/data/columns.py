@@ -14,7 +14,7 @@ from seqweave.config import DataConfig
 from seqweave.data.delimiters import usual_columns
 from seqweave.data.dialect import Dialect
 from seqweave.data.formats.json_fields import fields_of, text_of, value_of
-from seqweave.data.headers import source_and_target, texts_among
+from seqweave.data.headers import is_target_name, source_and_target, texts_among
 from seqweave.errors import DataError
 
 COLUMN_SETTINGS = (
@@ -195,11 +195,12 @@ def _guessed(fields: dict[str, bool]) -> tuple[str, str] | None:
         return "source", "target"
     texts = [name for name in names if fields[name]]
     for candidates in (names, texts):
-        if found := source_and_target(candidates):
+        found = source_and_target(candidates)
+        if found and len({candidates[place].rpartition(".")[2] for place in found}) == 2:
             return candidates[found[0]], candidates[found[1]]
     inside = [name for name in texts if name.startswith("translation.")]
     for candidates in (inside, texts):
-        if len(candidates) == 2:
+        if len(candidates) == 2 and len({name.rpartition(".")[2] for name in candidates}) == 2:
             return candidates[0], candidates[1]
     return None
 
@@ -213,6 +214,7 @@ def _unknown_fields(missing: Sequence[str], fields: dict[str, bool], path: Path)
     names = [name for name, is_text in fields.items() if is_text] or list(fields)
     known = ", ".join(names[:_SHOWN_FIELDS]) or "none"
     first, second = (*names[:2], "A", "B")[:2]
+    second = next((name for name in names if name != first and is_target_name(name)), second)
     options = " ".join(
         f"--set {shlex.quote(f'data.{side}_column={name}')}" for side, name in (("source", first), ("target", second))
     )

@@ -77,7 +77,7 @@ class Dialect:
             first += [f"columns between {delimiter_in_words(self.delimiter)}"] if other else []
             first += ["cells in quotes"] if self.quoting and self.format == "tsv" else []
             first += ["no quotes"] if not self.quoting and self.format == "csv" else []
-            first += [f"header {', '.join(self.header)}"] if self.header else []
+            first += [f"header {', '.join(name or '(no name)' for name in self.header)}"] if self.header else []
         if self.records:
             first.append(f"records of {self.records!r}")
         return "; ".join(filter(None, (", ".join(first), self._columns_in_words())))
@@ -91,7 +91,8 @@ class Dialect:
         if self.format not in ("tsv", "csv"):
             return column
         number = int(column)
-        return self.header[number] if number < len(self.header) else f"column {number + 1}"
+        name = self.header[number] if number < len(self.header) else ""
+        return name or f"column {number + 1}"
 
     def _columns_in_words(self) -> str:
         if self.format == "lines" or self.former:

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 _SOURCE_WORDS = frozenset((
     "source", "src", "input", "text", "question", "q", "query", "prompt", "sentence", "sentence1", "document",
     "article", "word", "grapheme", "graphemes", "lemma", "utterance", "x", "instruction", "context", "original",
-    "from", "dialogue", "premise", "wrong", "incorrect", "noisy", "message", "post", "in", "원문", "질문", "源", "原文",
+    "from", "dialogue", "premise", "wrong", "incorrect", "noisy", "message", "post", "in", "frage", "quelle",
+    "pregunta", "원문", "질문", "源", "原文",
 ))
 _TARGET_WORDS = frozenset((
     "target", "tgt", "trg", "output", "label", "labels", "answer", "a", "response", "reply", "completion", "summary",
     "highlights", "translation", "pronunciation", "phoneme", "phonemes", "phones", "form", "inflection", "class",
     "category", "sentiment", "y", "to", "reference", "correct", "corrected", "clean", "sentence2", "transcription",
-    "transliteration", "out", "번역문", "번역", "답변", "답", "目标", "译文", "訳文",
+    "transliteration", "out", "antwort", "ziel", "respuesta", "réponse",
+    "번역문", "번역", "답변", "답", "目标", "译文", "訳文",
 ))
 _LANGUAGE_CODES = frozenset((
     "ar", "bg", "bn", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "he", "hi", "hu", "id", "is", "it",
@@ -90,6 +92,11 @@ def source_and_target(names: Sequence[str]) -> tuple[int, int] | None:
         return None
     turned = plain[texts[0]] in _SURE_TARGETS or plain[texts[1]] in _SURE_SOURCES
     return (texts[1], texts[0]) if turned else (texts[0], texts[1])
+
+
+def is_target_name(name: str) -> bool:
+    """Whether a name, of which only the part behind the last dot counts, says target."""
+    return _plain(name.rpartition(".")[2]) in _TARGET_WORDS
 
 
 def texts_among(names: Sequence[str]) -> list[int]:
