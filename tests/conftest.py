@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -10,6 +11,11 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# A shell's job in the background, and `nohup`, ignore signals that tests send.
+for _number in (signal.SIGINT, signal.SIGHUP) if hasattr(signal, "SIGHUP") else (signal.SIGINT,):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 # One thread: the tensors here are so small that threads only wait for each other, and sums keep one order.
 torch.set_num_threads(1)

@@ -28,6 +28,7 @@ def test_loads_while_weights_are_replaced() -> None:
     assert "12 loads while the weights are replaced: 0 failed, 0 mixed or older" in done.stdout
 
 
+@pytest.mark.slow
 def test_folders_that_were_changed_or_made_up() -> None:
     """Nothing is said of the time: the machine may do other things."""
     done = run("folders.py", "--changes", "6", "--made-up", "6", "--seconds", "60")

@@ -37,6 +37,7 @@ def test_races() -> None:
     assert "12 races of 3 starters: 36 starters held the lock, double holds 0, races that nobody won 0" in found
 
 
+@pytest.mark.slow
 def test_kills(tmp_path: Path) -> None:
     found = output_of(
         "kills.py", "--only", "restart", "--every", "100", "--random", "0", "--out", str(tmp_path / "out")
@@ -44,5 +45,6 @@ def test_kills(tmp_path: Path) -> None:
     assert "stuck 0, old models lost 0, other ends 0" in found
 
 
+@pytest.mark.slow
 def test_changes() -> None:
     assert output_of("interrupted.py", "--changes", "2").startswith("2 changes: ")

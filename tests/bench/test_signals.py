@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_trials_of_signals(root: Path, tmp_path: Path) -> None:
     script = root / "bench" / "reliability" / "signals.py"
     words = [sys.executable, str(script), "--only", "twice", "--size", "1", "--steps", "10"]

@@ -273,6 +273,7 @@ def test_half_precision_learns_as_ever_from_what_was_mixed(tmp_path: Path, kind:
     assert not all(torch.equal(one[name], mixed[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     data = write_pairs(tmp_path / "pairs.tsv")
     same = {**SETTINGS, **ON, "model.dropout": 0.0, "training.validate_every": 12, "training.max_steps": 12}

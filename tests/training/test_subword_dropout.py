@@ -165,6 +165,7 @@ def test_resume_equals_never_having_stopped(tmp_path: Path) -> None:
     assert model.source_tokenizer.encode("lower newest") == usual.source_tokenizer.encode("lower newest")
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     """The loss is divided by the items that were drawn, of all processes."""
     data = write(tmp_path / "pairs.tsv")
