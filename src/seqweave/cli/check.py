@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqweave.cli.common import Data, Json, TargetFile, print_json
+from seqweave.cli.common import Data, DataSettings, Json, TargetFile, print_json
 from seqweave.wording import count, visible
 
 if TYPE_CHECKING:
@@ -26,10 +26,7 @@ def check(
         list[str] | None,
         typer.Option(metavar="NAME=FILE", help="Another file, to look for sources that both have; repeatable."),
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting of data, as for `train`; repeatable."),
-    ] = None,
+    set_: DataSettings = None,
     json: Json = False,
 ) -> None:
     """Print which lines of DATA would be used and which dropped, with the command that mends each kind.

@@ -54,6 +54,10 @@ Precision = Annotated[
         "model's setting.",
     ),
 ]
+DataSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting of data, as for `train`; repeatable."),
+]
 SearchSettings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="search.KEY=VALUE", help="Change a setting of decoding for this call; repeatable."),

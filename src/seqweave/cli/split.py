@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqweave.cli.common import Data, Json, TargetFile, print_json
+from seqweave.cli.common import Data, DataSettings, Json, TargetFile, print_json
 from seqweave.wording import count
 
 if TYPE_CHECKING:
@@ -26,10 +26,7 @@ def split(
         float, typer.Option(metavar="SHARE", help="Share of the distinct sources for test; 0: none.")
     ] = 0.1,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Another one draws other parts.")] = 1,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting of data, as for `train`; repeatable."),
-    ] = None,
+    set_: DataSettings = None,
     json: Json = False,
 ) -> None:
     """Write the usable pairs of DATA into train, dev and test files that share no source.

@@ -21,12 +21,13 @@ from seqweave.errors import DataError
 from seqweave.wording import visible
 
 _BLOCK_BYTES = 1 << 16
-_MARKS = {
+MARKS = {
     b"\xff\xfe\0\0": "utf-32",
     b"\0\0\xfe\xff": "utf-32",
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
 }
+"""Byte order marks of what is not UTF-8, the longer ones first."""
 # In the order of preference where several fit as well: those of the most files first.
 _CANDIDATES = [
     "cp949", "cp932", "gb18030", "big5", "euc_jp", "cp1252", "cp1251", "koi8_r", "cp1250", "cp1253", "cp1254",
@@ -73,7 +74,7 @@ def recognized_encoding(head: bytes, whole: bool, asked: str | None, path: Path)
     Raises:
         DataError: when it is binary, or most of what is not ASCII is not UTF-8 either; names the likely encoding.
     """
-    for mark, encoding in _MARKS.items():
+    for mark, encoding in MARKS.items():
         if head.startswith(mark):
             return encoding
     if wide := _wide_without_mark(head, whole):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from seqweave.data.containers import container_of, foreign
 from seqweave.data.dialect import Container
+from seqweave.data.encodings import MARKS
 from seqweave.data.formats.quoted import quoted_records
 
 HEAD_BYTES = 4096
@@ -27,7 +28,6 @@ _UNPACKERS: dict[Container, str] = {
     "xz": "unxz -c",
     "zstd": "zstdcat",
 }
-_WIDE = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 # fmt: off
 HEADER_WORDS = frozenset((
     "source", "target", "src", "tgt", "trg", "input", "output", "text", "label", "question", "answer",
@@ -70,7 +70,7 @@ class Asked:
 
 def binary(head: bytes, asked: Asked) -> str | None:
     """Compressed or other binary content, or text of wide characters, by how it begins."""
-    for begin, encoding in _WIDE.items():
+    for begin, encoding in MARKS.items():
         if head.startswith(begin):
             return f"it is {encoding.upper()}: read it with {asked.with_option(f'--encoding {encoding}')}"
     if wide := _wide_without_mark(head):
