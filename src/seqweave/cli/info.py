@@ -82,6 +82,7 @@ def describe(folder: Path) -> dict[str, Any]:
         read_json,
         read_model,
     )
+    from seqweave.model.parts import sizes_of_parts
     from seqweave.run_status import run_status
 
     found = read_model(folder)
@@ -94,6 +95,8 @@ def describe(folder: Path) -> dict[str, Any]:
         "source_vocabulary": None if source is None else source.size - source.feature_count,
         "target_vocabulary": target.size,
         "features": 0 if source is None else source.feature_count,
+        "parts": sizes_of_parts({name: entry.shape for name, entry in found.weights.entries.items()}),
+        "start_from": _start_from(folder),
         "changed": list(differing_keys(Config(), config)),
         "config": settings_of(config),
         "metrics": read_json(folder / METRICS) if (folder / METRICS).is_file() else None,
@@ -106,7 +109,9 @@ def _text(facts: dict[str, Any]) -> str:
     lines = [
         f"{facts['folder']}: {facts['parameters']:,} parameters; every file is as it was written",
         *_run_lines(facts["run"]),
+        *_start_lines(facts["start_from"]),
         *_side_lines(facts),
+        "  parts     " + ", ".join(f"{part} {size:,}" for part, size in facts["parts"].items()),
     ]
     if facts["metrics"] is not None:
         from seqweave.cli.figures import figures
@@ -125,6 +130,22 @@ def _run_lines(run: dict[str, Any] | None) -> list[str]:
     weights = f"; the weights are those of step {run['best_step']:,}" if run["best_step"] else ""
     remedy = f"; {FINISH_IT}" if run["status"] == "stopped" else ""
     return [f"  training  {run['text']}{weights}{remedy}"]
+
+
+def _start_lines(start: dict[str, Any] | None) -> list[str]:
+    """The model that this one started from."""
+    return [] if start is None else [f"  started from {start['folder']}, weights with SHA-256 {start['sha256']}"]
+
+
+def _start_from(folder: Path) -> dict[str, Any] | None:
+    """The model that this one started from, as run.json has it."""
+    from seqweave.folder import RUN, read_object
+
+    facts = read_object(folder / RUN).get("facts") if (folder / RUN).is_file() else None
+    found = facts.get("start_from") if isinstance(facts, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(found.get(key), str) for key in ("folder", "sha256")):
+        return None
+    return {"folder": found["folder"], "sha256": found["sha256"]}
 
 
 def _side_lines(facts: dict[str, Any]) -> list[str]:

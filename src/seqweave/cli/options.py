@@ -23,6 +23,26 @@ DevTarget = Annotated[Path | None, typer.Option(hidden=True)]
 Preset = Annotated[
     str | None, typer.Option(metavar="|".join(get_args(PresetName)), help="Size of the model. Default: small.")
 ]
+StartFrom = Annotated[
+    Path | None,
+    typer.Option(
+        "--from", metavar="OLD", help="Model folder to start from: weights, vocabularies, settings. It stays as it is."
+    ),
+]
+ExtendVocabulary = Annotated[
+    bool,
+    typer.Option(
+        "--extend-vocabulary", help="With --from: items that OLD does not know get entries (of subwords: characters)."
+    ),
+]
+Mix = Annotated[
+    Path | None,
+    typer.Option(metavar="OLD_DATA", help="Pairs of which every batch gets a share, so that they are not forgotten."),
+]
+MixShare = Annotated[
+    float | None,
+    typer.Option(metavar="X", help="That share, above 0 and below 1; short for --set training.mix_share=X."),
+]
 SourceUnits = Annotated[
     str | None, typer.Option(metavar=_UNITS, help="What an item of the source is. Default: guessed.")
 ]

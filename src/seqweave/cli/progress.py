@@ -50,6 +50,8 @@ class TrainingView:
             "estimate": lambda values: self.say(
                 f"about {duration(values['seconds'])} for {count(values['steps'], 'step')}"
             ),
+            "start_from": lambda values: self.say(start_text(values)),
+            "extended": lambda values: self.say(values["text"]),
             "resumed": lambda values: self.say(f"resuming at step {values['step']:,}"),
             "step": self._step,
             "validating": self._validating,
@@ -123,6 +125,26 @@ def step_text(values: Mapping[str, Any]) -> str:
     return text if left is None else f"{text}, {duration(left)} left"
 
 
+def start_text(values: Mapping[str, Any]) -> str:
+    """The model that a run starts from, what it does not know of the new pairs, and how it is trained."""
+    state = f", {values['training']}" if "training" in values else ""
+    lines = [f"starting from {values['folder']} (weights {values['sha256'][:12]}{state})"]
+    for side, found in values["unknown"].items():
+        share = 100 * found["unknown"] / max(1, found["items"])
+        examples = f", such as {', '.join(map(repr, found['examples']))}" if found["examples"] else ""
+        added = f"; {values['added'][side]:,} added" if values["extends"] else ""
+        lines.append(f"  {side}: {share:.2f}% of its {found['items']:,} items are unknown to it{examples}{added}")
+    if not values["extends"] and any(found["unknown"] for found in values["unknown"].values()):
+        lines.append("  --extend-vocabulary gives them entries of their own")
+    elif values["extends"] and values["units"] == "subword":
+        lines.append("  of subwords only characters are added: new merges are not learned")
+    lines.append(
+        f"  training: rate up to {values['learning_rate']:g} after {count(values['warmup_steps'], 'step')} of warm-up, "
+        f"then {values['schedule']}"
+    )
+    return "\n".join(lines)
+
+
 def found_text(values: Mapping[str, Any]) -> str:
     """What training starts from, one fact on each line."""
     because = values.get("units_because") or {}
@@ -144,6 +166,8 @@ def found_text(values: Mapping[str, Any]) -> str:
     if features := values.get("features"):
         known = ", ".join(f"{number:,} in column {name}" for name, number in features["columns"].items())
         lines.append(f"  source tags  {known}, {100 * features['unknown_rate']:.2f}% unknown in dev")
+    if mixed := values.get("mixed"):
+        lines.append(f"  mixed in   {count(mixed['pairs'], 'pair')} of {mixed['file']}")
     for side, found in (values.get("vectors") or {}).items():
         share = 100 * found["found"] / max(1, found["entries"])
         lines.append(

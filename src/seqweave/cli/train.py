@@ -16,6 +16,9 @@ from seqweave.cli.common import Data, Device, TargetFile
 from seqweave.cli.options import (
     DevFile,
     DevTarget,
+    ExtendVocabulary,
+    Mix,
+    MixShare,
     Out,
     Preset,
     Restart,
@@ -23,10 +26,11 @@ from seqweave.cli.options import (
     Settings,
     SettingsFile,
     SourceUnits,
+    StartFrom,
     TargetUnits,
 )
 from seqweave.config import PresetName, fields_of
-from seqweave.errors import Interrupted
+from seqweave.errors import ConfigError, Interrupted
 from seqweave.wording import RUN_AGAIN, shown, stopped_text
 
 if TYPE_CHECKING:
@@ -48,6 +52,10 @@ def train(
     seed: Seed = None,
     device: Device = "auto",
     restart: Restart = False,
+    from_: StartFrom = None,
+    extend_vocabulary: ExtendVocabulary = False,
+    mix: Mix = None,
+    mix_share: MixShare = None,
 ) -> None:
     """Train a model on DATA and write it to DIR.
 
@@ -55,7 +63,12 @@ def train(
     Put --dev after the arguments. Ctrl-C saves, and the same command resumes; once more stops at once. The exit code is
     130, 143 or 129 when SIGINT, SIGTERM or SIGHUP stopped it.
 
+    The same command with a larger training.max_steps or training.max_epochs goes on with a finished run. --from starts
+    a new run with the weights of another model.
+
     Example: seqweave train words.tsv -o model --preset tiny --set model.cell=gru
+
+    Start from it: seqweave train new.tsv -o newer --from model --extend-vocabulary --mix words.tsv
 
     With several processes or GPUs: torchrun --nproc-per-node 2 -m seqweave train words.tsv -o model
     """
@@ -64,6 +77,10 @@ def train(
 
     settings = [f"data.source.units={source_units}"] if source_units is not None else []
     settings += [f"data.target.units={target_units}"] if target_units is not None else []
+    settings += ["data.extend_vocabulary=true"] if extend_vocabulary else []
+    settings += [f"training.mix_share={mix_share}"] if mix_share is not None else []
+    if mix_share is not None and mix is None:
+        raise ConfigError("--mix-share is the share of the pairs of --mix, but there are none: name them with --mix")
     view = TrainingView()
     with watched(view, out):
         result = run(
@@ -79,6 +96,8 @@ def train(
             device=device,
             restart=restart,
             listen=view,
+            start_from=from_,
+            mix=mix,
         )
     view.say("\n".join(ending(result)))
     exit_if_stopped(result)
@@ -126,8 +145,6 @@ def preset_name(text: str | None) -> PresetName | None:
     Raises:
         ConfigError: when there is no such preset.
     """
-    from seqweave.errors import ConfigError
-
     for name in get_args(PresetName):
         if name == text:
             return name  # type: ignore[no-any-return]
@@ -145,7 +162,10 @@ def ending(result: TrainResult) -> list[str]:
     if result.status == "interrupted":
         return [f"{stopped_text(result.step, result.max_steps)}, {RUN_AGAIN}"]
     if result.status == "already_finished":
-        lines = [f"{folder} is already finished, at step {result.step:,}; --restart trains it again"]
+        lines = [
+            f"{folder} is already finished, at step {result.step:,}; --set training.max_steps=N goes on to step N, and "
+            "--restart trains it again"
+        ]
     else:
         lines = [f"finished at step {result.step:,}; the model is in {folder}"]
     if result.metrics:

@@ -58,6 +58,10 @@ class DataConfig(Group):
 
     source: TextConfig = Field(TextConfig(), description="the source side")
     target: TextConfig = Field(TextConfig(), description="the target side")
+    extend_vocabulary: bool = Field(
+        False,
+        description="with --from: items of the new pairs that the other model does not know get entries of their own",
+    )
     joint_vocabulary: bool = Field(
         False, description="one tokenizer for both sides, learned from both with the settings of data.source"
     )

@@ -69,8 +69,9 @@ def resolve_settings(
     preset: PresetName | None = None,
     config_file: Path | None = None,
     settings: Iterable[str] | Mapping[str, Any] = (),
+    base: Config | None = None,
 ) -> Config:
-    """Combine preset, file and settings; later ones win.
+    """Combine preset, file and settings over `base` (default: the defaults); later ones win.
 
     Raises:
         ConfigError: as `load_settings` and `build_config`, or when settings are neither texts nor a mapping.
@@ -83,7 +84,7 @@ def resolve_settings(
     if config_file is not None:
         merged.update(load_settings(config_file))
     merged.update(_pairs(settings))
-    return build_config(merged)
+    return build_config(merged, base)
 
 
 def _pairs(settings: Any) -> Mapping[str, Any]:

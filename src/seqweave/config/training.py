@@ -23,9 +23,18 @@ class TrainConfig(Group):
         le=2**64 - 1,
         description="random seed for initial weights, order of batches, dropout and the dev split",
     )
-    max_steps: int | None = Field(None, ge=1, le=MOST, description="number of steps; unset: from max_epochs")
+    max_steps: int | None = Field(
+        None,
+        ge=0,
+        le=MOST,
+        description="number of steps; unset: from max_epochs; 0, with --from: the other model as it is; a larger one "
+        "goes on with a finished run",
+    )
     max_epochs: int = Field(
-        30, ge=1, le=MOST, description="passes over the data, when max_steps is unset (at least 1500 steps)"
+        30,
+        ge=1,
+        le=MOST,
+        description="passes over the data, when max_steps is unset (at least 1500 steps, with --from at least 300)",
     )
     batch_tokens: int = Field(
         4096, ge=8, le=LARGEST_BATCH, description="source and target positions in a batch, padding counted"
@@ -61,6 +70,12 @@ class TrainConfig(Group):
     target_vectors: str | None = Field(None, min_length=1, description="the same for target embeddings")
     freeze_vectors: bool = Field(
         False, description="keep pretrained vectors as they are; all other embeddings are trained"
+    )
+    freeze: tuple[str, ...] = Field(
+        (), description="parts that stay as they are, by the names that `seqweave info` lists, such as encoder"
+    )
+    mix_share: float = Field(
+        0.2, gt=0, lt=1, description="share of every batch that comes from the pairs of --mix, against forgetting"
     )
     ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the moving average of the weights; 0: none")
     average_checkpoints: int = Field(
@@ -135,6 +150,18 @@ class TrainConfig(Group):
         description="train in bf16 (autocast) or fp32; auto: bf16 where the processor is fast in it; may change when "
         "a run is resumed",
     )
+
+    @field_validator("freeze", mode="before")
+    @classmethod
+    def _after_commas(cls, names: object) -> object:
+        return tuple(filter(None, map(str.strip, names.split(",")))) if isinstance(names, str) else names
+
+    @field_validator("freeze")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise PydanticCustomError("distinct", "input should have distinct names")
+        return names
 
     @field_validator("adam_betas")
     @classmethod

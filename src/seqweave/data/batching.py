@@ -51,7 +51,7 @@ def epoch_batches(
         epoch: number of the pass, from 0.
     """
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, epoch])))
-    for pool in _pools(len(source_lengths), random):
+    for pool in pools(len(source_lengths), random):
         order, cuts = _cut_pool(source_lengths[pool], target_lengths[pool], batch_tokens, max_pairs, random)
         pool = pool[order]
         for batch in random.permutation(len(cuts) - 1).tolist():
@@ -86,8 +86,8 @@ def sequential_batches(lengths: Lengths, batch_tokens: int, max_pairs: int) -> l
     return [order[start:stop] for start, stop in pairwise(cuts)]
 
 
-def _pools(pairs: int, random: np.random.Generator) -> Iterator[Indices]:
-    """Deal permuted blocks of neighbouring pairs into pools of indices."""
+def pools(pairs: int, random: np.random.Generator) -> Iterator[Indices]:
+    """Deal permuted blocks of neighbouring pairs into pools of indices, each index once."""
     block = 1 + pairs // MAX_BLOCKS
     blocks = random.permutation(-(-pairs // block))
     step = max(1, POOL_PAIRS // block)

@@ -39,13 +39,15 @@ class PairDataset:
 
     Attributes:
         copying: whether sources say what each position stands for in an output.
+        own, mixed: how many pairs are the run's own, and how many, after them, are mixed in (`seqweave.data.mixing`).
         source_lengths: positions of each source; shape (n,), int32, mapped.
         target_lengths: items of each target without `<eos>`; shape (n,), int32, mapped.
     """
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]]):
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], mixed: int = 0):
         self.source_lengths: NDArray[np.int32] = arrays["source_lengths"]
         self.target_lengths: NDArray[np.int32] = arrays["target_lengths"]
+        self.own, self.mixed = len(self.source_lengths) - mixed, mixed
         self.copying = "source_copies" in arrays
         self._arrays = dict(arrays)
         if self.copying:
@@ -107,10 +109,10 @@ class PairDataset:
         Raises:
             DataError: when a file is missing, or not as long as `meta.json` says, or was changed.
         """
-        parts = read_meta(folder)
+        meta = read_meta(folder)
         if check:
-            check_sums(folder, parts.values())
-        return cls({name: part.mapped(folder) for name, part in parts.items()})
+            check_sums(folder, meta.parts.values())
+        return cls({name: part.mapped(folder) for name, part in meta.parts.items()}, meta.mixed)
 
 
 def write_dataset(
@@ -122,6 +124,7 @@ def write_dataset(
     max_target_length: int,
     letters: Sequence[str] = (),
     copying: bool = False,
+    mix: Iterable[tuple[str, str]] = (),
 ) -> tuple[PairDataset, dict[str, int]]:
     """Tokenise pairs into a dataset folder, as a stream; the folder appears complete or not at all.
 
@@ -134,15 +137,17 @@ def write_dataset(
         letters: sides whose texts are kept as single characters, too, for BPE-dropout.
         copying: for a model that copies: what source items stand for, and targets as extended ids
             (`seqweave.data.copying`).
+        mix: pairs of texts to mix in, which follow the others.
 
     Returns:
-        The mapped dataset, and how many pairs were dropped for each reason: `source_too_long`,
+        The mapped dataset, and how many of `pairs` were dropped for each reason: `source_too_long`,
         `target_too_long`, `source_without_items`, `target_without_items` (only what occurred).
 
     Raises:
         DataError: when the files cannot be written, or `folder` holds something else.
     """
-    dropped: Counter[str] = Counter()
+    dropped: list[Counter[str]] = [Counter(), Counter()]
+    sizes = [0, 0]
     limits = {"source": max_source_length, "target": max_target_length}
     tokenizers = {"source": source_tokenizer, "target": target_tokenizer}
     coder = CopyCoder(source_tokenizer, target_tokenizer) if copying else None
@@ -152,16 +157,19 @@ def write_dataset(
                 writer.side: stack.enter_context(writer)
                 for writer in _writers(temporary, tokenizers, letters, coder, max_source_length)
             }
-            for chunk in _chunks(pairs):
+            for group, chunk in (
+                (group, chunk) for group, given in enumerate((pairs, mix)) for chunk in _chunks(given)
+            ):
                 texts = dict(zip(SIDES, chunk, strict=True))
                 sources, targets = _encoded(texts, tokenizers, coder)
-                kept = _usable_rows(sources, targets, limits, dropped)
+                kept = _usable_rows(sources, targets, limits, dropped[group])
+                sizes[group] += len(kept)
                 _append_sources(writers["source"], [sources[row] for row in kept])
                 writers["target"].append(*flattened([targets[row] for row in kept]))
                 for side in letters:
                     _append_letters(writers, side, tokenizers[side], [texts[side][row] for row in kept])
-        write_meta(temporary, *writers.values())
-    return PairDataset.open(folder), dict(dropped)
+        write_meta(temporary, *writers.values(), mixed=sizes[1])
+    return PairDataset.open(folder), dict(dropped[0])
 
 
 def _writers(

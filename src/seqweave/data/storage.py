@@ -122,15 +122,24 @@ class SideWriter:
         }
 
 
-def write_meta(folder: Path, *writers: SideWriter) -> None:
-    """Write `meta.json`: the format, the pairs, and each array's kind, count and sum."""
+@dataclass(frozen=True)
+class Meta:
+    """What a dataset folder holds: its arrays by name, and how many of its pairs, the last ones, are mixed in."""
+
+    parts: dict[str, Part]
+    mixed: int
+
+
+def write_meta(folder: Path, *writers: SideWriter, mixed: int = 0) -> None:
+    """Write `meta.json`: the format, the pairs, those mixed in if any, and each array's kind, count and sum."""
     arrays = {name: entry for writer in writers for name, entry in writer.entries().items()}
-    meta = {"format": FORMAT_VERSION, "pairs": writers[0].texts, "arrays": arrays}
+    pairs = {"pairs": writers[0].texts, **({"mixed": mixed} if mixed else {})}
+    meta = {"format": FORMAT_VERSION, **pairs, "arrays": arrays}
     write_atomic(folder / META_NAME, (json.dumps(meta, indent=2) + "\n").encode())
 
 
-def read_meta(folder: Path) -> dict[str, Part]:
-    """The arrays of a dataset folder by name, after checking that every file is there and whole.
+def read_meta(folder: Path) -> Meta:
+    """What a dataset folder holds, after checking that every file is there and whole.
 
     Raises:
         DataError: naming the first file which is missing or has the wrong size.
@@ -147,20 +156,21 @@ def read_meta(folder: Path) -> dict[str, Part]:
         counts = {parts[f"{side}_{what}"].count for side in SIDES for what in ("lengths", "offsets")}
         copies = parts.get("source_copies", parts["source"]).count
         sizes = {part.file_name: part.size_bytes for part in parts.values()}
+        mixed = int(meta.get("mixed", 0))
     except OSError as error:
         raise DataError(
             f"is part of a tokenised dataset, but cannot be read ({error.strerror}); {_REMEDY}", path
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise DataError(f"must describe a tokenised dataset, but it is damaged; {_REMEDY}", path) from None
-    if len(counts) != 1 or copies != parts["source"].count:
+    if len(counts) != 1 or copies != parts["source"].count or not 0 <= mixed <= min(counts):
         raise DataError(f"must describe a tokenised dataset, but its counts do not agree; {_REMEDY}", path)
     for name, size in sizes.items():
         found = (folder / name).stat().st_size if (folder / name).is_file() else None
         if found != size:
             what = "there is no such file" if found is None else f"it has {found}"
             raise DataError(f"must have {size} bytes, but {what}; {_REMEDY}", folder / name)
-    return parts
+    return Meta(parts, mixed)
 
 
 def check_sums(folder: Path, parts: Iterable[Part]) -> None:

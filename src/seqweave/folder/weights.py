@@ -7,6 +7,7 @@ moment, both from one opened file; so the few lines of reading are our own.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import mmap
@@ -59,6 +60,11 @@ class Weights:
     _content: mmap.mmap
 
     @property
+    def sha256(self) -> str:
+        """The SHA-256 of the file."""
+        return hashlib.sha256(self._content).hexdigest()
+
+    @property
     def count(self) -> int:
         """Numbers in all."""
         return sum(math.prod(entry.shape) for entry in self.entries.values())
@@ -95,18 +101,22 @@ class Weights:
         Raises:
             ModelFolderError: when they are not.
         """
-        import torch
-
         own = module.state_dict()
         self.check({name: (tuple(part.shape), str(part.dtype).removeprefix("torch.")) for name, part in own.items()})
+        module.load_state_dict(self.tensors(), strict=True)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors by name, without a copy of their numbers."""
+        import torch
+
         tensors = {}
         for name, entry in self.entries.items():
-            count, kind = math.prod(entry.shape), own[name].dtype
+            count, kind = math.prod(entry.shape), getattr(torch, entry.type)
             flat = torch.empty(0, dtype=kind)
             if count:
                 flat = torch.frombuffer(self._content, dtype=kind, count=count, offset=entry.start)
             tensors[name] = flat.reshape(entry.shape)
-        module.load_state_dict(tensors, strict=True)
+        return tensors
 
 
 def weights_bytes(weights: nn.Module | Mapping[str, Tensor]) -> bytes:

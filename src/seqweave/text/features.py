@@ -96,18 +96,23 @@ def learn_features(rows: Iterable[Sequence[str]], columns: Sequence[str], separa
     Raises:
         DataError: when a column has no tag in any row.
     """
-    counts: list[Counter[str]] = [Counter() for _ in columns]
-    for row in rows:
-        for counter, cell in zip(counts, row, strict=True):
-            counter.update(set(tags_of(cell, separator)))
-    for name, counter in zip(columns, counts, strict=True):
-        if not counter:
+    tags = count_tags(rows, len(columns), separator)
+    for name, found in zip(columns, tags, strict=True):
+        if not found:
             raise DataError(
                 f"column {name} must hold a source tag in some training pair, but it is empty in all: "
                 "name another column in data.feature_columns, or leave it out"
             )
-    tags = tuple(tuple(sorted(counter, key=lambda tag: (-counter[tag], tag))) for counter in counts)
     return Features(tuple(columns), separator, tags)
+
+
+def count_tags(rows: Iterable[Sequence[str]], columns: int, separator: str) -> tuple[tuple[str, ...], ...]:
+    """The tags of each column of some rows of cells (read once), the most frequent first, then by code points."""
+    counts: list[Counter[str]] = [Counter() for _ in range(columns)]
+    for row in rows:
+        for counter, cell in zip(counts, row, strict=True):
+            counter.update(set(tags_of(cell, separator)))
+    return tuple(tuple(sorted(counter, key=lambda tag: (-counter[tag], tag))) for counter in counts)
 
 
 class FeaturedTokenizer(Tokenizer):

@@ -219,6 +219,11 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return folder / checkpoint_name(steps[-1]) if steps else None
 
 
+def newest_step(folder: Path) -> int:
+    """The step of the newest complete checkpoint; 0 where there is none."""
+    return max(complete_steps(folder), default=0)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove what a killed save left behind."""
     remove_temporary(folder)

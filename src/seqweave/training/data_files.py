@@ -9,16 +9,18 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class DataFiles:
-    """Where the pairs are: a file of pairs, or two parallel files; and the same for dev."""
+    """Where the pairs are: a file of pairs, or two parallel files; the same for dev; and pairs to mix in."""
 
     train: Path
     train_target: Path | None = None
     dev: Path | None = None
     dev_target: Path | None = None
+    mix: Path | None = None
 
     def paths(self) -> dict[str, Path]:
         """All files named, by what they are for."""
         roles = {"train": self.train, "train_target": self.train_target, "dev": self.dev, "dev_target": self.dev_target}
+        roles["mix"] = self.mix
         return {role: path for role, path in roles.items() if path is not None}
 
 

@@ -16,6 +16,8 @@ EventKind = Literal[
     "warning",  # text: what may be a mistake; count: of what
     "found",  # what the data and the model are: pairs, dropped, units, vocabularies, device, parameters, ...
     "estimate",  # seconds for the whole run, steps
+    "start_from",  # the model that the run starts from: folder, sha256, unknown, added, learning_rate, ...
+    "extended",  # text: which steps are added to a run, and what that means; step, max_steps
     "resumed",  # step
     "batch",  # step, batch: after the backward pass of one batch of a step
     "step",  # step, max_steps, loss, tokens_per_second, seconds_left, learning_rate

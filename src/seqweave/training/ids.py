@@ -14,12 +14,16 @@ from seqweave.text.tokenizers import Tokenizer
 
 
 def write_ids(
-    texts: Iterable[tuple[str, str]], tokenizers: tuple[Tokenizer, Tokenizer], cache: Path, config: Config
+    texts: Iterable[tuple[str, str]],
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    cache: Path,
+    config: Config,
+    mix: Iterable[tuple[str, str]] = (),
 ) -> tuple[PairDataset, dict[str, int]]:
     """Write the ids of pairs of texts as a config wants them; see `seqweave.data.dataset.write_dataset`."""
     limits = (config.data.max_source_length, config.data.max_target_length)
     letters = dropping_sides(config)
-    return write_dataset(texts, *tokenizers, cache, *limits, letters=letters, copying=config.model.copy)
+    return write_dataset(texts, *tokenizers, cache, *limits, letters=letters, copying=config.model.copy, mix=mix)
 
 
 def dropping_sides(config: Config) -> list[str]:

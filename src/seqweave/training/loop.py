@@ -35,6 +35,7 @@ from seqweave.training.distributed import Ranks
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.ids import subword_dropout
 from seqweave.training.memory import memory_of_validation
+from seqweave.training.more_steps import Extension, span
 from seqweave.training.optimizer import FrozenRows, MovingAverage, Optimizer
 from seqweave.training.prepare import DevPairs
 from seqweave.training.record import Record
@@ -65,6 +66,8 @@ class Run:
     listen: Listener
     state: TrainState = field(default_factory=TrainState)
     frozen: Sequence[FrozenRows] = ()
+    extensions: Sequence[Extension] = ()
+    starts_from_model: bool = False
 
     def __post_init__(self) -> None:
         training = self.config.training
@@ -107,6 +110,17 @@ class Run:
         if self.average is not None:
             self.average.load(saved.average)
         self.state = saved.state
+        self.extend()
+
+    def extend(self) -> None:
+        """Where more steps begin, take what ended the run before out of the state."""
+        for extension in self.extensions:
+            extension.apply(self.state)
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, in the schedule that it belongs to."""
+        begin, end = span(self.extensions, step, self.max_steps)
+        return learning_rate(self.config.training, step - begin, end - begin, self.state.plateau_drops)
 
     def validated_weights(self) -> dict[str, Tensor]:
         """The weights that validations and the folder take: the moving average where there is one."""
@@ -127,12 +141,14 @@ def run_training(run: Run, wants_stop: Callable[[], bool]) -> Reason:
     """Train until the last step, early stopping, or a wish to stop; saves before it returns."""
     state, training = run.state, run.config.training
     run.model.train()
+    if run.starts_from_model and state.best is None:
+        _share_validation(run)  # what the model reaches as it is
     stream = step_stream(run.dataset, training, run.ranks.world, state.epoch, state.batch)
     clock = _Clock(state.seconds)
     stop = False
     while state.step < run.max_steps and not state.stopped:
         data = next(stream)
-        rate = learning_rate(training, state.step + 1, run.max_steps, state.plateau_drops)
+        rate = run.rate(state.step + 1)
         losses, tokens, stop = run.stepper.run(state.step + 1, data, rate, wants_stop())
         _advance(run, data, tokens)
         clock.report(run, losses, tokens, rate)
@@ -145,6 +161,7 @@ def run_training(run: Run, wants_stop: Callable[[], bool]) -> Reason:
         last = state.step == run.max_steps or state.stopped or stop
         if state.step % run.checkpoint_every == 0 or last:
             save(run)
+        run.extend()
         if stop:
             break
     unfinished = state.step < run.max_steps and not state.stopped

@@ -45,18 +45,19 @@ class FrozenRows:
 
 
 class Optimizer:
-    """Adam with decoupled weight decay (Kingma & Ba 2015; Loshchilov & Hutter 2019) on all parameters.
+    """Adam with decoupled weight decay (Kingma & Ba 2015; Loshchilov & Hutter 2019).
 
     Args:
-        model: its parameters are updated.
+        model: its parameters are updated; those of frozen parts, which need no gradient, are not.
         config: the settings of updates.
         frozen: rows of them that stay as they are.
     """
 
     def __init__(self, model: nn.Module, config: TrainConfig, frozen: Sequence[FrozenRows] = ()):
         self.frozen = frozen
-        self.names = [name for name, _ in model.named_parameters()]
-        self.parameters = list(model.parameters())
+        trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+        self.names = [name for name, _ in trained]
+        self.parameters = [parameter for _, parameter in trained]
         self.clip_norm = config.clip_norm
         self._adam = torch.optim.AdamW(
             self.parameters,

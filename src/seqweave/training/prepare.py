@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from seqweave.config import Config, ModelConfig, build_config
-from seqweave.data.batching import count_batches
+from seqweave.config import Config, ModelConfig, SearchConfig, build_config
 from seqweave.data.columns import recorded_columns
 from seqweave.data.dataset import PairDataset
 from seqweave.data.facts.hashes import SourceHashes
@@ -33,12 +32,16 @@ from seqweave.model.precision import best_precision
 from seqweave.text.features import FeaturedTokenizer
 from seqweave.text.tokenizers import Tokenizer, coverage
 from seqweave.training.data_files import DataFiles, fingerprints
+from seqweave.training.epochs import epoch_size
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.ids import write_ids
 from seqweave.training.metric_choice import metric_for, with_measures, with_metric
+from seqweave.training.origin import LEAST_STEPS as LEAST_STEPS_ON
+from seqweave.training.origin import Origin
 from seqweave.training.sampling import default_settings
 from seqweave.training.vectors import all_vectors, vector_facts, vector_files
-from seqweave.wording import count
+from seqweave.training.vocabularies import Vocabularies, unknown_facts, vocabularies_of
+from seqweave.wording import CHECK_DATA, count
 
 _SAMPLE = 5000  # pairs looked at to guess units, to report unknown items, and to see how text is written
 _LEAST_STEPS = 1500  # a small corpus still needs this many updates
@@ -63,6 +66,7 @@ class Prepared:
         facts: what was found, in plain data, for the report and run.json.
         vectors: pretrained ones of each side that has a file of them.
         sources: what `seqweave doctor` needs to tell whether a source was trained on.
+        vocabularies: of a run that starts from a model.
     """
 
     config: Config
@@ -73,41 +77,51 @@ class Prepared:
     facts: dict[str, Any]
     vectors: dict[str, Vectors]
     sources: SourceHashes
+    vocabularies: Vocabularies | None
 
 
 def prepare(
-    files: DataFiles, config: Config, cache: Path, device: torch.device, listen: Listener, world: int = 1
+    files: DataFiles,
+    config: Config,
+    cache: Path,
+    device: torch.device,
+    listen: Listener,
+    world: int = 1,
+    origin: Origin | None = None,
 ) -> Prepared:
-    """Read, decide, tokenise; the ids go into `cache`. `world` processes will train.
+    """Read, decide, tokenise; the ids go into `cache`.
+
+    Args:
+        files: the data.
+        config: what is asked for.
+        cache: where the ids go.
+        device: to train on.
+        listen: told what is being done.
+        world: how many processes will train.
+        origin: the model that the run starts from.
 
     Raises:
         ConfigError: when the model reads frames.
         DataError: when a file cannot be read, or nothing usable is left on a side.
     """
     check_reads_text(config)
-    for path in vector_files(config).values():
+    for path in (*vector_files(config).values(), *([files.mix] if files.mix else [])):
         check_file(path)  # before the long passes; it is read when the vocabulary is known
     pairs = _sides(files, config)
-    listen(TrainEvent("reading", {"text": f"reading {files.train.name}"}))
-    for reader in filter(None, (pairs.reader, pairs.dev_reader)):
-        listen(TrainEvent("dialect", {"text": reader.dialects}))
-    config = build_config(recorded_columns(pairs.reader.dialect, config.data), config)
-    kept = pairs.count()
-    if pairs.shared:
-        sources = count(pairs.shared, "distinct source")
-        text = f"{files.dev} shares {sources} with the training data, so the figures on dev will be too good"
-        listen(TrainEvent("warning", {"text": text, "count": pairs.shared}))
+    config, kept = _read(files, config, pairs, listen)
     config, measured = with_measures(config, pairs.targets.found())
     config, reasons = with_units(with_boundary(config, pairs), pairs)
     listen(TrainEvent("reading", {"text": "learning the vocabularies"}))
-    source_tokenizer, target_tokenizer = both = learn_tokenizers(config, pairs)
+    found, started = _taken_over(origin, config, pairs, listen)
+    source_tokenizer, target_tokenizer = both = learn_tokenizers(config, pairs) if found is None else found.tokenizers
     vectors = all_vectors(config, both, listen)
     listen(TrainEvent("reading", {"text": "writing ids"}))
     hashes, sample = SourceHashes(), list[str]()
     texts = _remembered(pairs.train(), hashes, sample)
-    dataset, too_long = write_ids(texts, both, cache, config)
-    if len(dataset) == 0:
+    dataset, too_long = write_ids(texts, both, cache, config, mix_texts(files, config, pairs))
+    if dataset.own == 0:
         raise _nothing_left(files.train, too_long, config)
+    _check_mixed(files, dataset)
     dev = dev_pairs(pairs.dev(), config.training.max_dev_pairs)
     facts = {
         **_facts(config, pairs, both, dataset, dev, sample),
@@ -118,9 +132,61 @@ def prepare(
         "files": fingerprints(files),
         **_features(source_tokenizer, dev),
         **vector_facts(vectors, both, dataset, config),
+        **started,
+        **({"mixed": {"file": files.mix.name, "pairs": dataset.mixed}} if files.mix else {}),
     }
-    config = decided(with_metric(config, dev.targets), dataset, device, world)
-    return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts, vectors, hashes)
+    config = decided(
+        with_metric(config, dev.targets), dataset, device, world, None if origin is None else origin.config.search
+    )
+    return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts, vectors, hashes, found)
+
+
+def _read(files: DataFiles, config: Config, pairs: Sides, listen: Listener) -> tuple[Config, int]:
+    """Read all pairs once: the config with their columns, and how many there are."""
+    listen(TrainEvent("reading", {"text": f"reading {files.train.name}"}))
+    for reader in filter(None, (pairs.reader, pairs.dev_reader)):
+        listen(TrainEvent("dialect", {"text": reader.dialects}))
+    config = build_config(recorded_columns(pairs.reader.dialect, config.data), config)
+    kept = pairs.count()
+    if pairs.shared:
+        sources = count(pairs.shared, "distinct source")
+        text = f"{files.dev} shares {sources} with the training data, so the figures on dev will be too good"
+        listen(TrainEvent("warning", {"text": text, "count": pairs.shared}))
+    return config, kept
+
+
+def _taken_over(
+    origin: Origin | None, config: Config, pairs: Sides, listen: Listener
+) -> tuple[Vocabularies | None, dict[str, Any]]:
+    """The vocabularies of a run that starts from a model, and what run.json says of that; said before it trains."""
+    if origin is None:
+        return None, {}
+    unknown = unknown_facts((origin.source, origin.target), pairs.train())
+    found = vocabularies_of(origin, config, pairs)
+    facts = {**origin.facts(), "unknown": unknown, "added": found.added}
+    rates = {key: getattr(config.training, key) for key in ("learning_rate", "warmup_steps", "schedule")}
+    extends = config.data.extend_vocabulary
+    listen(TrainEvent("start_from", {**facts, **rates, "extends": extends, "units": origin.source.units}))
+    return found, {"start_from": facts}
+
+
+def mix_texts(files: DataFiles, config: Config, pairs: Sides) -> Iterator[tuple[str, str]]:
+    """The texts of the pairs to mix in; those whose source is held out for dev are left out."""
+    if files.mix is None:
+        return
+    dev = {text_hash(pair.whole) for pair in pairs.dev()}
+    for pair in PairReader(files.mix, None, config.data):
+        if text_hash(pair.whole) not in dev:
+            yield pair.whole, pair.target
+
+
+def _check_mixed(files: DataFiles, dataset: PairDataset) -> None:
+    if files.mix is not None and dataset.mixed == 0:
+        raise DataError(
+            "must have pairs to mix in, but none of them can be used: all are empty, over-long, or held out for dev; "
+            f"{CHECK_DATA}",
+            files.mix,
+        )
 
 
 def _nothing_left(path: Path, too_long: dict[str, int], config: Config) -> DataError:
@@ -165,7 +231,7 @@ def _facts(
         "dialect": pairs.reader.dialect.to_json(),
         "dropped": pairs.reader.report.counts,
         "dev_dropped": {} if pairs.dev_reader is None else pairs.dev_reader.report.counts,
-        "pairs": len(dataset),
+        "pairs": dataset.own,
         "dev_pairs": dev.total,
         "dev_sources_shared": pairs.shared,
         "dev_pairs_used": len(dev.sources),
@@ -177,8 +243,8 @@ def _facts(
             "source": coverage(source, dev.sources[:_SAMPLE]).rate,
             "target": coverage(target, dev.targets[:_SAMPLE]).rate,
         },
-        "mean_source_length": float(np.mean(dataset.source_lengths)),
-        "mean_target_length": float(np.mean(dataset.target_lengths)),
+        "mean_source_length": float(np.mean(dataset.source_lengths[: dataset.own])),
+        "mean_target_length": float(np.mean(dataset.target_lengths[: dataset.own])),
         "source_text": asdict(profile_of(source, sample)),
         "padding": asdict(_padding(config, dataset)),
     }
@@ -222,8 +288,9 @@ def write_ids_again(
     files: DataFiles, config: Config, tokenizers: tuple[Tokenizer, Tokenizer], cache: Path, kept: int
 ) -> PairDataset:
     """Write the ids of a run that goes on once more, from its data; `kept` as in `reopen`."""
-    texts = ((pair.whole, pair.target) for pair in _split(files, config, kept).train())
-    return write_ids(texts, tokenizers, cache, config)[0]
+    pairs = _split(files, config, kept)
+    texts = ((pair.whole, pair.target) for pair in pairs.train())
+    return write_ids(texts, tokenizers, cache, config, mix_texts(files, config, pairs))[0]
 
 
 def sources_again(files: DataFiles, config: Config, kept: int) -> SourceHashes:
@@ -272,37 +339,58 @@ def _features(tokenizer: Tokenizer, dev: DevPairs) -> dict[str, Any]:
     return {"features": {"columns": columns, "unknown_rate": unknown / total if total else 0.0}}
 
 
-def decided(config: Config, dataset: PairDataset, device: torch.device, world: int = 1) -> Config:
-    """The config with everything decided that was left unset; `world` processes share a step's batches."""
+def steps_of(config: Config, dataset: PairDataset, world: int = 1, least: int = _LEAST_STEPS) -> int:
+    """The last step: as it is set, or at least so many for the epochs; `world` processes share a step's batches."""
     training = config.training
-    batches = count_batches(
-        dataset.source_lengths,
-        dataset.target_lengths,
-        batch_tokens=training.batch_tokens,
-        max_pairs=training.max_batch_pairs,
-        seed=training.seed,
-        epoch=0,
-    )
-    epoch_steps = max(1, batches // (training.accumulate * world))
-    max_steps = training.max_steps or max(_LEAST_STEPS, epoch_steps * training.max_epochs)
+    if training.max_steps is not None:
+        return training.max_steps
+    epoch_steps = max(1, epoch_size(dataset, training) // (training.accumulate * world))
+    return max(least, epoch_steps * training.max_epochs)
+
+
+def decided(
+    config: Config, dataset: PairDataset, device: torch.device, world: int = 1, old: SearchConfig | None = None
+) -> Config:
+    """The config with everything decided that was left unset.
+
+    Args:
+        config: what was asked for.
+        dataset: the pairs to train on.
+        device: to train on.
+        world: how many processes share a step's batches.
+        old: the settings of the search of the model that the run starts from.
+    """
+    training = config.training
+    max_steps = steps_of(config, dataset, world, _LEAST_STEPS if old is None else LEAST_STEPS_ON)
     validate_every = training.validate_every or max(1, math.ceil(max_steps / _MOST_VALIDATIONS))
     precision = training.precision
     if precision == "auto":
         precision = best_precision(config.model, device)
-    longest = int(dataset.target_lengths.max())
-    ratio = float(np.max(dataset.target_lengths / np.maximum(dataset.source_lengths, 1)))
     settings: dict[str, Any] = {
         "training.max_steps": max_steps,
         "training.validate_every": validate_every,
         "training.checkpoint_every": training.checkpoint_every or validate_every,
         "training.metric": training.metric or metric_for(config.data.target.units),
         "training.precision": precision,
-        **default_settings(training, max_steps),
-        "search.max_length": config.search.max_length
-        or max(min(2 * longest + 10, _most_positions(config.model)), config.search.min_length + 1),
-        "search.max_length_ratio": config.search.max_length_ratio or round(ratio + 0.005, 2),
+        **default_settings(training, max(1, max_steps)),
+        **_lengths(config, dataset, old if max_steps else None),
     }
     return build_config(settings, config)
+
+
+def _lengths(config: Config, dataset: PairDataset, old: SearchConfig | None) -> dict[str, Any]:
+    """How long outputs may be, where it is unset; or where it is as in a model whose targets were shorter."""
+    search = config.search
+    longest = int(dataset.target_lengths.max())
+    length = max(min(2 * longest + 10, _most_positions(config.model)), search.min_length + 1)
+    ratio = round(float(np.max(dataset.target_lengths / np.maximum(dataset.source_lengths, 1))) + 0.005, 2)
+    found = {"max_length": length, "max_length_ratio": ratio}
+    decided: dict[str, Any] = {}
+    for key, least in found.items():
+        given = getattr(search, key)
+        as_before = old is not None and given == getattr(old, key)
+        decided[f"search.{key}"] = max(given or 0, least) if given is None or as_before else given
+    return decided
 
 
 def _most_positions(model: ModelConfig) -> int:

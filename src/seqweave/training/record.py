@@ -66,6 +66,9 @@ class Record:
 
     def run(self, status: Status, requested: Config, facts: Mapping[str, Any]) -> None:
         """Write run.json."""
+        self._bytes(files.RUN, self._run(status, requested, facts))
+
+    def _run(self, status: Status, requested: Config, facts: Mapping[str, Any]) -> bytes:
         content = {
             "status": status,
             "requested": config_to_tree(requested),
@@ -75,7 +78,24 @@ class Record:
             "threads": torch.get_num_threads(),
             "machine": platform.machine(),
         }
-        self._json(files.RUN, {**content, "sum": sum_of(content)})
+        return _json({**content, "sum": sum_of(content)})
+
+    def reopen(self, requested: Config, facts: Mapping[str, Any], config: Config) -> None:
+        """Make a finished or stopped run one that trains on, with other settings; a kill in between is mended."""
+        self.made = {**self.made, "config": config_to_tree(config)}
+        with suppress(ModelFolderError):  # a folder that is not sealed needs no more care
+            names = files.check_manifest(self.folder)
+            if files.RUN in names:
+                files.replace_file(self.folder, files.RUN, self._run("training", requested, facts), names)
+        self.run("training", requested, facts)
+        self.unseal()
+        self.config(config)
+
+    def unseal(self) -> None:
+        """Take the figures of an end away, and out of the manifest what changes while the run trains."""
+        if self.writes and (self.folder / files.METRICS).is_file():
+            self._manifest()
+            (self.folder / files.METRICS).unlink()
 
     def config(self, config: Config) -> None:
         """Write config.json anew, and its sum where there is a manifest; run.json, which has it too, comes first."""
@@ -156,7 +176,7 @@ class Record:
 
     def finished(self, metrics: Metrics, card: str) -> None:
         """Write metrics.json and the model card."""
-        self._json(files.METRICS, metrics.to_json())
+        self._bytes(files.METRICS, _json(metrics.to_json()))
         self._bytes(files.MODEL_CARD, card.encode())
 
     def card(self, card: str | None) -> None:
@@ -179,9 +199,6 @@ class Record:
     def _manifest(self) -> None:
         files.write_manifest(self.folder, files.model_files(self.folder))
 
-    def _json(self, name: str, content: Any) -> None:
-        self._bytes(name, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
-
     def _made(self, name: str, content: bytes) -> None:
         """Write a file that training never changes, and remember its sum."""
         self.made["sums"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
@@ -199,6 +216,10 @@ class Record:
         if name not in self._logs:
             self._logs[name] = Log.of(self.folder / name)
         return self._logs[name]
+
+
+def _json(content: Any) -> bytes:
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def sum_of(content: Mapping[str, Any]) -> str:

@@ -8,12 +8,12 @@ sums: its ids are made again, and that its settings and tokenizers could not be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from seqweave import folder as files
-from seqweave.config import Config, differing_keys
+from seqweave.config import Config, config_to_tree, differing_keys
 from seqweave.data.dataset import PairDataset
 from seqweave.data.facts.hashes import SourceHashes
 from seqweave.errors import DataError, ModelFolderError
@@ -33,6 +33,7 @@ from seqweave.training.data_files import DataFiles
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.leavings import remove
 from seqweave.training.logs import cut_log, cut_log_by_steps
+from seqweave.training.more_steps import EPOCHS, STEPS, Extension
 from seqweave.training.precision import KEY
 from seqweave.training.prepare import sources_again, write_ids_again
 from seqweave.training.record import IDS, LOGS, Record, decided_config, is_older
@@ -75,7 +76,8 @@ def check_files(record: Record, run: Mapping[str, Any], listen: Listener) -> Non
 def _check_config(record: Record, wanted: Config, listen: Listener) -> None:
     """Compare config.json with the settings in run.json; written again where it is gone.
 
-    So it is where only its precision differs, which a kill in `change_precision` leaves.
+    So it is where only its precision or its steps differ, which a kill in `change_precision` or `extend` leaves. Other
+    settings of the search, sealed by the manifest, are those of `seqweave tune`: the run takes them over.
     """
     path = record.folder / files.CONFIG
     if not path.exists():
@@ -83,10 +85,14 @@ def _check_config(record: Record, wanted: Config, listen: Listener) -> None:
         record.config(wanted)
         return
     try:
-        changes = differing_keys(wanted, files.read_config(record.folder))
+        there = files.read_config(record.folder)
     except ModelFolderError as error:
         raise ModelFolderError(f"{error}; or {_WRITE_AGAIN.format(path)}") from None
-    if changes.pop(KEY, None) and not changes:
+    changes = differing_keys(wanted, there)
+    if changes and all(key.startswith("search.") for key in changes) and _manifest_problem(record.folder) is None:
+        record.made["config"] = config_to_tree(there)
+        return
+    if any([changes.pop(key, None) for key in (KEY, STEPS, EPOCHS)]) and not changes:
         record.config(wanted)
     if changes:
         listed = ", ".join(f"{key} (was {old}, now {new})" for key, (old, new) in changes.items())
@@ -177,8 +183,13 @@ def _ids_problem(record: Record, older: bool, wanted: object) -> str | None:
     return None
 
 
-def settle(record: Record, listen: Listener) -> None:
+def settle(record: Record, listen: Listener, extensions: Sequence[Extension] = ()) -> None:
     """Leave the newest checkpoint to go on from as the newest, with its best weights and its logs.
+
+    Args:
+        record: of the run's folder.
+        listen: told what was mended.
+        extensions: the steps that were added to the run.
 
     Raises:
         ModelFolderError: when there are checkpoints and none can be used, or a log was changed.
@@ -190,7 +201,7 @@ def settle(record: Record, listen: Listener) -> None:
     found: tuple[TrainState, LogSums] = TrainState(), {}
     for path in all_checkpoints(folder):
         try:
-            found = _usable(path)
+            found = _usable(path, extensions)
             _mend_weights(record, path, found[0], listen)
             break
         except DamagedCheckpointError as error:
@@ -211,9 +222,11 @@ def settle(record: Record, listen: Listener) -> None:
         _warn(listen, text)
 
 
-def _usable(path: Path) -> tuple[TrainState, LogSums]:
+def _usable(path: Path, extensions: Sequence[Extension]) -> tuple[TrainState, LogSums]:
     """State and logs of a checkpoint that is whole, and so are those it would be averaged with."""
     state, logs = check_checkpoint(path)
+    for extension in extensions:
+        extension.apply(state)
     for step in state.averaged:
         other = path.with_name(checkpoint_name(step))
         if other == path:

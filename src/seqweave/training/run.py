@@ -12,14 +12,12 @@ from typing import Any, Literal
 import torch
 
 from seqweave import folder as files
-from seqweave.config import Config, PresetName, build_config, differing_keys, resolve_settings
+from seqweave.config import Config, PresetName, differing_keys
 from seqweave.data.dataset import PairDataset
 from seqweave.device import choose_device
 from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
 from seqweave.evaluation.evaluate import evaluate_model
-from seqweave.evaluation.measures import measures_of
 from seqweave.files import fingerprint, remove_temporary
-from seqweave.model.build import check_libraries
 from seqweave.model.seq2seq import parameter_count
 from seqweave.model_card import model_card, unfinished_card
 from seqweave.paths import path_of
@@ -27,25 +25,28 @@ from seqweave.predictor import build_network, load
 from seqweave.system_errors import refusals_of_system
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.training.checkpoint import newest_checkpoint, prune_checkpoints, remove_best, remove_leftovers
-from seqweave.training.data_files import DataFiles, fingerprints
+from seqweave.training.data_files import fingerprints
 from seqweave.training.distributed import Ranks, joined_ranks
 from seqweave.training.estimate import estimate_seconds
 from seqweave.training.events import Listener, TrainEvent, ignore
+from seqweave.training.freezing import freeze_parts
 from seqweave.training.leavings import is_free, is_run_folder, mend_restart, remove
 from seqweave.training.lock import only_training
 from seqweave.training.loop import Run, run_training
 from seqweave.training.memory import memory_of_network, memory_of_steps
+from seqweave.training.more_steps import asks_for_more, check_more, extend, extensions_of
 from seqweave.training.precision import KEY, change_precision, check_new, check_rest, warn_if_slow
 from seqweave.training.prepare import check_reads_text, reopen
 from seqweave.training.record import Record, check_run, read_run, requested_config
+from seqweave.training.request import PathLike, data_files, optional_path, origin_of, real_folder, requested_settings
 from seqweave.training.resume import check_files, mend_ids, settle
 from seqweave.training.start import Begun, Plan, begin
 from seqweave.training.stopping import stop_signals
 from seqweave.training.validation import sample_rows
 from seqweave.training.vectors import all_vectors, set_vectors, vector_files, vector_fingerprints
-from seqweave.wording import TRAIN_ANEW
+from seqweave.wording import RESTORE, TRAIN_ANEW
 
-PathLike = Path | str
+Found = Literal["new", "replace", "resume", "extend", "finished"]
 _BLOWN_UP = 1e6  # perplexity, in that of guessing: no model that learns gets there
 
 
@@ -75,12 +76,15 @@ def train(
     device: str = "auto",
     restart: bool = False,
     listen: Listener = ignore,
+    start_from: PathLike | None = None,
+    mix: PathLike | None = None,
 ) -> TrainResult:
-    """Train a model, or resume a run that was stopped.
+    """Train a model, or resume a run that was stopped; a larger `training.max_steps` goes on with one that is finished.
 
     Args:
         data: file of pairs (TSV, JSONL, gz of each), or of sources when `target_file` is given.
-        out: the model folder; a folder with the same settings (`training.precision` may differ) and data is continued.
+        out: the model folder; a folder with the same settings and data is continued. `training.precision`,
+            `training.max_steps` and `training.max_epochs` may differ.
         target_file: targets, line by line beside `data`.
         dev, dev_target: pairs to validate on; else some are held out of `data` by distinct source.
         preset: tiny, small or base; then `config_file` (TOML, or a config.json), then `settings`, then `seed` on top.
@@ -88,6 +92,8 @@ def train(
         device: auto, cpu, cuda or mps.
         restart: start over where `out` holds a run.
         listen: told what happens, see `seqweave.training.events`.
+        start_from: a model folder whose weights, tokenizers and settings the run begins with; it is never changed.
+        mix: file of pairs of which every batch gets a share (`training.mix_share`), against forgetting.
 
     SIGINT, SIGTERM or SIGHUP ends it after the current step, saved: see `seqweave.training.stopping`.
 
@@ -98,13 +104,14 @@ def train(
         ModelFolderError: `out` is no run, damaged, not to be written, or trained by another process.
         LimitError: disk or memory is full; the last checkpoint is kept, as it is after a second signal (`Interrupted`).
     """
-    config = _requested(preset, _path(config_file, "config_file"), settings or (), seed)
-    given = _data_files(data, target_file, dev, dev_target)
+    folder = real_folder(path_of(out, "out"))
+    origin = origin_of(optional_path(start_from, "start_from"), folder)
+    config = requested_settings(preset, optional_path(config_file, "config_file"), settings or (), seed, origin)
+    given = data_files(data, target_file, dev, dev_target, mix)
     where = choose_device(device)
-    folder = _real(path_of(out, "out"))
     alone = only_training(folder)
     with refusals_of_system(folder), joined_ranks(where) as ranks, alone if ranks.first else nullcontext():
-        record, plan = Record(folder, ranks.first), Plan(config, given, where, ranks.world)
+        record, plan = Record(folder, ranks.first), Plan(config, given, where, ranks.world, origin)
         found = ranks.share(_look(folder, plan, restart, record, listen) if ranks.first else None)
         if found == "finished":
             return _already_finished(record)
@@ -113,47 +120,7 @@ def train(
         return _continue(record, plan, ranks, listen, begun)
 
 
-def _requested(
-    preset: PresetName | None, file: Path | None, settings: Iterable[str] | Mapping[str, Any], seed: int | None
-) -> Config:
-    config = resolve_settings(preset, file, settings)
-    if seed is not None:
-        config = build_config({"training.seed": seed}, config)
-    _check_libraries(config)
-    return config
-
-
-def _check_libraries(config: Config) -> None:
-    """Raise a `ConfigError` when the network or the metrics need a library that is not installed."""
-    check_libraries(config.model)
-    measures_of(config)
-
-
-def _data_files(
-    train: PathLike, train_target: PathLike | None, dev: PathLike | None, dev_target: PathLike | None
-) -> DataFiles:
-    if dev_target is not None and dev is None:
-        raise ConfigError("a dev target file was given without a dev file: give both")
-    given = path_of(train, "data", "write the pairs to a file, one on each line with a tab between, and give its path")
-    return DataFiles(given, _path(train_target, "target_file"), _path(dev, "dev"), _path(dev_target, "dev_target"))
-
-
-def _real(folder: Path) -> Path:
-    """The folder with a name of its own, where `.`, or a link that --restart would rename, was given."""
-    if folder.name not in ("", "..") and not folder.is_symlink():
-        return folder
-    try:
-        found = folder.resolve()
-    except (OSError, RuntimeError):
-        found = folder
-    if found.is_symlink() or not found.name:
-        raise ModelFolderError(f"{folder} can be no model folder: choose another folder for -o")
-    return found
-
-
-def _look(
-    folder: Path, plan: Plan, restart: bool, record: Record, listen: Listener
-) -> Literal["new", "replace", "resume", "finished"]:
+def _look(folder: Path, plan: Plan, restart: bool, record: Record, listen: Listener) -> Found:
     """What is in the folder; refuses what must not be overwritten, and what is not as it was written."""
     if said := mend_restart(folder):
         listen(TrainEvent("warning", {"text": said, "count": 1}))
@@ -172,13 +139,15 @@ def _look(
         check_run(run, folder)
     if run["status"] == "preparing":
         return "new"  # a kill came before it was a run
-    _refuse_changes(folder, plan, run)
-    if finished:
+    more = _refuse_changes(folder, plan, run)
+    if finished and not more:
         return "finished"
     check_files(record, run, listen)
-    if run["status"] == "training":
+    if run["status"] == "training" or more:
         check_rest(folder, plan.config, plan.device)
-    return "resume"
+    if more:
+        check_more(record, plan.config)
+    return "extend" if more else "resume"
 
 
 def _is_sealed(folder: Path) -> bool:
@@ -186,11 +155,13 @@ def _is_sealed(folder: Path) -> bool:
     return files.RUN in files.check_manifest(folder)
 
 
-def _refuse_changes(folder: Path, plan: Plan, run: Mapping[str, Any]) -> None:
-    """Raise where other settings or data are given than the run began with."""
+def _refuse_changes(folder: Path, plan: Plan, run: Mapping[str, Any]) -> bool:
+    """Raise where settings or data are others than the run began with; returns whether more steps are asked for."""
+    _refuse_other_origin(folder, plan, run)
     changes = differing_keys(requested_config(run, folder), plan.config)
-    if run["status"] == "training":
-        changes.pop(KEY, None)  # the one setting that may change on the way
+    more = asks_for_more(changes, plan.config)
+    if run["status"] == "training" or more:
+        changes.pop(KEY, None)  # it may change on the way, too
     if changes:
         listed = ", ".join(f"{key} (was {old}, now {new})" for key, (old, new) in changes.items())
         raise ConfigError(
@@ -205,6 +176,23 @@ def _refuse_changes(folder: Path, plan: Plan, run: Mapping[str, Any]) -> None:
         raise DataError(
             f"the pretrained vectors have changed since the run in {folder} began: use the same files, or --restart"
         )
+    return more
+
+
+def _refuse_other_origin(folder: Path, plan: Plan, run: Mapping[str, Any]) -> None:
+    """Raise where the run did not start from the model that is given, or from one and none is given."""
+    began = run["facts"].get("start_from")
+    if began is None and plan.origin is not None:
+        raise ConfigError(
+            f"the run in {folder} did not start from a model, so --from does not go with it: leave it out, use another "
+            "folder, or --restart"
+        )
+    if began is not None and (plan.origin is None or plan.origin.weights.sha256 != began["sha256"]):
+        what = "which must be given again" if plan.origin is None else f"and {plan.origin.folder} holds other weights"
+        raise ConfigError(
+            f"the run in {folder} started from the model {began['folder']} (--from), {what}: the sum of its weights "
+            f"begins with {began['sha256'][:12]}; give it, use another folder, or --restart"
+        )
 
 
 def _run_of(folder: Path, restart: bool) -> dict[str, Any] | None:
@@ -217,14 +205,21 @@ def _run_of(folder: Path, restart: bool) -> dict[str, Any] | None:
         raise
 
 
-def _begin(found: Literal["new", "replace", "resume"], record: Record, plan: Plan, listen: Listener) -> Begun | None:
+def _begin(found: Found, record: Record, plan: Plan, listen: Listener) -> Begun | None:
     """What the first process does before all train: make the folder, or mend what is missing of it."""
-    if found != "resume":
+    if found in ("new", "replace"):
         check_new(plan.config, plan.device)
         return begin(record, plan, listen, found == "replace")
     run = read_run(record.folder) or {}
     config = files.read_config(record.folder)
-    mend_ids(record, run, plan.files, config, _tokenizers(record.folder, config), listen)
+    # A finished run has put its ids away.
+    mend_ids(
+        record, run, plan.files, config, _tokenizers(record.folder, config),
+        ignore if run["status"] == "finished" else listen,
+    )  # fmt: skip
+    if found == "extend":
+        extend(record, run, plan.config, plan.world, listen)
+    record.unseal()
     change_precision(record, plan.config, listen)
     return None
 
@@ -252,7 +247,11 @@ def _continue(record: Record, plan: Plan, ranks: Ranks, listen: Listener, begun:
     with memory_of_network(config):
         model = build_network(config, *tokenizers).to(device)
     frozen = set_vectors(model, vectors, config.training.freeze_vectors)
-    run = Run(config, model, tokenizers, dataset, dev, device, ranks, record, listen, frozen=frozen)
+    freeze_parts(model, config.training.freeze)
+    run = Run(
+        config, model, tokenizers, dataset, dev, device, ranks, record, listen,
+        frozen=frozen, extensions=extensions_of(facts), starts_from_model="start_from" in facts,
+    )  # fmt: skip
     parameters = parameter_count(model)
     shown = {"device": str(device), "precision": config.training.precision, "parameters": parameters}
     shown |= {"max_steps": run.max_steps, "metric": config.training.metric}
@@ -279,12 +278,17 @@ def _continue(record: Record, plan: Plan, ranks: Ranks, listen: Listener, begun:
 def _resume(run: Run) -> bool:
     """Take over the newest checkpoint; returns whether there is one."""
     if run.ranks.first:
-        settle(run.record, run.listen)
+        settle(run.record, run.listen, run.extensions)
     run.ranks.wait()
     newest = newest_checkpoint(run.checkpoints)
     if newest is not None:
         run.resume(newest)
-    return newest is not None
+    elif run.starts_from_model:
+        raise ModelFolderError(
+            f"{run.checkpoints} must hold a checkpoint, for the run started from a model, but there is none: "
+            f"{RESTORE}, or {TRAIN_ANEW}"
+        )
+    return run.state.step > 0
 
 
 def _finish(run: Run, requested: Config, facts: Mapping[str, Any], parameters: int) -> dict[str, Any]:
@@ -342,7 +346,3 @@ def _already_finished(record: Record) -> TrainResult:
     steps = int(run["facts"].get("steps", 0))
     _tidy(record, steps)  # a kill may have come before
     return TrainResult(record.folder, "already_finished", steps, steps, metrics)
-
-
-def _path(value: PathLike | None, what: str) -> Path | None:
-    return None if value is None else path_of(value, what)

@@ -8,18 +8,25 @@ from pathlib import Path
 
 import torch
 
+from seqweave import folder as files
 from seqweave.config import Config
 from seqweave.data.vectors import Vectors
 from seqweave.errors import LimitError, ModelFolderError
+from seqweave.model.seq2seq import Seq2Seq
 from seqweave.predictor import build_network
 from seqweave.search.filters import filters_of
 from seqweave.search.options import SearchOptions
+from seqweave.training.checkpoint import Checkpoint, write_checkpoint
 from seqweave.training.data_files import DataFiles
-from seqweave.training.events import Listener
+from seqweave.training.events import Listener, TrainEvent
+from seqweave.training.freezing import freeze_parts
 from seqweave.training.leavings import beside, clear, remove, replace_run
 from seqweave.training.memory import memory_of_network
-from seqweave.training.prepare import DevPairs, prepare
+from seqweave.training.origin import Origin
+from seqweave.training.placing import place_weights
+from seqweave.training.prepare import DevPairs, Prepared, prepare
 from seqweave.training.record import Record
+from seqweave.training.state import TrainState
 
 
 @dataclass(frozen=True)
@@ -32,12 +39,13 @@ class Begun:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is made of: the settings asked for, its files, its device, and how many processes train."""
+    """What a run is made of: the settings asked for, its files, its device, how many processes train, and from what."""
 
     config: Config
     files: DataFiles
     device: torch.device
     world: int
+    origin: Origin | None = None
 
 
 def begin(record: Record, plan: Plan, listen: Listener, replaces: bool) -> Begun:
@@ -81,12 +89,14 @@ def _fill(record: Record, plan: Plan, listen: Listener) -> Begun:
         folder.mkdir(parents=True, exist_ok=True)
         clear(folder)  # what a kill left
         record.run("preparing", plan.config, {})
-        prepared = prepare(plan.files, plan.config, record.cache, plan.device, listen, plan.world)
+        prepared = prepare(plan.files, plan.config, record.cache, plan.device, listen, plan.world, plan.origin)
         record.prepared(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
         record.sources(prepared.sources)
         # A first build finds settings that do not fit, before the folder counts as a run.
         with memory_of_network(plan.config):
-            build_network(prepared.config, prepared.source_tokenizer, prepared.target_tokenizer)
+            network = _first_network(prepared, plan.origin)
+        if plan.origin is not None:
+            _save_first(record, network, prepared.config, listen)
         filters_of(SearchOptions.of(prepared.config.search), prepared.target_tokenizer)
         record.run("training", plan.config, prepared.facts)
         return Begun(prepared.dev, prepared.vectors)
@@ -97,3 +107,26 @@ def _fill(record: Record, plan: Plan, listen: Listener) -> Begun:
                 with suppress(OSError):
                     folder.rmdir()
         raise
+
+
+def _first_network(prepared: Prepared, origin: Origin | None) -> Seq2Seq:
+    """The network before the first step; a part to freeze that it lacks is refused."""
+    config, found = prepared.config, prepared.vocabularies
+    torch.manual_seed(config.training.seed)
+    network = build_network(config, prepared.source_tokenizer, prepared.target_tokenizer)
+    if origin is not None and found is not None:
+        rows = (found.source_rows, found.tag_rows, found.target_rows)
+        place_weights(network, config.model, origin.weights.tensors(), *rows)
+    freeze_parts(network, config.training.freeze)
+    return network
+
+
+def _save_first(record: Record, network: Seq2Seq, config: Config, listen: Listener) -> None:
+    """A checkpoint of step 0, so that the run needs the model that it starts from no more."""
+    weights = {name: parameter.detach() for name, parameter in network.named_parameters()}
+    average = weights if config.training.ema_decay else {}
+    write_checkpoint(
+        record.folder / files.CHECKPOINTS,
+        Checkpoint(TrainState(), weights, {}, average, record.log_sums()),
+        lambda name: listen(TrainEvent("saving", {"step": 0, "file": name})),
+    )

@@ -8,28 +8,29 @@ from itertools import islice
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from seqweave.config import TrainConfig
 from seqweave.data.batch import Batch, collate
-from seqweave.data.batching import epoch_batches
+from seqweave.data.batching import Indices
 from seqweave.data.bpe_dropout import SubwordDropout
 from seqweave.data.dataset import PairDataset
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.training.distributed import Ranks
+from seqweave.training.epochs import batches_of_epoch
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.losses import coverage_loss
 from seqweave.training.optimizer import Optimizer
 from seqweave.training.sampling import scheduled_inputs
 from seqweave.training.state import batch_seed
 
-Indices = NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class StepData:
-    """The batches of one step, over all processes, where in the data the next step begins, and each batch's epoch."""
+    """The batches of one step, over all processes, where in the data the next step begins, and each batch's epoch.
+
+    `next_batch` counts the batches of an epoch's own pairs; pairs to mix in may bring batches of their own.
+    """
 
     batches: list[Indices]
     next_epoch: int
@@ -45,26 +46,16 @@ def step_stream(dataset: PairDataset, training: TrainConfig, world: int, epoch: 
     size = training.accumulate * world
     taken: list[Indices] = []
     epochs: list[int] = []
+    count = 0
     while True:
-        for indices in islice(_epoch(dataset, training, epoch), batch, None):
-            taken.append(indices)
-            epochs.append(epoch)
-            batch += 1
-            if len(taken) == size:
+        for made in islice(batches_of_epoch(dataset, training, epoch), batch, None):
+            taken += made
+            epochs += [epoch] * len(made)
+            batch, count = batch + 1, count + 1
+            if count == size:
                 yield StepData(taken, epoch, batch, epochs)
-                taken, epochs = [], []
+                taken, epochs, count = [], [], 0
         epoch, batch = epoch + 1, 0
-
-
-def _epoch(dataset: PairDataset, training: TrainConfig, epoch: int) -> Iterator[Indices]:
-    return epoch_batches(
-        dataset.source_lengths,
-        dataset.target_lengths,
-        batch_tokens=training.batch_tokens,
-        max_pairs=training.max_batch_pairs,
-        seed=training.seed,
-        epoch=epoch,
-    )
 
 
 @dataclass

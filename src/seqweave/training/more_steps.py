@@ -1,0 +1,139 @@
+"""More steps for a run that is finished or was stopped: it goes on from its last checkpoint, optimizer included.
+
+`run.json` keeps each extension under `facts.extended`: the step it begins at, the last step before and after, and of a
+finished run what its weights reached, which stay the folder's until better ones come. The learning rate is laid anew
+over the steps from there to the new end, warm-up included.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from seqweave import folder as files
+from seqweave.config import Config, build_config
+from seqweave.data.dataset import PairDataset
+from seqweave.errors import ConfigError
+from seqweave.files import fingerprint
+from seqweave.training.checkpoint import newest_step
+from seqweave.training.events import Listener, TrainEvent
+from seqweave.training.prepare import steps_of
+from seqweave.training.record import Record, decided_config, requested_config
+from seqweave.training.state import TrainState
+
+STEPS, EPOCHS = "training.max_steps", "training.max_epochs"
+
+
+@dataclass(frozen=True)
+class Extension:
+    """More steps, asked for once.
+
+    Attributes:
+        begin: the step of the checkpoint that they begin at.
+        before, after: the last step before, and the new one.
+        best: of a finished run, what the weights of its folder reached: `best`, `best_step`, `best_perplexity` and
+            `best_sum` as in `TrainState`.
+    """
+
+    begin: int
+    before: int
+    after: int
+    best: Mapping[str, Any] | None = None
+
+    def apply(self, state: TrainState) -> None:
+        """At the step where it begins, nothing of what ended the run is left in the state."""
+        if state.step != self.begin:
+            return
+        state.stopped = False
+        state.validations_without_gain = state.plateau_wait = state.plateau_drops = 0
+        if self.best is not None:  # the checkpoints that were averaged are gone
+            state.averaged = []
+            state.__dict__.update(self.best)
+
+
+def extensions_of(facts: Mapping[str, Any]) -> list[Extension]:
+    """All extensions of a run, from the facts in its run.json."""
+    return [Extension(**entry) for entry in facts.get("extended", [])]
+
+
+def span(extensions: Sequence[Extension], step: int, max_steps: int) -> tuple[int, int]:
+    """Where the schedule that a step belongs to begins, and its last step."""
+    ends = [*(extension.before for extension in extensions), max_steps]
+    begins = [0, *(extension.begin for extension in extensions)]
+    place = max(place for place, begin in enumerate(begins) if begin < step or place == 0)
+    return begins[place], ends[place]
+
+
+def asks_for_more(changes: dict[str, tuple[Any, Any]], wanted: Config) -> bool:
+    """Whether some changed settings ask for another last step; these are taken out of the changes."""
+    if wanted.training.max_steps is None and STEPS in changes:
+        return False  # a number that was left out is no wish
+    return any([changes.pop(key, None) is not None for key in (STEPS, EPOCHS)])
+
+
+def check_more(record: Record, wanted: Config) -> None:
+    """Refuse a last step that the run has already done.
+
+    Raises:
+        ConfigError: with the step that is done.
+    """
+    done = newest_step(record.folder / files.CHECKPOINTS)
+    if wanted.training.max_steps is not None and wanted.training.max_steps <= done:
+        raise _too_few(record, f"{STEPS}={wanted.training.max_steps}", done)
+
+
+def extend(record: Record, run: Mapping[str, Any], wanted: Config, world: int, listen: Listener) -> None:
+    """Write more steps into a run whose files have been checked and whose ids are there; it can be resumed then.
+
+    Raises:
+        ConfigError: when the run has already done as many.
+    """
+    folder, config = record.folder, decided_config(run, record.folder)
+    done = newest_step(folder / files.CHECKPOINTS)
+    asked = build_config({STEPS: wanted.training.max_steps, EPOCHS: wanted.training.max_epochs}, config)
+    last = steps_of(asked, PairDataset.open(record.cache), world)
+    if last <= done:
+        raise _too_few(record, f"{EPOCHS}={wanted.training.max_epochs}, which are {last:,} steps,", done)
+    assert config.training.max_steps is not None
+    earlier = extensions_of(run["facts"])
+    best: Mapping[str, Any] | None = _best_of(record) if run["status"] == "finished" else None
+    if best is None and earlier and earlier[-1].begin == done:  # nothing was saved since
+        best = earlier[-1].best
+    facts = {key: value for key, value in run["facts"].items() if key not in ("steps", "best_step", "seconds")}
+    facts["extended"] = [
+        *run["facts"].get("extended", []),
+        asdict(Extension(done, config.training.max_steps, last, best)),
+    ]
+    changed = build_config({STEPS: last, EPOCHS: wanted.training.max_epochs}, config)
+    requested = build_config(
+        {STEPS: wanted.training.max_steps, EPOCHS: wanted.training.max_epochs}, requested_config(run, folder)
+    )
+    record.reopen(requested, facts, changed)
+    if done:
+        text = (
+            f"going on at step {done:,} to step {last:,}: the learning rate is laid anew over the "
+            f"{last - done:,} steps between, up to {config.training.learning_rate:g}"
+        )
+        listen(TrainEvent("extended", {"text": text, "step": done, "max_steps": last}))
+
+
+def _best_of(record: Record) -> dict[str, Any]:
+    """What the weights of a finished folder reached, as its log has it."""
+    rows = files.read_rows(record.folder / files.EVENTS)
+    row = [row for row in rows if row.get("event") == "validation" and row.get("best")][-1]
+    perplexity = row["perplexity"]
+    return {
+        "best": row["value"],
+        "best_step": row["step"],
+        "best_perplexity": sys.float_info.max if perplexity is None else perplexity,
+        "best_sum": fingerprint(record.folder / files.WEIGHTS)["sha256"],
+    }
+
+
+def _too_few(record: Record, asked: str, done: int) -> ConfigError:
+    return ConfigError(
+        f"the run in {record.folder} has done {done:,} steps, so there is nothing to do for {asked}: "
+        f"give {STEPS} above {done}, or train into another folder"
+    )
