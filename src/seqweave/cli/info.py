@@ -108,7 +108,7 @@ def _text(facts: dict[str, Any]) -> str:
     config, changed = facts["config"], facts["changed"]
     lines = [
         f"{facts['folder']}: {facts['parameters']:,} parameters; every file is as it was written",
-        *_run_lines(facts["run"]),
+        *_run_lines(facts["run"], facts["start_from"] is not None),
         *_start_lines(facts["start_from"]),
         *_side_lines(facts),
         "  parts     " + ", ".join(f"{part} {size:,}" for part, size in facts["parts"].items()),
@@ -123,11 +123,11 @@ def _text(facts: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _run_lines(run: dict[str, Any] | None) -> list[str]:
-    """How far the training is, and which step the weights are of."""
+def _run_lines(run: dict[str, Any] | None, started: bool) -> list[str]:
+    """How far the training is, and which step the weights are of; `started`: from a model, so 0 is a step, too."""
     if run is None:
         return []
-    weights = f"; the weights are those of step {run['best_step']:,}" if run["best_step"] else ""
+    weights = f"; the weights are those of step {run['best_step']:,}" if run["best_step"] or started else ""
     remedy = f"; {FINISH_IT}" if run["status"] == "stopped" else ""
     return [f"  training  {run['text']}{weights}{remedy}"]
 

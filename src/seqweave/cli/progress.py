@@ -167,7 +167,9 @@ def found_text(values: Mapping[str, Any]) -> str:
         known = ", ".join(f"{number:,} in column {name}" for name, number in features["columns"].items())
         lines.append(f"  source tags  {known}, {100 * features['unknown_rate']:.2f}% unknown in dev")
     if mixed := values.get("mixed"):
-        lines.append(f"  mixed in   {count(mixed['pairs'], 'pair')} of {mixed['file']}")
+        unused = [f"{reason} ({number:,})" for reason, number in mixed["dropped"].items()]
+        said = f", left out {', '.join(unused)}" if unused else ""
+        lines.append(f"  mixed in   {count(mixed['pairs'], 'pair')} of {mixed['file']}{said}")
     for side, found in (values.get("vectors") or {}).items():
         share = 100 * found["found"] / max(1, found["entries"])
         lines.append(

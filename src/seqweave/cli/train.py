@@ -61,10 +61,8 @@ def train(
 
     Settings override each other in this order: preset, file, options such as --source-units, --set.
     Put --dev after the arguments. Ctrl-C saves, and the same command resumes; once more stops at once. The exit code is
-    130, 143 or 129 when SIGINT, SIGTERM or SIGHUP stopped it.
-
-    The same command with a larger training.max_steps or training.max_epochs goes on with a finished run. --from starts
-    a new run with the weights of another model.
+    130, 143 or 129 when SIGINT, SIGTERM or SIGHUP stopped it. With a larger training.max_steps or training.max_epochs
+    it goes on with a finished run. --from starts a new run with the weights of another model.
 
     Example: seqweave train words.tsv -o model --preset tiny --set model.cell=gru
 
@@ -75,32 +73,31 @@ def train(
     from seqweave.cli.progress import TrainingView
     from seqweave.training.run import train as run
 
-    settings = [f"data.source.units={source_units}"] if source_units is not None else []
-    settings += [f"data.target.units={target_units}"] if target_units is not None else []
-    settings += ["data.extend_vocabulary=true"] if extend_vocabulary else []
-    settings += [f"training.mix_share={mix_share}"] if mix_share is not None else []
     if mix_share is not None and mix is None:
         raise ConfigError("--mix-share is the share of the pairs of --mix, but there are none: name them with --mix")
+    short = short_settings(source_units, target_units, extend_vocabulary, mix_share)
     view = TrainingView()
     with watched(view, out):
         result = run(
-            data,
-            out,
-            target_file=target_file,
-            dev=dev,
-            dev_target=dev_target,
-            preset=preset_name(preset),
-            config_file=config,
-            settings=[*settings, *(set_ or [])],
-            seed=seed,
-            device=device,
-            restart=restart,
-            listen=view,
-            start_from=from_,
-            mix=mix,
-        )
+            data, out, target_file=target_file, dev=dev, dev_target=dev_target, preset=preset_name(preset),
+            config_file=config, settings=[*short, *(set_ or [])], seed=seed, device=device, restart=restart,
+            listen=view, start_from=from_, mix=mix,
+        )  # fmt: skip
     view.say("\n".join(ending(result)))
     exit_if_stopped(result)
+
+
+def short_settings(
+    source_units: str | None, target_units: str | None, extend_vocabulary: bool, mix_share: float | None
+) -> list[str]:
+    """The settings that have an option of their own, as `--set` would have them; only those that were given."""
+    given = {
+        "data.source.units": source_units,
+        "data.target.units": target_units,
+        "data.extend_vocabulary": "true" if extend_vocabulary else None,
+        "training.mix_share": mix_share,
+    }
+    return [f"{key}={value}" for key, value in given.items() if value is not None]
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def sequential_batches(lengths: Lengths, batch_tokens: int, max_pairs: int) -> l
     """
     widths = np.maximum(np.asarray(lengths, dtype=np.int64), 1)
     order = np.argsort(-widths, kind="stable")
-    cuts = _cut(widths[order], np.zeros_like(widths), batch_tokens, max_pairs)
+    cuts = cut_by_widths(widths[order], np.zeros_like(widths), batch_tokens, max_pairs)
     return [order[start:stop] for start, stop in pairwise(cuts)]
 
 
@@ -108,7 +108,7 @@ def _cut_pool(
     # the border would otherwise hold the longest and the shortest sources together.
     rising = np.where(strips % 2 == 0, sources, -sources)
     order = np.lexsort((random.random(len(sources), dtype=np.float32), rising, strips))
-    return order, _cut(sources[order], targets[order], batch_tokens, max_pairs)
+    return order, cut_by_widths(sources[order], targets[order], batch_tokens, max_pairs)
 
 
 def _strips(sources: Indices, targets: Indices, batch_tokens: int, max_pairs: int) -> Indices:
@@ -126,8 +126,10 @@ def _strips(sources: Indices, targets: Indices, batch_tokens: int, max_pairs: in
     return strip_of_length.astype(np.int64)[targets]
 
 
-def _cut(sources: Indices, targets: Indices, batch_tokens: int, max_pairs: int) -> list[int]:
+def cut_by_widths(sources: Indices, targets: Indices, batch_tokens: int, max_pairs: int) -> list[int]:
     """Cut sorted lengths greedily into runs within the budget; a loop over batches, not over pairs.
+
+    Targets are counted with their `<eos>`; gives where the runs begin and the last one ends.
 
     Runs longer than EVEN pairs have a multiple of EVEN, but for the last.
     """

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +147,7 @@ def write_dataset(
     Raises:
         DataError: when the files cannot be written, or `folder` holds something else.
     """
-    dropped: list[Counter[str]] = [Counter(), Counter()]
-    sizes = [0, 0]
+    dropped: Counter[str] = Counter()
     limits = {"source": max_source_length, "target": max_target_length}
     tokenizers = {"source": source_tokenizer, "target": target_tokenizer}
     coder = CopyCoder(source_tokenizer, target_tokenizer) if copying else None
@@ -157,19 +157,40 @@ def write_dataset(
                 writer.side: stack.enter_context(writer)
                 for writer in _writers(temporary, tokenizers, letters, coder, max_source_length)
             }
-            for group, chunk in (
-                (group, chunk) for group, given in enumerate((pairs, mix)) for chunk in _chunks(given)
-            ):
-                texts = dict(zip(SIDES, chunk, strict=True))
-                sources, targets = _encoded(texts, tokenizers, coder)
-                kept = _usable_rows(sources, targets, limits, dropped[group])
-                sizes[group] += len(kept)
-                _append_sources(writers["source"], [sources[row] for row in kept])
-                writers["target"].append(*flattened([targets[row] for row in kept]))
-                for side in letters:
-                    _append_letters(writers, side, tokenizers[side], [texts[side][row] for row in kept])
-        write_meta(temporary, *writers.values(), mixed=sizes[1])
-    return PairDataset.open(folder), dict(dropped[0])
+            coding = _Coding(tokenizers, coder, limits, letters)
+            _append(writers, _chunks(pairs), coding, dropped)
+            own = writers["target"].texts
+            _append(writers, _chunks(mix), coding, Counter())
+            mixed = writers["target"].texts - own
+        write_meta(temporary, *writers.values(), mixed=mixed)
+    return PairDataset.open(folder), dict(dropped)
+
+
+@dataclass(frozen=True)
+class _Coding:
+    """How texts become ids: with which tokenizers, which length they may have, and which sides keep their letters."""
+
+    tokenizers: dict[str, Tokenizer]
+    coder: CopyCoder | None
+    limits: dict[str, int]
+    letters: Sequence[str]
+
+
+def _append(
+    writers: Mapping[str, SideWriter],
+    chunks: Iterable[tuple[list[str], list[str]]],
+    coding: _Coding,
+    dropped: Counter[str],
+) -> None:
+    """Write the pairs of some chunks; those that cannot be used are counted in `dropped`."""
+    for chunk in chunks:
+        texts = dict(zip(SIDES, chunk, strict=True))
+        sources, targets = _encoded(texts, coding.tokenizers, coding.coder)
+        kept = _usable_rows(sources, targets, coding.limits, dropped)
+        _append_sources(writers["source"], [sources[row] for row in kept])
+        writers["target"].append(*flattened([targets[row] for row in kept]))
+        for side in coding.letters:
+            _append_letters(writers, side, coding.tokenizers[side], [texts[side][row] for row in kept])
 
 
 def _writers(

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 
-from seqweave.data.batching import Indices, epoch_batches, pools, sequential_batches
+from seqweave.data.batching import Indices, cut_by_widths, epoch_batches, pools
 from seqweave.data.dataset import PairDataset
 
 _TOGETHER = 256  # batches that the others are dealt to at once
@@ -106,5 +106,8 @@ def _joined(
     widest = int(dataset.source_lengths[both].max()) + int(dataset.target_lengths[both].max()) + 1  # with <eos>
     if len(both) <= max_pairs and len(both) * widest <= batch_tokens:
         return [both]
-    lengths = dataset.source_lengths[others].astype(np.int64) + dataset.target_lengths[others] + 1
-    return [batch, *(others[part] for part in sequential_batches(lengths, batch_tokens, max_pairs))]
+    sources = dataset.source_lengths[others].astype(np.int64)
+    targets = dataset.target_lengths[others].astype(np.int64) + 1
+    order = np.argsort(-(sources + targets), kind="stable")
+    cuts = cut_by_widths(sources[order], targets[order], batch_tokens, max_pairs)
+    return [batch, *(others[order[start:stop]] for start, stop in pairwise(cuts))]

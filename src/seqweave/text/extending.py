@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from seqweave.config import TextConfig
 from seqweave.text.features import Features, count_tags
-from seqweave.text.pipelines import make_normalizer
+from seqweave.text.learning import normalized_texts
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
 
 
@@ -56,9 +56,8 @@ def with_tags(features: Features, rows: Iterable[Sequence[str]]) -> Features:
 
 
 def _characters(texts: Iterable[str], config: TextConfig) -> list[str]:
-    normalizer = make_normalizer(config)
     counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(normalizer.normalize_str(text))
+    for text in normalized_texts(texts, config):
+        counts.update(text)
     frequent = [character for character, count in counts.items() if count >= config.min_frequency]
     return sorted(frequent, key=lambda character: (-counts[character], character))

@@ -99,7 +99,7 @@ def _unigram_pipeline(texts: Iterable[str], config: TextConfig) -> tokenizers.To
     splitter = pipeline.pre_tokenizer
     assert splitter is not None
     words: Counter[str] = Counter()
-    for text in _normalised(texts, config):
+    for text in normalized_texts(texts, config):
         words.update(piece for piece, _ in splitter.pre_tokenize_str(text))
     pieces = learn_unigram(words, size - len(ENTRIES), config.min_frequency)
     vocabulary = [*((entry, 0.0) for entry in ENTRIES), *pieces]
@@ -124,7 +124,12 @@ def _checked(texts: Iterable[str]) -> Iterator[str]:
         yield text
 
 
-def _normalised(texts: Iterable[str], config: TextConfig) -> Iterator[str]:
+def normalized_texts(texts: Iterable[str], config: TextConfig) -> Iterator[str]:
+    """Texts as they are before they are cut into items.
+
+    Raises:
+        DataError: when one holds half of a surrogate pair.
+    """
     normalizer = make_normalizer(config)
     for text in _checked(texts):
         yield normalizer.normalize_str(text)

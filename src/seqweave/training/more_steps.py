@@ -1,8 +1,8 @@
 """More steps for a run that is finished or was stopped: it goes on from its last checkpoint, optimizer included.
 
 `run.json` keeps each extension under `facts.extended`: the step it begins at, the last step before and after, and of a
-finished run what its weights reached, which stay the folder's until better ones come. The learning rate is laid anew
-over the steps from there to the new end, warm-up included.
+finished run what its weights reached, which stay the folder's until better ones come, and how long its logs were. The
+learning rate is laid anew over the steps from there to the new end, warm-up included.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 from seqweave import folder as files
 from seqweave.config import Config, build_config
 from seqweave.data.dataset import PairDataset
-from seqweave.errors import ConfigError
+from seqweave.errors import ConfigError, ModelFolderError
 from seqweave.files import fingerprint
-from seqweave.training.checkpoint import newest_step
+from seqweave.training.checkpoint import LogSums, check_checkpoint, checkpoint_name, newest_checkpoint, newest_step
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.prepare import steps_of
 from seqweave.training.record import Record, decided_config, requested_config
@@ -35,12 +35,14 @@ class Extension:
         before, after: the last step before, and the new one.
         best: of a finished run, what the weights of its folder reached: `best`, `best_step`, `best_perplexity` and
             `best_sum` as in `TrainState`.
+        logs: of a finished run, the sums of its logs, which go on after what its end wrote.
     """
 
     begin: int
     before: int
     after: int
     best: Mapping[str, Any] | None = None
+    logs: LogSums | None = None
 
     def apply(self, state: TrainState) -> None:
         """At the step where it begins, nothing of what ended the run is left in the state."""
@@ -51,6 +53,12 @@ class Extension:
         if self.best is not None:  # the checkpoints that were averaged are gone
             state.averaged = []
             state.__dict__.update(self.best)
+
+
+def logs_at(extensions: Sequence[Extension], step: int) -> LogSums | None:
+    """The sums of the logs of a finished run that goes on at this step; None where none does."""
+    found = [extension.logs for extension in extensions if extension.begin == step and extension.logs is not None]
+    return found[-1] if found else None
 
 
 def extensions_of(facts: Mapping[str, Any]) -> list[Extension]:
@@ -73,12 +81,20 @@ def asks_for_more(changes: dict[str, tuple[Any, Any]], wanted: Config) -> bool:
     return any([changes.pop(key, None) is not None for key in (STEPS, EPOCHS)])
 
 
-def check_more(record: Record, wanted: Config) -> None:
-    """Refuse a last step that the run has already done.
+def check_more(record: Record, run: Mapping[str, Any], wanted: Config) -> None:
+    """Refuse a last step that the run has already done, and a finished run whose last checkpoint is gone.
 
     Raises:
         ConfigError: with the step that is done.
+        ModelFolderError: when there is nothing to go on from.
     """
+    newest = newest_checkpoint(record.folder / files.CHECKPOINTS)
+    last = run["facts"].get("steps")
+    if run["status"] == "finished" and (newest is None or newest.name != checkpoint_name(last)):
+        raise ModelFolderError(
+            f"the run in {record.folder} must have the checkpoint of its last step, {last:,}, to go on from, but it is "
+            f"gone: restore it, or begin a new run with these weights, --from {record.folder} and another -o"
+        )
     done = newest_step(record.folder / files.CHECKPOINTS)
     if wanted.training.max_steps is not None and wanted.training.max_steps <= done:
         raise _too_few(record, f"{STEPS}={wanted.training.max_steps}", done)
@@ -89,28 +105,23 @@ def extend(record: Record, run: Mapping[str, Any], wanted: Config, world: int, l
 
     Raises:
         ConfigError: when the run has already done as many.
+        ModelFolderError: when its last checkpoint is damaged.
     """
-    folder, config = record.folder, decided_config(run, record.folder)
-    done = newest_step(folder / files.CHECKPOINTS)
+    config, facts = decided_config(record.made, record.folder), run["facts"]
+    done = newest_step(record.folder / files.CHECKPOINTS)
     asked = build_config({STEPS: wanted.training.max_steps, EPOCHS: wanted.training.max_epochs}, config)
-    last = steps_of(asked, PairDataset.open(record.cache), world)
+    last = steps_of(asked, PairDataset.open(record.cache), world, "start_from" in facts)
     if last <= done:
         raise _too_few(record, f"{EPOCHS}={wanted.training.max_epochs}, which are {last:,} steps,", done)
     assert config.training.max_steps is not None
-    earlier = extensions_of(run["facts"])
-    best: Mapping[str, Any] | None = _best_of(record) if run["status"] == "finished" else None
-    if best is None and earlier and earlier[-1].begin == done:  # nothing was saved since
-        best = earlier[-1].best
-    facts = {key: value for key, value in run["facts"].items() if key not in ("steps", "best_step", "seconds")}
-    facts["extended"] = [
-        *run["facts"].get("extended", []),
-        asdict(Extension(done, config.training.max_steps, last, best)),
-    ]
+    more = Extension(done, config.training.max_steps, last, *_ended(record, run))
+    kept = {key: value for key, value in facts.items() if key not in ("steps", "best_step", "seconds")}
+    kept["extended"] = [*facts.get("extended", []), asdict(more)]
     changed = build_config({STEPS: last, EPOCHS: wanted.training.max_epochs}, config)
     requested = build_config(
-        {STEPS: wanted.training.max_steps, EPOCHS: wanted.training.max_epochs}, requested_config(run, folder)
+        {STEPS: wanted.training.max_steps, EPOCHS: wanted.training.max_epochs}, requested_config(run, record.folder)
     )
-    record.reopen(requested, facts, changed)
+    record.reopen(requested, kept, changed)
     if done:
         text = (
             f"going on at step {done:,} to step {last:,}: the learning rate is laid anew over the "
@@ -119,16 +130,42 @@ def extend(record: Record, run: Mapping[str, Any], wanted: Config, world: int, l
         listen(TrainEvent("extended", {"text": text, "step": done, "max_steps": last}))
 
 
-def _best_of(record: Record) -> dict[str, Any]:
-    """What the weights of a finished folder reached, as its log has it."""
+def _ended(record: Record, run: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, LogSums | None]:
+    """Of a finished run, what its weights reached and the sums of its logs; else nothing.
+
+    A run that was to go on and has saved nothing since is as it was before.
+    """
+    earlier = extensions_of(run["facts"])
+    newest = newest_checkpoint(record.folder / files.CHECKPOINTS)
+    if run["status"] == "finished" and newest is not None:
+        state, _ = check_checkpoint(newest)
+        for extension in earlier:
+            extension.apply(state)
+        return _best_of(record, state), record.log_sums()
+    if earlier and earlier[-1].begin == newest_step(record.folder / files.CHECKPOINTS):
+        return earlier[-1].best, earlier[-1].logs
+    return None, None
+
+
+def _best_of(record: Record, state: TrainState) -> dict[str, Any]:
+    """What the weights of a finished folder reached: as its last state has it, or its log where they are an average.
+
+    Where neither does, because a log was removed, the weights of the next validation take their place.
+    """
+    found = fingerprint(record.folder / files.WEIGHTS)["sha256"]
+    known = {"best": state.best, "best_step": state.best_step, "best_perplexity": state.best_perplexity}
+    if state.best_sum == found:
+        return {**known, "best_sum": found}
     rows = files.read_rows(record.folder / files.EVENTS)
-    row = [row for row in rows if row.get("event") == "validation" and row.get("best")][-1]
-    perplexity = row["perplexity"]
+    best = [row for row in rows if row.get("event") == "validation" and row.get("best")]
+    if not best:
+        return {"best": None, "best_step": 0, "best_perplexity": None, "best_sum": ""}
+    perplexity = best[-1]["perplexity"]
     return {
-        "best": row["value"],
-        "best_step": row["step"],
+        "best": best[-1]["value"],
+        "best_step": best[-1]["step"],
         "best_perplexity": sys.float_info.max if perplexity is None else perplexity,
-        "best_sum": fingerprint(record.folder / files.WEIGHTS)["sha256"],
+        "best_sum": found,
     }
 
 

@@ -31,12 +31,13 @@ _DATA_ANEW = (
 )  # fmt: skip
 _TRAINING_ANEW = (
     "max_steps", "validate_every", "checkpoint_every", "precision", "source_vectors", "target_vectors",
-    "freeze_vectors", "freeze", "mix_share", "sampling_k", "sampling_slope",
+    "freeze_vectors", "freeze", "mix_share", "sampling_k", "sampling_slope", "bleu_tokenize", "metric_units",
 )  # fmt: skip
 # Of the model's own settings, those that change neither the shape of a tensor nor what an item is.
 _FREE = (
     "model.dropout", "model.embedding_dropout", "model.word_dropout", "model.variational",
     "data.source.subword_dropout", "data.target.subword_dropout",
+    "data.source.min_frequency", "data.target.min_frequency",
 )  # fmt: skip
 _FIXED = ("model.", "data.source.", "data.target.", "data.joint_vocabulary", "data.feature_")
 

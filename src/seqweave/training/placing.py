@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from seqweave.config import ModelConfig
+from seqweave.errors import ConfigError
 from seqweave.model.seq2seq import Seq2Seq
 
 Rows = Sequence[int | None]
@@ -25,9 +26,20 @@ def place_weights(
         weights: those of the other network, by name.
         source, tags, target: for each entry of the network's vocabularies (items of the source, source tags, items of
             the target) the one of the other network, or None for a new one.
+
+    Raises:
+        ConfigError: when the number of entries decides which weights the network has.
     """
     maps = {"source": source, "tags": tags, "target": target}
-    for name, own in network.state_dict().items():  # shares its memory with the network
+    tensors = network.state_dict()  # shares its memory with the network
+    if tensors.keys() != weights.keys():  # the map of source tags to the width of one-hot items, or of none
+        width = config.feature_size or config.embedding_size
+        raise ConfigError(
+            f"data.extend_vocabulary would give the source {len(source)} one-hot entries, and the network another map "
+            f"for its source tags, which are {width} wide: have other new entries with data.source.min_frequency, or "
+            "leave --extend-vocabulary out"
+        )
+    for name, own in tensors.items():
         old = weights[name]
         if own.shape == old.shape:
             own.copy_(old)

@@ -36,12 +36,13 @@ from seqweave.training.epochs import epoch_size
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.ids import write_ids
 from seqweave.training.metric_choice import metric_for, with_measures, with_metric
+from seqweave.training.mixed import MixedPairs
 from seqweave.training.origin import LEAST_STEPS as LEAST_STEPS_ON
 from seqweave.training.origin import Origin
 from seqweave.training.sampling import default_settings
 from seqweave.training.vectors import all_vectors, vector_facts, vector_files
 from seqweave.training.vocabularies import Vocabularies, unknown_facts, vocabularies_of
-from seqweave.wording import CHECK_DATA, count
+from seqweave.wording import count
 
 _SAMPLE = 5000  # pairs looked at to guess units, to report unknown items, and to see how text is written
 _LEAST_STEPS = 1500  # a small corpus still needs this many updates
@@ -108,41 +109,32 @@ def prepare(
     for path in (*vector_files(config).values(), *([files.mix] if files.mix else [])):
         check_file(path)  # before the long passes; it is read when the vocabulary is known
     pairs = _sides(files, config)
-    config, kept = _read(files, config, pairs, listen)
-    config, measured = with_measures(config, pairs.targets.found())
-    config, reasons = with_units(with_boundary(config, pairs), pairs)
-    listen(TrainEvent("reading", {"text": "learning the vocabularies"}))
-    found, started = _taken_over(origin, config, pairs, listen)
-    source_tokenizer, target_tokenizer = both = learn_tokenizers(config, pairs) if found is None else found.tokenizers
+    config, read = _read(files, config, pairs, listen)
+    both, found, started = _vocabularies(origin, config, pairs, listen)
     vectors = all_vectors(config, both, listen)
     listen(TrainEvent("reading", {"text": "writing ids"}))
-    hashes, sample = SourceHashes(), list[str]()
+    hashes, sample, mixed = SourceHashes(), list[str](), MixedPairs(files.mix, config, pairs)
     texts = _remembered(pairs.train(), hashes, sample)
-    dataset, too_long = write_ids(texts, both, cache, config, mix_texts(files, config, pairs))
+    dataset, too_long = write_ids(texts, both, cache, config, mixed.texts())
     if dataset.own == 0:
         raise _nothing_left(files.train, too_long, config)
-    _check_mixed(files, dataset)
     dev = dev_pairs(pairs.dev(), config.training.max_dev_pairs)
     facts = {
         **_facts(config, pairs, both, dataset, dev, sample),
-        "kept": kept,
+        **read,
         "over_long": too_long,
-        "units_because": reasons,
-        **measured,
         "files": fingerprints(files),
-        **_features(source_tokenizer, dev),
         **vector_facts(vectors, both, dataset, config),
         **started,
-        **({"mixed": {"file": files.mix.name, "pairs": dataset.mixed}} if files.mix else {}),
+        **mixed.facts(dataset),
     }
-    config = decided(
-        with_metric(config, dev.targets), dataset, device, world, None if origin is None else origin.config.search
-    )
-    return Prepared(config, source_tokenizer, target_tokenizer, dataset, dev, facts, vectors, hashes, found)
+    old = None if origin is None else origin.config.search
+    config = decided(with_metric(config, dev.targets), dataset, device, world, old)
+    return Prepared(config, *both, dataset, dev, facts, vectors, hashes, found)
 
 
-def _read(files: DataFiles, config: Config, pairs: Sides, listen: Listener) -> tuple[Config, int]:
-    """Read all pairs once: the config with their columns, and how many there are."""
+def _read(files: DataFiles, config: Config, pairs: Sides, listen: Listener) -> tuple[Config, dict[str, Any]]:
+    """Read all pairs once: the config with what they decide, and what was found."""
     listen(TrainEvent("reading", {"text": f"reading {files.train.name}"}))
     for reader in filter(None, (pairs.reader, pairs.dev_reader)):
         listen(TrainEvent("dialect", {"text": reader.dialects}))
@@ -152,41 +144,28 @@ def _read(files: DataFiles, config: Config, pairs: Sides, listen: Listener) -> t
         sources = count(pairs.shared, "distinct source")
         text = f"{files.dev} shares {sources} with the training data, so the figures on dev will be too good"
         listen(TrainEvent("warning", {"text": text, "count": pairs.shared}))
-    return config, kept
+    config, measured = with_measures(config, pairs.targets.found())
+    config, reasons = with_units(with_boundary(config, pairs), pairs)
+    return config, {"kept": kept, "units_because": reasons, **measured}
 
 
-def _taken_over(
+def _vocabularies(
     origin: Origin | None, config: Config, pairs: Sides, listen: Listener
-) -> tuple[Vocabularies | None, dict[str, Any]]:
-    """The vocabularies of a run that starts from a model, and what run.json says of that; said before it trains."""
+) -> tuple[tuple[Tokenizer, Tokenizer], Vocabularies | None, dict[str, Any]]:
+    """Both tokenizers; of a run that starts from a model, how its vocabularies fit that, and what run.json says of it.
+
+    The last is said before the run trains.
+    """
+    listen(TrainEvent("reading", {"text": "learning the vocabularies"}))
     if origin is None:
-        return None, {}
+        return learn_tokenizers(config, pairs), None, {}
     unknown = unknown_facts((origin.source, origin.target), pairs.train())
     found = vocabularies_of(origin, config, pairs)
     facts = {**origin.facts(), "unknown": unknown, "added": found.added}
     rates = {key: getattr(config.training, key) for key in ("learning_rate", "warmup_steps", "schedule")}
     extends = config.data.extend_vocabulary
     listen(TrainEvent("start_from", {**facts, **rates, "extends": extends, "units": origin.source.units}))
-    return found, {"start_from": facts}
-
-
-def mix_texts(files: DataFiles, config: Config, pairs: Sides) -> Iterator[tuple[str, str]]:
-    """The texts of the pairs to mix in; those whose source is held out for dev are left out."""
-    if files.mix is None:
-        return
-    dev = {text_hash(pair.whole) for pair in pairs.dev()}
-    for pair in PairReader(files.mix, None, config.data):
-        if text_hash(pair.whole) not in dev:
-            yield pair.whole, pair.target
-
-
-def _check_mixed(files: DataFiles, dataset: PairDataset) -> None:
-    if files.mix is not None and dataset.mixed == 0:
-        raise DataError(
-            "must have pairs to mix in, but none of them can be used: all are empty, over-long, or held out for dev; "
-            f"{CHECK_DATA}",
-            files.mix,
-        )
+    return found.tokenizers, found, {"start_from": facts}
 
 
 def _nothing_left(path: Path, too_long: dict[str, int], config: Config) -> DataError:
@@ -247,6 +226,7 @@ def _facts(
         "mean_target_length": float(np.mean(dataset.target_lengths[: dataset.own])),
         "source_text": asdict(profile_of(source, sample)),
         "padding": asdict(_padding(config, dataset)),
+        **_features(source, dev),
     }
 
 
@@ -290,7 +270,7 @@ def write_ids_again(
     """Write the ids of a run that goes on once more, from its data; `kept` as in `reopen`."""
     pairs = _split(files, config, kept)
     texts = ((pair.whole, pair.target) for pair in pairs.train())
-    return write_ids(texts, tokenizers, cache, config, mix_texts(files, config, pairs))[0]
+    return write_ids(texts, tokenizers, cache, config, MixedPairs(files.mix, config, pairs).texts())[0]
 
 
 def sources_again(files: DataFiles, config: Config, kept: int) -> SourceHashes:
@@ -339,13 +319,13 @@ def _features(tokenizer: Tokenizer, dev: DevPairs) -> dict[str, Any]:
     return {"features": {"columns": columns, "unknown_rate": unknown / total if total else 0.0}}
 
 
-def steps_of(config: Config, dataset: PairDataset, world: int = 1, least: int = _LEAST_STEPS) -> int:
-    """The last step: as it is set, or at least so many for the epochs; `world` processes share a step's batches."""
+def steps_of(config: Config, dataset: PairDataset, world: int, starts_from_model: bool) -> int:
+    """The last step: as it is set, or what the epochs need; `world` processes share a step's batches."""
     training = config.training
     if training.max_steps is not None:
         return training.max_steps
     epoch_steps = max(1, epoch_size(dataset, training) // (training.accumulate * world))
-    return max(least, epoch_steps * training.max_epochs)
+    return max(LEAST_STEPS_ON if starts_from_model else _LEAST_STEPS, epoch_steps * training.max_epochs)
 
 
 def decided(
@@ -361,7 +341,7 @@ def decided(
         old: the settings of the search of the model that the run starts from.
     """
     training = config.training
-    max_steps = steps_of(config, dataset, world, _LEAST_STEPS if old is None else LEAST_STEPS_ON)
+    max_steps = steps_of(config, dataset, world, old is not None)
     validate_every = training.validate_every or max(1, math.ceil(max_steps / _MOST_VALIDATIONS))
     precision = training.precision
     if precision == "auto":

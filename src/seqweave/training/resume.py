@@ -33,7 +33,7 @@ from seqweave.training.data_files import DataFiles
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.leavings import remove
 from seqweave.training.logs import cut_log, cut_log_by_steps
-from seqweave.training.more_steps import EPOCHS, STEPS, Extension
+from seqweave.training.more_steps import EPOCHS, STEPS, Extension, logs_at
 from seqweave.training.precision import KEY
 from seqweave.training.prepare import sources_again, write_ids_again
 from seqweave.training.record import IDS, LOGS, Record, decided_config, is_older
@@ -212,7 +212,7 @@ def settle(record: Record, listen: Listener, extensions: Sequence[Extension] = (
             raise ModelFolderError(
                 f"{listed}, and there is no other: {RESTORE}, remove {folder} to begin again at step 0, or {TRAIN_ANEW}"
             )
-    state, logs = found
+    state, logs = found[0], logs_at(extensions, found[0].step) or found[1]
     said = [line for name in LOGS for line in _cut(record.folder / name, state.step, logs.get(name))]
     record.forget_logs()
     for path, why in problems:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,7 +38,7 @@ from seqweave.training.more_steps import asks_for_more, check_more, extend, exte
 from seqweave.training.precision import KEY, change_precision, check_new, check_rest, warn_if_slow
 from seqweave.training.prepare import check_reads_text, reopen
 from seqweave.training.record import Record, check_run, read_run, requested_config
-from seqweave.training.request import PathLike, data_files, optional_path, origin_of, real_folder, requested_settings
+from seqweave.training.request import PathLike, data_files, optional_path, real_folder, requested_settings, start_of
 from seqweave.training.resume import check_files, mend_ids, settle
 from seqweave.training.start import Begun, Plan, begin
 from seqweave.training.stopping import stop_signals
@@ -105,13 +105,17 @@ def train(
         LimitError: disk or memory is full; the last checkpoint is kept, as it is after a second signal (`Interrupted`).
     """
     folder = real_folder(path_of(out, "out"))
-    origin = origin_of(optional_path(start_from, "start_from"), folder)
-    config = requested_settings(preset, optional_path(config_file, "config_file"), settings or (), seed, origin)
+    start = start_of(optional_path(start_from, "start_from"), folder, restart, listen)
+    config = requested_settings(preset, optional_path(config_file, "config_file"), settings or (), seed, start)
     given = data_files(data, target_file, dev, dev_target, mix)
-    where = choose_device(device)
+    return _train(folder, Plan(config, given, choose_device(device), 1, start.origin), restart, listen)
+
+
+def _train(folder: Path, plan: Plan, restart: bool, listen: Listener) -> TrainResult:
+    """What is planned, in all processes; one of them makes and mends the folder, while no other training is in it."""
     alone = only_training(folder)
-    with refusals_of_system(folder), joined_ranks(where) as ranks, alone if ranks.first else nullcontext():
-        record, plan = Record(folder, ranks.first), Plan(config, given, where, ranks.world, origin)
+    with refusals_of_system(folder), joined_ranks(plan.device) as ranks, alone if ranks.first else nullcontext():
+        record, plan = Record(folder, ranks.first), replace(plan, world=ranks.world)
         found = ranks.share(_look(folder, plan, restart, record, listen) if ranks.first else None)
         if found == "finished":
             return _already_finished(record)
@@ -130,7 +134,8 @@ def _look(folder: Path, plan: Plan, restart: bool, record: Record, listen: Liste
     if run is None:
         raise ModelFolderError(f"{folder} exists and is not a seqweave run: choose another folder for -o")
     if restart and run["status"] != "preparing":
-        for path in (*plan.files.paths().values(), *vector_files(plan.config).values()):
+        own = () if plan.origin is None else (plan.origin.folder,)
+        for path in (*plan.files.paths().values(), *vector_files(plan.config).values(), *own):
             if path.resolve().is_relative_to(folder.resolve()):
                 raise ConfigError(f"{path} lies in {folder}, which --restart throws away: move it out of there first")
         return "replace"
@@ -146,7 +151,7 @@ def _look(folder: Path, plan: Plan, restart: bool, record: Record, listen: Liste
     if run["status"] == "training" or more:
         check_rest(folder, plan.config, plan.device)
     if more:
-        check_more(record, plan.config)
+        check_more(record, run, plan.config)
     return "extend" if more else "resume"
 
 
@@ -164,8 +169,9 @@ def _refuse_changes(folder: Path, plan: Plan, run: Mapping[str, Any]) -> bool:
         changes.pop(KEY, None)  # it may change on the way, too
     if changes:
         listed = ", ".join(f"{key} (was {old}, now {new})" for key, (old, new) in changes.items())
+        without = "leave --from out to go on as the run began, " if plan.origin is not None else ""
         raise ConfigError(
-            f"{folder} holds a run with other settings: {listed}; use these, another folder, or --restart"
+            f"{folder} holds a run with other settings: {listed}; use these, {without}another folder, or --restart"
         )
     # Only the sums: a renamed file is the same data.
     known = run["facts"].get("files")
@@ -180,18 +186,20 @@ def _refuse_changes(folder: Path, plan: Plan, run: Mapping[str, Any]) -> bool:
 
 
 def _refuse_other_origin(folder: Path, plan: Plan, run: Mapping[str, Any]) -> None:
-    """Raise where the run did not start from the model that is given, or from one and none is given."""
+    """Raise where a model to start from is given that is not the one which the run started from."""
     began = run["facts"].get("start_from")
-    if began is None and plan.origin is not None:
+    if plan.origin is None:
+        return  # a run that is there has weights of its own
+    if began is None:
         raise ConfigError(
             f"the run in {folder} did not start from a model, so --from does not go with it: leave it out, use another "
             "folder, or --restart"
         )
-    if began is not None and (plan.origin is None or plan.origin.weights.sha256 != began["sha256"]):
-        what = "which must be given again" if plan.origin is None else f"and {plan.origin.folder} holds other weights"
+    if plan.origin.weights.sha256 != began["sha256"]:
         raise ConfigError(
-            f"the run in {folder} started from the model {began['folder']} (--from), {what}: the sum of its weights "
-            f"begins with {began['sha256'][:12]}; give it, use another folder, or --restart"
+            f"the run in {folder} started from the model {began['folder']} with other weights than those in "
+            f"{plan.origin.folder} (their SHA-256 begins with {began['sha256'][:12]}): leave --from out to go on as "
+            "the run began, use another folder, or --restart"
         )
 
 

@@ -46,11 +46,7 @@ class Vocabularies:
 
 
 def vocabularies_of(origin: Origin, config: Config, pairs: Sides) -> Vocabularies:
-    """The vocabularies of a run that starts from a model: with `data.extend_vocabulary` items of its pairs are added.
-
-    Raises:
-        DataError: when a column of source tags is empty in all pairs.
-    """
+    """The vocabularies of a run that starts from a model; `data.extend_vocabulary` adds the items of its pairs."""
     source, target = origin.source, origin.target
     tags = source.features if isinstance(source, FeaturedTokenizer) else None
     text = Tokenizer(source.pipeline, source.config)
