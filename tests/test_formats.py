@@ -136,7 +136,7 @@ def test_an_interrupted_run_of_format_0_goes_on_in_its_format(tmp_path: Path, mo
         return config.model_copy(update={"model": config.model.model_copy(update={"copy_gate": "readout"})})
 
     with monkeypatch.context() as patch:
-        patch.setattr("seqweave.training.run.resolve_settings", as_then)
+        patch.setattr("seqweave.training.request.resolve_settings", as_then)
         patch.setattr(Sides, "hold_out", lambda sides, boundary, kept: sides.hold_out_as_before(kept))
         unbroken = run("unbroken")
         with pytest.raises(StoppedError):

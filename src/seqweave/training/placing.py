@@ -12,6 +12,7 @@ from seqweave.errors import ConfigError
 from seqweave.model.seq2seq import Seq2Seq
 
 Rows = Sequence[int | None]
+_TAGS_TO_ITEMS = "source_input.project.weight"  # of one-hot items, with a row for each entry
 
 
 @torch.no_grad()
@@ -45,6 +46,8 @@ def place_weights(
             own.copy_(old)
             continue
         axis = next(axis for axis, (one, other) in enumerate(zip(own.shape, old.shape, strict=True)) if one != other)
+        if name == _TAGS_TO_ITEMS:
+            own.zero_()  # else an old tag would have a part of a new item
         rows = maps[_table(name, bool(tags))]
         known = [place for place, row in enumerate(rows) if row is not None]
         taken = [row for row in rows if row is not None]
