@@ -166,8 +166,8 @@ def test_spans_of_schedules() -> None:
     assert span([], 1, 12) == (0, 12)
     one = [Extension(12, 12, 20)]
     assert [span(one, step, 20) for step in (1, 12, 13, 20)] == [(0, 12), (0, 12), (12, 20), (12, 20)]
-    again = [Extension(5, 12, 20), Extension(5, 20, 30)]  # nothing was done in between
-    assert [span(again, step, 30) for step in (5, 6, 30)] == [(0, 12), (5, 30), (5, 30)]
+    again = [Extension(5, 12, 20), Extension(13, 20, 30)]
+    assert [span(again, step, 30) for step in (5, 6, 13, 14, 30)] == [(0, 12), (5, 20), (5, 20), (13, 30), (13, 30)]
     assert span([Extension(0, 12, 20)], 1, 20) == (0, 20)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from seqweave import folder as files
@@ -114,9 +114,14 @@ def extend(record: Record, run: Mapping[str, Any], wanted: Config, world: int, l
     if last <= done:
         raise _too_few(record, f"{EPOCHS}={wanted.training.max_epochs}, which are {last:,} steps,", done)
     assert config.training.max_steps is not None
-    more = Extension(done, config.training.max_steps, last, *_ended(record, run))
+    earlier = extensions_of(facts)
+    more = Extension(done, config.training.max_steps, last)
+    if run["status"] == "finished":
+        more = replace(more, best=_best_of(record, earlier), logs=record.log_sums())
+    elif earlier and earlier[-1].begin == done:  # nothing was saved since: it takes the place of that one
+        more = replace(earlier.pop(), after=last)
     kept = {key: value for key, value in facts.items() if key not in ("steps", "best_step", "seconds")}
-    kept["extended"] = [*facts.get("extended", []), asdict(more)]
+    kept["extended"] = [asdict(extension) for extension in (*earlier, more)]
     changed = build_config({STEPS: last, EPOCHS: wanted.training.max_epochs}, config)
     requested = build_config(
         {STEPS: wanted.training.max_steps, EPOCHS: wanted.training.max_epochs}, requested_config(run, record.folder)
@@ -130,28 +135,16 @@ def extend(record: Record, run: Mapping[str, Any], wanted: Config, world: int, l
         listen(TrainEvent("extended", {"text": text, "step": done, "max_steps": last}))
 
 
-def _ended(record: Record, run: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, LogSums | None]:
-    """Of a finished run, what its weights reached and the sums of its logs; else nothing.
-
-    A run that was to go on and has saved nothing since is as it was before.
-    """
-    earlier = extensions_of(run["facts"])
-    newest = newest_checkpoint(record.folder / files.CHECKPOINTS)
-    if run["status"] == "finished" and newest is not None:
-        state, _ = check_checkpoint(newest)
-        for extension in earlier:
-            extension.apply(state)
-        return _best_of(record, state), record.log_sums()
-    if earlier and earlier[-1].begin == newest_step(record.folder / files.CHECKPOINTS):
-        return earlier[-1].best, earlier[-1].logs
-    return None, None
-
-
-def _best_of(record: Record, state: TrainState) -> dict[str, Any]:
+def _best_of(record: Record, extensions: Sequence[Extension]) -> dict[str, Any]:
     """What the weights of a finished folder reached: as its last state has it, or its log where they are an average.
 
     Where neither does, because a log was removed, the weights of the next validation take their place.
     """
+    newest = newest_checkpoint(record.folder / files.CHECKPOINTS)
+    assert newest is not None
+    state, _ = check_checkpoint(newest)
+    for extension in extensions:
+        extension.apply(state)
     found = fingerprint(record.folder / files.WEIGHTS)["sha256"]
     known = {"best": state.best, "best_step": state.best_step, "best_perplexity": state.best_perplexity}
     if state.best_sum == found:
