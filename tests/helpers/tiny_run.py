@@ -51,17 +51,17 @@ def write_tagged_pairs(path: Path, more: str = "") -> Path:
     return path
 
 
-def train_in_two_processes(data: Path, out: Path, settings: dict[str, Any]) -> None:
+def train_in_two_processes(data: Path, out: Path, settings: dict[str, Any], mix: Path | None = None) -> None:
     """What torchrun does with two processes on this machine."""
     script = out.with_suffix(".py")
     script.write_text(
         "import json, sys\n"
         "from seqweave.training.run import train\n"
-        "train(sys.argv[1], sys.argv[2], settings=json.loads(sys.argv[3]), device='cpu')\n"
+        "train(sys.argv[1], sys.argv[2], settings=json.loads(sys.argv[3]), mix=sys.argv[4] or None, device='cpu')\n"
     )
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     done = subprocess.run(
-        [*launcher, str(script), str(data), str(out), json.dumps(settings)],
+        [*launcher, str(script), str(data), str(out), json.dumps(settings), str(mix or "")],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

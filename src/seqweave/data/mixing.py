@@ -1,22 +1,23 @@
 """Batches with a share of pairs from elsewhere: those of `--mix`, which stand at the end of a dataset.
 
 Each batch of an epoch's own pairs gets its part of the others, so that the share holds in every step and not only on
-average. The others are drawn without putting back, pass after pass, and those of similar length go along with a batch.
-The order is a pure function of seed and epoch, as in `seqweave.data.batching`.
+average. The others are drawn without putting back, so that none comes again before all have come; of those that some
+batches get together, the ones of similar length go along with a batch. The order is a pure function of seed and epoch,
+as in `seqweave.data.batching`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import islice, pairwise
+from itertools import pairwise
 
 import numpy as np
 
 from seqweave.data.batching import Indices, cut_by_widths, epoch_batches, pools
 from seqweave.data.dataset import PairDataset
 
-_TOGETHER = 256  # batches that the others are dealt to at once
+_TOGETHER = 256  # most batches that the others are dealt to at once
 
 
 def mixed_batches(
@@ -42,13 +43,18 @@ def mixed_batches(
     )
     ratio = share / (1 - share)
     others = _Others(dataset, seed, epoch * _rounded(dataset.own * ratio))
+    group: list[Indices] = []
+    counts: list[int] = []
     done = given = 0
-    while group := list(islice(own, _TOGETHER)):
-        ends = done + np.cumsum([len(batch) for batch in group])
-        counts = np.diff([given, *(_rounded(int(end) * ratio) for end in ends)])
-        done, given = int(ends[-1]), given + int(counts.sum())
-        for batch, more in zip(group, others.deal(group, counts), strict=True):
-            yield _joined(dataset, batch, more, **limits)
+    for batch in own:
+        done += len(batch)
+        counts.append(_rounded(done * ratio) - given)
+        given += counts[-1]
+        if len(group) == _TOGETHER or sum(counts) > others.left:  # no pass begins inside a group, but for one batch
+            yield from others.join(group, counts[:-1], **limits)
+            group, counts = [], counts[-1:]
+        group.append(batch)
+    yield from others.join(group, counts, **limits)
 
 
 def _rounded(number: float) -> int:
@@ -62,20 +68,27 @@ class _Others:
         self._dataset = dataset
         self._seed = seed
         self._pass, skipped = divmod(start, dataset.mixed)
+        self._drawn = 0
         self._waiting = np.zeros(0, dtype=np.int64)
         self._stream = self._passes()
         self._take(skipped)
 
-    def deal(self, batches: list[Indices], counts: Indices) -> list[Indices]:
-        """So many others for each of some batches: the shortest to the batch with the shortest pairs."""
-        taken = self._take(int(counts.sum()))
+    @property
+    def left(self) -> int:
+        """How many of this pass have not come yet."""
+        return self._dataset.mixed - self._drawn % self._dataset.mixed
+
+    def join(
+        self, batches: list[Indices], counts: list[int], *, batch_tokens: int, max_pairs: int
+    ) -> Iterator[list[Indices]]:
+        """Each of some batches with so many others: the shortest with the batch that has the shortest pairs."""
+        taken = self._take(sum(counts))
         taken = taken[np.argsort(self._lengths(taken), kind="stable")]
-        order = np.argsort([self._lengths(batch).mean() for batch in batches], kind="stable")
-        parts = np.split(taken, np.cumsum(counts[order])[:-1])
-        dealt = [taken[:0]] * len(batches)
-        for place, part in zip(order.tolist(), parts, strict=True):
-            dealt[place] = part
-        return dealt
+        order = sorted(range(len(batches)), key=lambda place: float(self._lengths(batches[place]).mean()))
+        ends = np.cumsum([counts[place] for place in order]).tolist()
+        dealt = {place: taken[end - counts[place] : end] for place, end in zip(order, ends, strict=True)}
+        for place, batch in enumerate(batches):
+            yield _joined(self._dataset, batch, dealt[place], batch_tokens=batch_tokens, max_pairs=max_pairs)
 
     def _lengths(self, indices: Indices) -> Indices:
         lengths = self._dataset.source_lengths[indices].astype(np.int64)
@@ -86,6 +99,7 @@ class _Others:
         while sum(map(len, parts)) < count:
             parts.append(next(self._stream))
         drawn = np.concatenate(parts)
+        self._drawn += count
         self._waiting = drawn[count:]
         return drawn[:count]
 

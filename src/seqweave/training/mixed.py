@@ -51,6 +51,8 @@ class MixedPairs:
         """
         if self._reader is None or self._path is None:
             return {}
+        if self._texts + self._held_out == 0:
+            raise self._reader.nothing_usable()
         if dataset.mixed == 0:
             raise DataError(
                 "must have pairs to mix in, but none of them can be used: all are empty, over-long, or held out for "
