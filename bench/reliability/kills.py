@@ -1,13 +1,15 @@
 """Kill `seqweave train` (SIGKILL) at every moment that changes a disk, run it again, and compare what it ends with.
 
-    python bench/reliability/kills.py [--every 1] [--random 100] [--only new resume restart] [--out DIR]
+    python bench/reliability/kills.py [--every 1] [--random 100] [--only new resume restart more] [--out DIR]
 
-Three starts are killed: a new run, one that resumes a run stopped in the middle, and one with `--restart` over another
-finished model. Each is killed before its first, second, ... call of fsync, rename, replace, mkdir, unlink, rmdir and
-truncate, until it has no more of them, and at random moments. After every kill the same command runs again. It must
-succeed, and end bit for bit as the run that nobody killed: weights, moments, logs, figures. After a kill of `--restart`
-the command that made the old model is run on a copy, too: it must find the old model whole, or that the new run has
-taken its place. The launcher replaces functions of `os` in its own process; seqweave knows nothing of it.
+Four starts are killed: a new run, one that resumes a run stopped in the middle, one with `--restart` over another
+finished model, and one that goes on with a finished model, to a larger `training.max_steps`. Each is killed before
+its first, second, ... call of fsync, rename, replace, mkdir, unlink, rmdir and truncate, until it has no more of
+them, and at random moments. After every kill the same command runs again. It must succeed, and end bit for bit as the
+run that nobody killed: weights, moments, logs, figures. After a kill of `--restart` the command that made the old
+model is run on a copy, too: it must find the old model whole, or that the new run has taken its place. A finished
+model that is to go on must be one that can be loaded after every kill. The launcher replaces functions of `os` in its
+own process; seqweave knows nothing of it.
 """
 
 from __future__ import annotations
@@ -44,18 +46,26 @@ from small_runs import (
 
 CALLS = ("fsync", "rename", "replace", "mkdir", "unlink", "remove", "rmdir", "truncate", "ftruncate")
 OLD = {"training.seed": 5, "training.max_steps": 4}
+MORE = {"training.max_steps": 13}
+STARTS = ("new", "resume", "restart", "more")
 OTHER_SETTINGS = "holds a run with other settings"
 
 
 @dataclass
 class Scenario:
-    """A start that is killed: what lies there before, its command, and what the unbroken run ends with."""
+    """A start that is killed: what lies there before, its command, and what the unbroken run ends with.
+
+    Attributes:
+        old: what the model ended with that the start replaces.
+        loads: whether there is a model at every moment.
+    """
 
     name: str
     begin: Path
     words: Callable[[Path], list[str]]
     expected: dict[str, str]
     old: dict[str, str] | None = None
+    loads: bool = False
     counts: Counter[str] = field(default_factory=Counter)
 
 
@@ -64,7 +74,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=1, help="kill before every n-th call only")
     parser.add_argument("--random", type=int, default=100, help="kills at random moments, over all starts")
-    parser.add_argument("--only", nargs="+", choices=["new", "resume", "restart"], default=["new", "resume", "restart"])
+    parser.add_argument("--only", nargs="+", choices=STARTS, default=STARTS)
     parser.add_argument("--out", type=Path, help="an empty folder for the runs (default: a temporary one)")
     arguments = parser.parse_args()
     load_libraries()
@@ -87,7 +97,7 @@ def main() -> int:
 
 
 def made(place: Path) -> list[Scenario]:
-    """The three starts; each begins with a folder of its own, in which the model is `m`."""
+    """The four starts; each begins with a folder of its own, in which the model is `m`."""
     log = place / "log"
     data = write_pairs(place / "pairs.tsv")
     empty, stopped, finished, whole = (place / name for name in ("empty", "stopped", "finished", "whole"))
@@ -98,10 +108,14 @@ def made(place: Path) -> list[Scenario]:
     assert seqweave(new(stopped / "m"), log, stop_at(5)) in (0, STOPPED), log.read_text()
     assert seqweave(train_words(data, finished / "m", OLD), log) == 0, log.read_text()
     expected, old = end_of(whole / "m"), end_of(finished / "m")
+    more, longer = partial(train_words, data, changes=MORE), place / "longer"
+    fresh_copy(whole, longer)
+    assert seqweave(more(longer / "m"), log) == 0, log.read_text()
     return [
         Scenario("new", empty, new, expected),
         Scenario("resume", stopped, new, expected),
         Scenario("restart", finished, partial(train_words, data, restart=True), expected, old),
+        Scenario("more", whole, more, end_of(longer / "m"), loads=True),
     ]
 
 
@@ -171,6 +185,9 @@ def judged(scenario: Scenario, place: Path, moment: str) -> list[str]:
     if scenario.old is not None and (why := lost(scenario, place)):
         scenario.counts["lost"] += 1
         failures.append(f"{scenario.name}, {moment}: the old model is lost: {why}")
+    if scenario.loads and seqweave(["info", str(folder)], place / "log") != 0:
+        scenario.counts["lost"] += 1
+        failures.append(f"{scenario.name}, {moment}: no model can be loaded: {(place / 'log').read_text()[-600:]}")
     code = seqweave(scenario.words(folder), place / "log")
     if code != 0:
         scenario.counts["stuck"] += 1

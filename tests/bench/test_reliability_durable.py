@@ -38,10 +38,9 @@ def test_races() -> None:
 
 
 @pytest.mark.slow
-def test_kills(tmp_path: Path) -> None:
-    found = output_of(
-        "kills.py", "--only", "restart", "--every", "100", "--random", "0", "--out", str(tmp_path / "out")
-    )
+@pytest.mark.parametrize("start", ["restart", "more"])
+def test_kills(tmp_path: Path, start: str) -> None:
+    found = output_of("kills.py", "--only", start, "--every", "100", "--random", "0", "--out", str(tmp_path / "out"))
     assert "stuck 0, old models lost 0, other ends 0" in found
 
 
