@@ -58,14 +58,17 @@ def _origin(config: Config, facts: Mapping[str, Any], parameters: int) -> str:
     return f"""{_architecture(config.model)}{_output(config.model)}, {parameters:,} parameters.
 Trained on {facts["pairs"]:,} pairs ({facts["source_units"]} to {facts["target_units"]}),
 seed {config.training.seed}, precision {config.training.precision}{_earlier_precision(facts)}.
-{_start(facts)}All settings are in `config.json`, all facts of the run in `run.json`."""
+{_start(config, facts)}All settings are in `config.json`, all facts of the run in `run.json`."""
 
 
-def _start(facts: Mapping[str, Any]) -> str:
-    """The model that it started from, and steps that were added; a line for each."""
+def _start(config: Config, facts: Mapping[str, Any]) -> str:
+    """The model that it started from, pairs that were mixed in, and steps that were added; a line for each."""
     lines = []
     if (start := facts.get("start_from")) is not None:
         lines.append(f"It started from the model {start['folder']} (SHA-256 of the weights: {start['sha256']}).")
+    if (mixed := facts.get("mixed")) is not None:
+        share = f"{100 * config.training.mix_share:g}%"
+        lines.append(f"Of every batch, {share} came from {mixed['pairs']:,} other pairs (`{mixed['file']}`).")
     for more in facts.get("extended", []):
         lines.append(f"At step {more['begin']:,}, more steps were added, up to {more['after']:,}.")
     return "".join(f"{line}\n" for line in lines)

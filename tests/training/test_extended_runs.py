@@ -150,6 +150,24 @@ def test_without_new_items_nothing_is_added(place: Path, tmp_path: Path) -> None
     assert tokenizers[0] == tokenizers[1]
 
 
+def test_one_after_the_other(place: Path, tmp_path: Path) -> None:
+    """A model that started from another one is one to start from, with more entries again."""
+    extends = {"data.extend_vocabulary": True, "training.max_steps": 0}
+    start(place / "new.tsv", tmp_path / "second", place / "old", extends)
+    start(write(tmp_path / "third.tsv", words("abuvw", 30, 3)), tmp_path / "third", tmp_path / "second", extends)
+    tokenizers = [
+        load(folder, "cpu").target_tokenizer for folder in (place / "old", tmp_path / "second", tmp_path / "third")
+    ]
+    sizes = [tokenizer.size for tokenizer in tokenizers]
+    assert sizes == [sizes[0], sizes[0] + 3, sizes[0] + 6]
+    before, after = weights(tmp_path / "second"), weights(tmp_path / "third")
+    assert torch.equal(after["output.weight"][: sizes[1]], before["output.weight"])
+    text = words(LETTERS, 10, 5)
+    assert [one for one, _ in answers(tmp_path / "third", text)] == [one for one, _ in answers(place / "old", text)]
+    start(place / "old.tsv", tmp_path / "fourth", tmp_path / "third", {"training.max_steps": 0})
+    assert not read_config(tmp_path / "fourth").data.extend_vocabulary  # it is asked for anew each time
+
+
 VALUES: dict[str, Any] = {
     "folder": "old", "sha256": "0123456789abcdef", "training": "finished at step 7 of 7", "units": "char",
     "unknown": {"source": {"items": 200, "unknown": 5, "examples": ["x", "\x1b"]},

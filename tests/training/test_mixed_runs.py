@@ -63,6 +63,10 @@ def test_what_is_held_out_for_dev_is_not_mixed_in(place: Path, tmp_path: Path) -
     }
     assert sum(facts["mixed"]["dropped"].values()) + facts["mixed"]["pairs"] == facts["mixed"]["lines"]
     assert facts["pairs"] == len(own)  # the run's own figures are of its own pairs
+    start(place / "new.tsv", tmp_path / "new", place / "old", mix=mix)
+    card = (tmp_path / "new" / "README.md").read_text(encoding="utf-8")
+    assert f"Trained on {len(own)} pairs" in card
+    assert f"Of every batch, 20% came from {len(mixed)} other pairs (`mix.tsv`)." in card
 
 
 def test_it_is_said(place: Path, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def check_more(record: Record, run: Mapping[str, Any], wanted: Config) -> None:
         ModelFolderError: when there is nothing to go on from.
     """
     newest = newest_checkpoint(record.folder / files.CHECKPOINTS)
-    last = run["facts"].get("steps")
+    last = run["facts"].get("steps", 0)
     if run["status"] == "finished" and (newest is None or newest.name != checkpoint_name(last)):
         raise ModelFolderError(
             f"the run in {record.folder} must have the checkpoint of its last step, {last:,}, to go on from, but it is "

@@ -62,7 +62,7 @@ def under_trained(run: RunRecord) -> Finding | None:
         shown = f"dev perplexity fell from {middle:.2f} to {last:.2f} in the second half of the run"
     else:
         return None
-    longer = again({"training.max_steps": 3 * (run.config.training.max_steps or 1)})
+    longer = f"go on: the same train command with --set training.max_steps={3 * (run.config.training.max_steps or 1)}"
     return Finding("under-trained", shown, longer if run.finished else go_on(run))
 
 
