@@ -87,9 +87,7 @@ def test_the_settings_of_a_tuned_model_stay(place: Path) -> None:
     assert read_config(place / "longer").training.max_steps == 14
 
 
-@pytest.mark.parametrize(
-    "part", [0, 1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in (1, 2, 3))])
 def test_killed_at_every_write(place: Path, tmp_path: Path, part: int) -> None:
     calls = Calls()
     shutil.copytree(place / "model", tmp_path / "count")

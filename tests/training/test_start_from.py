@@ -45,8 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.parametrize("extends", [False, True])
-@pytest.mark.parametrize("name", ["old", "stopped"])
+@pytest.mark.parametrize(("name", "extends"), [("old", True), ("stopped", False)])
 def test_the_other_model_is_never_changed(place: Path, tmp_path: Path, name: str, extends: bool) -> None:
     old = Path(shutil.copytree(place / name, tmp_path / "old"))
     before = contents(tmp_path)
@@ -57,7 +56,13 @@ def test_the_other_model_is_never_changed(place: Path, tmp_path: Path, name: str
     assert after == before | {".new.lock": after[".new.lock"]}
 
 
-@pytest.mark.parametrize("name", ["old", "stopped", *golden.FINISHED, *golden.INTERRUPTED])
+OLDER = [
+    pytest.param(name, marks=() if name in ("copy", "transformer", "interrupted_lstm") else pytest.mark.slow)
+    for name in (*golden.FINISHED, *golden.INTERRUPTED)
+]
+
+
+@pytest.mark.parametrize("name", ["old", "stopped", *OLDER])
 def test_no_steps_give_the_same_model(place: Path, tmp_path: Path, name: str) -> None:
     """Also of a stopped run, of one with averaged weights, and of folders of an earlier format."""
     if golden_settings := (golden.FINISHED | golden.INTERRUPTED).get(name):

@@ -60,7 +60,6 @@ def end_of(folder: Path) -> dict[str, str]:
 
 
 KILLS = {
-    "preparing": killer("reading", 0),
     "step 0": killer("saving", 0, file="state.json"),
     "first validation": killer("validating", 0),
     "after it": killer("validation", 0),
@@ -71,7 +70,12 @@ KILLS = {
 }
 
 
-@pytest.mark.parametrize("kill", [name for name in KILLS if name != "preparing"])
+OFTEN = ("step 0", "after it", "mid-epoch")
+
+
+@pytest.mark.parametrize(
+    "kill", [pytest.param(name, marks=() if name in OFTEN else pytest.mark.slow) for name in KILLS]
+)
 def test_a_killed_run_ends_like_the_unbroken_one(place: Path, tmp_path: Path, kill: str) -> None:
     with pytest.raises(KilledError):
         begin(place, tmp_path / "new", listen=KILLS[kill])
