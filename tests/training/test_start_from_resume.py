@@ -212,3 +212,20 @@ def test_more_steps_after_it(place: Path, tmp_path: Path, zero: bool) -> None:
     assert [event.values["step"] for event in events if event.kind == "extended"] == ([] if zero else [6])
     if not zero:
         assert end_of(tmp_path / "new") == end_of(place / "longer")
+
+
+def test_more_epochs_after_it(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The least number of steps is that of runs that start from a model."""
+    monkeypatch.setattr("seqweave.training.prepare._LEAST_STEPS", 9)
+    monkeypatch.setattr("seqweave.training.prepare.LEAST_STEPS_ON", 4)
+    monkeypatch.setattr("seqweave.training.prepare.epoch_size", lambda dataset, training: 4)  # 2 steps
+    steps = []
+    for epochs in (1, 3):
+        settings = {**NEW, **SETTINGS, "training.max_epochs": epochs}
+        del settings["training.max_steps"]
+        mix = place / "old.tsv"
+        found = train(
+            place / "new.tsv", tmp_path / "new", settings=settings, device="cpu", start_from=place / "old", mix=mix
+        )
+        steps.append(found.step)
+    assert steps == [4, 6]
