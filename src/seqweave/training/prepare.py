@@ -242,8 +242,8 @@ def _remembered(pairs: Iterable[Pair], sources: SourceHashes, sample: list[str])
 def _padding(config: Config, dataset: PairDataset) -> Padding:
     training = config.training
     return padding_of(
-        dataset.source_lengths,
-        dataset.target_lengths,
+        dataset.source_lengths[: dataset.own],
+        dataset.target_lengths[: dataset.own],
         batch_tokens=training.batch_tokens,
         max_pairs=training.max_batch_pairs,
         seed=training.seed,
