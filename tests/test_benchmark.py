@@ -108,7 +108,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_table(folder: Path, tmp_path: Path, capsys: Capture) -> None:
     pairs = tmp_path / "pairs.tsv"
     pairs.write_text("abc\tg\nabc\tgf\nfed\tg\n", encoding="utf-8")
-    assert main(["bench", str(folder), str(pairs), "--seconds", "0.01", "--device", "cpu"]) == 0
+    assert main(["bench", str(folder), str(pairs), "--seconds", "0.1", "--device", "cpu"]) == 0
     printed = capsys.readouterr()
     lines = printed.out.rstrip("\n").split("\n")
     assert lines[0].split()[0] == "work"
@@ -117,7 +117,7 @@ def test_the_table(folder: Path, tmp_path: Path, capsys: Capture) -> None:
 
 
 def test_json_of_made_up_texts(folder: Path, capsys: Capture) -> None:
-    assert main(["bench", str(folder), "--seconds", "0.01", "--length", "4", "--json", "--device", "cpu"]) == 0
+    assert main(["bench", str(folder), "--seconds", "0.1", "--length", "4", "--json", "--device", "cpu"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts[0]["work"] == "training step"
     assert all(one["items_per_second"] > 0 for one in facts)
