@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,7 +18,7 @@ from seqweave.training.events import TrainEvent
 from seqweave.training.record import Record
 from seqweave.training.run import train
 from seqweave.training.schedules import learning_rate
-from tiny_run import SETTINGS, write_pairs
+from tiny_run import SETTINGS, train_as_the_first_of_two, write_pairs
 
 RESTART = "train again with --restart; .*model holds no model yet"
 
@@ -237,27 +234,11 @@ def test_divergence_is_an_error_and_reaches_no_checkpoint(tmp_path: Path) -> Non
     assert not list((tmp_path / "model").glob("checkpoints/step_*"))
 
 
-def test_two_processes_equal_one(tmp_path: Path) -> None:
+def test_two_processes_equal_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_pairs(tmp_path / "pairs.tsv")
     same = {**SETTINGS, "training.average_checkpoints": 1}  # dropout is drawn for the batch, whoever has it
     train(data, tmp_path / "one", settings={**same, "training.accumulate": 2})
-    code = (
-        "import json, sys\n"
-        "from seqweave.training.run import train\n"
-        "train(sys.argv[1], sys.argv[2], settings=json.loads(sys.argv[3]), device='cpu')\n"
-    )
-    script = tmp_path / "script.py"
-    script.write_text(code)
-    settings = json.dumps({**same, "training.accumulate": 1})
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    done = subprocess.run(
-        [*launcher, str(script), str(data), str(tmp_path / "two"), settings],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    train_as_the_first_of_two(data, tmp_path / "two", {**same, "training.accumulate": 1}, monkeypatch)
     last = "checkpoints/step_00000012/model.safetensors"
     one, two = (safetensors.torch.load_file(tmp_path / name / last) for name in ("one", "two"))
     for name, expected in one.items():
