@@ -7,12 +7,12 @@ import html
 import json
 import re
 import zlib
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from architectures import CASES
 from seqweave.errors import DataError
@@ -21,6 +21,7 @@ from seqweave.inspection.trace import REASONS, Steps, Trace
 from seqweave.inspection.trace_json import _Arrays, _unpacked, trace_from_json, trace_to_json
 from seqweave.inspection.trace_page import page_html, save_trace, show_trace
 from seqweave.inspection.tracing import trace as traced
+from seqweave.text.vocabulary import EOS
 from tiny_model import tiny_model
 
 NAMES = ("rnn-none-every_step", "lstm-additive-before", "gru-dot-after", "gru-layers", "transformer-layers")

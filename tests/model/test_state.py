@@ -9,6 +9,7 @@ from architectures import CASES, batch_of, each, small_batch, small_model
 from seqweave.config import ModelConfig
 from seqweave.model.state import DecoderState
 
+
 def copied(state: DecoderState) -> DecoderState:
     """The state out of copies of its tensors."""
     tensors = {name: tensor.detach().clone() for name, tensor in state.tensors().items()}
