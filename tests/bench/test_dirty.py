@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from quick import quick_are
+
 BENCH = Path(__file__).resolve().parents[2] / "bench" / "reliability"
 
 
-@pytest.mark.parametrize("script", ["dirty.py", "corpus.py"])
+@pytest.mark.parametrize("script", quick_are(["dirty.py"], ["dirty.py", "corpus.py"]))
 def test_the_bench_runs(script: str) -> None:
     if script == "corpus.py" and not Path("/proc/self/status").exists():
         pytest.skip("measures memory as Linux counts it")

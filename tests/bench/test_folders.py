@@ -37,6 +37,7 @@ def test_folders_that_were_changed_or_made_up() -> None:
     assert "6 made-up folders with fitting sums: 6 refused" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["loads.py", "folders.py"])
 def test_help(name: str) -> None:
     assert "usage:" in run(name, "--help").stdout

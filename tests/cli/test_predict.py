@@ -85,6 +85,7 @@ def test_a_program_is_answered_line_by_line_and_ctrl_c_says_how_many(running: su
     assert b"Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_stray_end_is_answered_too(running: subprocess.Popen[bytes]) -> None:
     first = ask(running, "abc\n")
     out, _ = running.communicate(b"abc\nabc", timeout=60)
@@ -293,6 +294,7 @@ def test_n_best_rows_have_four_columns(capsys: Capture, tmp_path: Path) -> None:
     assert len(rows) == 15
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_a_named_pipe_is_read_as_it_comes(model: str, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"

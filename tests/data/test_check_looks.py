@@ -12,6 +12,7 @@ from typing import get_args
 
 import pytest
 
+from quick import slow
 from seqweave.cli.main import main
 from seqweave.config import DataConfig, resolve_settings
 from seqweave.data.check import Concern, DataCheck, check_data
@@ -120,7 +121,7 @@ def test_memory_does_not_grow_with_what_is_dropped(tmp_path: Path) -> None:
     assert one.count + found.kept == found.records == 100_000
 
 
-@pytest.mark.parametrize("units", ["char", "byte", "space", "word", "subword", None])
+@pytest.mark.parametrize("units", [slow("char"), slow("byte"), slow("space"), slow("word"), "subword", None])
 def test_check_and_train_agree_about_over_long_texts(tmp_path: Path, units: str | None) -> None:
     words = [f"word{number % 7} and{number}" for number in range(24)]
     rows = [(" ".join(words[: 1 + number]), " ".join(words[: 24 - number])) for number in range(24)]

@@ -85,7 +85,7 @@ def test_alone_equals_padded_equals_permuted(config: ModelConfig) -> None:
         assert batched[row, :, alone.shape[2] :].isneginf().all()
 
 
-@architectures
+@each(plain=False)  # steps have no fast path
 def test_state_moves_rows_and_nothing_else(config: ModelConfig) -> None:
     model = small_model(config)
     source, lengths, target_in = small_batch(config=config)

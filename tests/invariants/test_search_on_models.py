@@ -25,7 +25,7 @@ def has_no_ties(config: ModelConfig) -> bool:
     return not (config.copy and config.bridge == "zero" and config.attention_position == "before")
 
 
-architectures = each(has_no_ties)
+architectures = each(has_no_ties, plain=False)  # a search steps, and steps have no fast path
 LIMITS = torch.tensor([8, 5, 8, 3])
 TOLERANCE = 1e-4
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from architectures import CASES
+from quick import quick_are
 from seqweave.data.source import make_sources
 from seqweave.errors import ConfigError, DataError
 from seqweave.model.optimized import optimized
@@ -38,18 +39,21 @@ def failed(proofs: list[Proof]) -> set[str]:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "lstm-general-after",
-        "gru-additive-before",
-        "lstm-dot-feeding",
-        "rnn-concat-between",
-        "gru-none-every_step",
-        "transformer-pre-sinusoidal",
-        "recurrent_encoder-post-rotary",
-        "recurrent_decoder-pre-learned",
-        "lstm-copies",
-        "gru-copies_before",
-    ],
+    quick_are(
+        ["lstm-dot-feeding", "gru-none-every_step", "transformer-pre-sinusoidal", "gru-copies_before"],
+        [
+            "lstm-general-after",
+            "gru-additive-before",
+            "lstm-dot-feeding",
+            "rnn-concat-between",
+            "gru-none-every_step",
+            "transformer-pre-sinusoidal",
+            "recurrent_encoder-post-rotary",
+            "recurrent_decoder-pre-learned",
+            "lstm-copies",
+            "gru-copies_before",
+        ],
+    ),
 )
 def test_every_proof_holds(name: str) -> None:
     model = tiny_model(CASES[name])

@@ -106,6 +106,7 @@ def test_without_copying_unknown_words_are_replaced(tmp_path: Path, capsys: pyte
     assert json.loads(capsys.readouterr().out)["pairs"] == 60
 
 
+@pytest.mark.slow
 def test_a_model_that_replaces_unknown_words_can_be_asked_not_to(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

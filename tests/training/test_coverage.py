@@ -71,7 +71,7 @@ def test_the_loss_changes_what_is_learned(tmp_path: Path) -> None:
     found = []
     for weight in (0.0, 20.0):
         folder = tmp_path / f"weight{weight:g}"
-        train(data, folder, settings={**settings, "training.max_steps": 30, "training.coverage_weight": weight})
+        train(data, folder, settings={**settings, "training.max_steps": 16, "training.coverage_weight": weight})
         found.append(coverage_of(folder)[-1])
     assert found[1] < found[0]
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import golden
+from quick import slow
 from seqweave.errors import ModelFolderError
 from seqweave.folder import check_manifest
 from seqweave.training import precision
@@ -68,8 +69,8 @@ def test_an_undamaged_run_goes_on_without_a_word(stopped: Path, runs: Path) -> N
     ("name", "damage"),
     [
         ("source.bin", flip),
-        ("target_lengths.bin", flip),
-        ("source_offsets.bin", Path.unlink),
+        slow("target_lengths.bin", flip),
+        slow("source_offsets.bin", Path.unlink),
         ("meta.json", Path.unlink),
     ],
 )
@@ -97,7 +98,7 @@ def test_data_that_give_other_ids_now_are_refused(stopped: Path, runs: Path, mon
         run(stopped, runs / "pairs.tsv")
 
 
-@pytest.mark.parametrize("damage", [flip, Path.unlink], ids=["flipped", "gone"])
+@pytest.mark.parametrize("damage", [flip, slow(Path.unlink)], ids=["flipped", "gone"])
 def test_hashes_of_sources_are_made_again(stopped: Path, runs: Path, damage: Callable[[Path], None]) -> None:
     damage(stopped / "source_hashes.bin")
     (said,) = gone_on(stopped, runs)
@@ -195,7 +196,13 @@ FILES = ("model.safetensors", "optimizer.safetensors", "average.safetensors", "s
 
 
 @pytest.mark.parametrize(
-    ("name", "damage"), [*((name, flip) for name in FILES), ("logs.json", Path.unlink), ("COMPLETE", Path.unlink)]
+    ("name", "damage"),
+    [
+        ("optimizer.safetensors", flip),
+        *(slow(name, flip) for name in FILES if name != "optimizer.safetensors"),
+        slow("logs.json", Path.unlink),
+        ("COMPLETE", Path.unlink),
+    ],
 )
 def test_a_damaged_newest_checkpoint_falls_back(
     stopped: Path, runs: Path, name: str, damage: Callable[[Path], None]
@@ -243,7 +250,7 @@ def test_a_mark_that_marks_nothing_is_damage(runs: Path, tmp_path: Path, content
             read(path)
 
 
-@pytest.mark.parametrize("damage", [flip, Path.unlink], ids=["flipped", "gone"])
+@pytest.mark.parametrize("damage", [flip, slow(Path.unlink)], ids=["flipped", "gone"])
 def test_damaged_best_weights_are_put_back(stopped: Path, runs: Path, damage: Callable[[Path], None]) -> None:
     damage(stopped / "model.safetensors")
     (said,) = gone_on(stopped, runs)
@@ -265,7 +272,7 @@ def test_best_weights_that_are_lost_are_trained_again(stopped: Path, runs: Path)
     assert "of step 4, are put back" in put_back
 
 
-@pytest.mark.parametrize("damage", [flip, Path.unlink], ids=["flipped", "gone"])
+@pytest.mark.parametrize("damage", [slow(flip), Path.unlink], ids=["flipped", "gone"])
 def test_a_damaged_manifest_is_written_again(stopped: Path, runs: Path, damage: Callable[[Path], None]) -> None:
     damage(stopped / "MANIFEST.json")
     (said,) = gone_on(stopped, runs)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from architectures import CASES, SOURCE_SIZE, TARGET_SIZE, small_model, sources_of
 from processors import need_bf16
+from quick import quick_are, slow
 from seqweave.config import ModelConfig, TrainConfig, config_from_json
 from seqweave.data.batch import Batch, make_batch
 from seqweave.data.source import SourceBatch
@@ -230,8 +231,8 @@ def test_a_run_with_epsilon_one_is_an_ordinary_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "extra",
     [
-        {},
-        {"model.encoder": "transformer", "model.decoder": "transformer"},
+        slow({}),
+        slow({"model.encoder": "transformer", "model.decoder": "transformer"}),
         {"model.attention": "additive", "model.coverage": True},
     ],
 )
@@ -258,7 +259,7 @@ def test_resume_equals_never_having_stopped(tmp_path: Path, extra: dict[str, Any
     assert rows[-1]["truth_probability"] == pytest.approx(truth_probability(config.training, 12))
 
 
-@pytest.mark.parametrize("kind", ["recurrent", "transformer"])
+@pytest.mark.parametrize("kind", quick_are(["recurrent"], ["recurrent", "transformer"]))
 def test_half_precision_learns_as_ever_from_what_was_mixed(tmp_path: Path, kind: str) -> None:
     """Epsilon below 1, yet every coin True: two passes, the first without gradients, and the result of one."""
     need_bf16("lstm" if kind == "recurrent" else None)
