@@ -228,6 +228,17 @@ def test_lines_before_a_refused_one_are_answered(capsys: Capture, model: str, tm
     assert "2 sources answered" in streams.err
 
 
+def test_a_model_that_learned_tabs_is_given_them(capsys: Capture, tmp_path: Path) -> None:
+    learned = tiny_model(CASES["gru-additive-after"])
+    learned._source_tokenizer = train_tokenizer(["abcdef\t"], TextConfig(units="char"))
+    folder = tiny_folder(learned, tmp_path / "model")
+    path = tmp_path / "sources"
+    path.write_text("ab\tc\nab\n", encoding="utf-8")
+    assert answers(capsys, "predict", str(folder), str(path)) == [
+        one.text for one in load(folder, "cpu").predict(["ab\tc", "ab"])
+    ]
+
+
 def test_text_that_only_looks_odd_is_answered(capsys: Capture, model: str, tmp_path: Path) -> None:
     path = tmp_path / "sources"
     lines = ["hello, world", "no, it", "[laughter]", "[3, 1, 2]", "{", '"quoted"', "1,000", "", "a\x00b", "\x1b[31m"]
