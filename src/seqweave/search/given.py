@@ -99,7 +99,7 @@ class TextSources:
         if wrong and not self._tokenizer.feature_count and not knows_tabs(self._tokenizer):
             raise DataError(
                 f"each text must be a source, but number {wrong[0]} of {len(texts):,} has tabs in it, as a line with "
-                "its answer has: take its first column, as in text.split('\\t')[0], or say tabs=True if they are part of it"
+                "its answer has: take its first column, as in text.split('\\t')[0], or say tabs=True if it needs them"
             )
         return texts
 
