@@ -96,11 +96,11 @@ def test_what_is_no_encoding_of_text_is_refused(name: str) -> None:
         list(transcoded(iter([b"a"]), name, Path("a")))
 
 
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize(
     "text", ["cat", "\u732b\u5728\u8fd9\u91cc\n\u72d7\n", "\uace0\uc591\uc774\uac00 \uac04\ub2e4\n\uac1c\n"]
 )
-def test_utf16_without_a_mark_in_a_few_bytes(encoding: str, text: str) -> None:
+def test_wide_text_without_a_mark_in_a_few_bytes(encoding: str, text: str) -> None:
     assert wide_without_mark(text.encode(encoding), whole=True) == encoding
     assert wide_without_mark(text.encode(), whole=True) is None
 

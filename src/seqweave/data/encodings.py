@@ -185,7 +185,9 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def wide_without_mark(head: bytes, whole: bool) -> str | None:
-    """UTF-16 without a byte order mark: its blanks, tabs and line ends have zero bytes, all on one side.
+    """UTF-16 or UTF-32 without a byte order mark.
+
+    Blanks, tabs and line ends have zero bytes in UTF-16, all on one side, and hardly anything else is UTF-32.
 
     Args:
         head: the beginning of a file.
@@ -193,6 +195,8 @@ def wide_without_mark(head: bytes, whole: bool) -> str | None:
     """
     if len(head) < 4 or 0 not in head or (whole and len(head) % 2):
         return None
+    if wider := next(filter(lambda name: _is_utf32(head, name), ("utf-32-le", "utf-32-be")), None):
+        return wider
     even = len(head) - len(head) % 2
     for encoding, first in (("utf-16-le", 1), ("utf-16-be", 0)):
         zeros, others = head[first:even:2].count(0), head[1 - first : even : 2].count(0)
@@ -204,6 +208,14 @@ def wide_without_mark(head: bytes, whole: bool) -> str | None:
         if one_side and zeros > len(text) / 50 and readable >= _PRINTABLE * len(text):
             return encoding
     return None
+
+
+def _is_utf32(head: bytes, encoding: str) -> bool:
+    try:
+        text = head[: len(head) - len(head) % 4].decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return all(sign.isprintable() or sign in "\t\r\n\u3000" for sign in text)
 
 
 def is_binary(head: bytes) -> bool:

@@ -249,11 +249,10 @@ class SeparatorLook:
         if short is None or 2 * short.count < report.records:
             return None
         setting = separator_setting(short.text)
-        remedy = None if setting else the_other_side(place)
-        words = f"{short.count:,} of {count(report.records, 'record')} have a single column"
-        if remedy is None:
-            words += ": the separator is another"
-            remedy = "name what separates the columns, as in " + place.again(setting or "data.delimiter=';'")
+        if setting is None and the_other_side(place):
+            return None  # which the reason says
+        remedy = "name what separates the columns, as in " + place.again(setting or "data.delimiter=';'")
+        words = f"{short.count:,} of {count(report.records, 'record')} have a single column: the separator is another"
         return Concern("wrong_separator", words, remedy, short.count, list(short.lines), short.text)
 
 
