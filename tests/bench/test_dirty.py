@@ -13,13 +13,19 @@ from quick import quick_are
 BENCH = Path(__file__).resolve().parents[2] / "bench" / "reliability"
 
 
-@pytest.mark.parametrize("script", quick_are(["dirty.py"], ["dirty.py", "corpus.py"]))
-def test_the_bench_runs(script: str) -> None:
+RUNS = [
+    ("dirty.py", [], "most memory for one file"),
+    ("corpus.py", ["--dirty"], "2,000 pairs, dirty: {"),
+    ("corpus.py", ["--dirty", "--of", "check"], '"check_mib"'),
+    ("corpus.py", ["--of", "split"], '"split_mib"'),
+]
+
+
+@pytest.mark.parametrize(("script", "options", "said"), quick_are(RUNS[:1], RUNS))
+def test_the_bench_runs(script: str, options: list[str], said: str) -> None:
     if script == "corpus.py" and not Path("/proc/self/status").exists():
         pytest.skip("measures memory as Linux counts it")
-    options = ["--quick", "--dirty"] if script == "corpus.py" else ["--quick"]
-    done = subprocess.run(
-        [sys.executable, str(BENCH / script), *options], capture_output=True, text=True, check=False, timeout=300
-    )
+    command = [sys.executable, str(BENCH / script), "--quick", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert ("most memory for one file" if script == "dirty.py" else "2,000 pairs, dirty: {") in done.stdout
+    assert said in done.stdout

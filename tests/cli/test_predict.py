@@ -127,10 +127,20 @@ WRONG = {
     "json object": (b'{"data": [{"source": "cat"}]}\n', "JSON document", "save its sources"),
     "csv": (b"source,target\ncat,x\n", "CSV", "--column source`"),
     "quoted csv": (b'"cat","x, y"\n', "CSV", "--column 1`"),
-    "csv of other names": (b"Q,A,label\nhow are you,fine,0\nand you,too,0\nbye,see you,1\n", "CSV", "--column 1`"),
+    "csv of other names": (b"Q,A,label\nhow are you,fine,0\nand you,too,0\nbye,see you,1\n", "CSV", "--column Q`"),
+    "csv with numbers of rows": (b"id,question,answer\n1,cat,x\n2,dog,y\n", "CSV", "--column question`"),
+    "a header alone": (b"label,question,answer\n", "CSV", "--column question`"),
+    "json of texts": (b'["cat", "dog"]\n', "JSON document", "save its sources"),
+    "json inside of json": (b'{"id": 1, "translation": {"en": "cat", "ko": "x"}}\n', "JSON", "translation.en`"),
     "gzip": (gzip.compress(b"cat\n"), "gzip", "gunzip -c"),
     "utf-16": ("cat\ndog\n".encode("utf-16"), "UTF-16", "--encoding utf-16`"),
     "utf-16 without a mark": ("cat\ndog\n".encode("utf-16-be"), "UTF-16", "--encoding utf-16-be`"),
+    "utf-16 of few zeros": (
+        "\u732b\u5728\u8fd9\u91cc\n\u72d7\n".encode("utf-16-le"),
+        "UTF-16",
+        "--encoding utf-16-le`",
+    ),
+    "latin-1": ("caf\u00e9\no\u00f9\n".encode("latin-1"), "UTF-8", "--encoding cp1252`"),
     "cp949": ("고양이\n개\n".encode("cp949"), "UTF-8", "--encoding"),
     "zip": (b"PK\x03\x04" + bytes(40), "a zip archive", "unpack it"),
     "pickle": (b"\x80\x04\x95\x0b" + bytes(20), "a pickle", "never opened"),
@@ -217,6 +227,17 @@ def test_lines_before_a_refused_one_are_answered(capsys: Capture, model: str, tm
     assert streams.out.count("\n") == 2
     assert "sources:3: a line must be a source" in streams.err
     assert "2 sources answered" in streams.err
+
+
+def test_a_model_that_learned_tabs_is_given_them(capsys: Capture, tmp_path: Path) -> None:
+    learned = tiny_model(CASES["gru-additive-after"])
+    learned._source_tokenizer = train_tokenizer(["abcdef\t"], TextConfig(units="char"))
+    folder = tiny_folder(learned, tmp_path / "model")
+    path = tmp_path / "sources"
+    path.write_text("ab\tc\nab\n", encoding="utf-8")
+    assert answers(capsys, "predict", str(folder), str(path)) == [
+        one.text for one in load(folder, "cpu").predict(["ab\tc", "ab"])
+    ]
 
 
 def test_text_that_only_looks_odd_is_answered(capsys: Capture, model: str, tmp_path: Path) -> None:

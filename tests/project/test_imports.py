@@ -17,7 +17,7 @@ PUBLIC = "__init__"  # the names `import seqweave` gives
 # From the ground up. A part may import parts of the lines above its own; parts of one line do not import each other.
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "files", "wording"}),
-    frozenset({"config", "paths", "system_errors"}),
+    frozenset({"config", "lock", "paths", "system_errors"}),
     frozenset({"text"}),
     frozenset({"data", "device", "folder"}),
     frozenset({"model", "run_status"}),
