@@ -105,6 +105,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_folder(tiny_model(CASES["gru-additive-after"]), tmp_path_factory.mktemp("bench") / "model")
 
 
+@pytest.mark.slow
 def test_the_table(folder: Path, tmp_path: Path, capsys: Capture) -> None:
     pairs = tmp_path / "pairs.tsv"
     pairs.write_text("abc\tg\nabc\tgf\nfed\tg\n", encoding="utf-8")

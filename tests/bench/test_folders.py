@@ -22,6 +22,7 @@ def run(name: str, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_loads_while_weights_are_replaced() -> None:
     done = run("loads.py", "--loads", "12")
     assert done.returncode == 0, done.stdout + done.stderr

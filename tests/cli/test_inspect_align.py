@@ -95,6 +95,7 @@ def test_inspect_shows_what_training_kept(tmp_path: Path, capsys: Capture) -> No
     assert timelapse == {"samples": [{"source": ["a", "b"], "target": ["g", "<eos>"], "frames": frames}]}
 
 
+@pytest.mark.slow
 def test_inspect_serves_until_interrupted(folder: Path, tmp_path: Path) -> None:
     start = (  # a shell's background job would be deaf to Ctrl-C
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "

@@ -249,6 +249,7 @@ def test_closed_streams_are_no_traceback(trained: str, words: str, closed: str, 
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_python_runs_the_package(trained: str) -> None:
     result = subprocess.run([sys.executable, "-m", "seqweave", "info", trained], capture_output=True, check=False)
     assert result.returncode == 0

@@ -118,6 +118,7 @@ def test_what_is_no_text_is_refused_by_name(tmp_path: Path, content: bytes, what
     assert what in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_bomb_takes_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "bomb.gz"
     path.write_bytes(gzip.compress(b"\n" * 200_000))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from source_trees import tree_of
+
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "seqweave"
 
 PUBLIC = "__init__"  # the names `import seqweave` gives
@@ -68,7 +70,7 @@ def test_imports_point_one_way() -> None:
         here = path.relative_to(PACKAGE)
         part = here.parts[0].removesuffix(".py")
         package = ".".join(("seqweave", *here.parent.parts))
-        for name in imported(ast.parse(path.read_bytes()), package):
+        for name in imported(tree_of(path), package):
             if part_of(name) != part and part_of(name) not in ALLOWED[part]:
                 wrong.append(f"{here} belongs to {part}, which may not import {name}")
     assert wrong == []
@@ -78,7 +80,7 @@ def test_kernels_are_a_leaf() -> None:
     """Tensors only: whoever has modules gives their tensors."""
     kernels = "seqweave.model.kernels"
     paths = sorted((PACKAGE / "model" / "kernels").glob("*.py"))
-    names = {(path.name, name) for path in paths for name in imported(ast.parse(path.read_bytes()), kernels)}
+    names = {(path.name, name) for path in paths for name in imported(tree_of(path), kernels)}
     assert [(path, name) for path, name in names if not name.startswith(kernels)] == []
 
 

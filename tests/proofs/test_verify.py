@@ -70,7 +70,7 @@ def test_every_proof_holds(name: str) -> None:
     assert any(proof.deviation > 0 for proof in found.proofs)
 
 
-@pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
+@pytest.mark.parametrize("positions", quick_are(["learned"], ["learned", "sinusoidal"]))
 def test_padding_stays_below_the_last_position(positions: str) -> None:
     model = tiny_model(CASES[f"transformer-pre-{positions}"])
     longest = max(map(len, TEXTS))

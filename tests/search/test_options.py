@@ -116,6 +116,7 @@ def test_settings_that_are_refused(word: str, said: str, capsys: pytest.CaptureF
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_loaded_model_has_its_trace(tmp_path: Path) -> None:
     """`seqweave.load(...).trace(text)` with nothing else imported."""
     folder = str(tiny_folder(tiny_model(CASES["lstm-general-after"]), tmp_path / "model"))

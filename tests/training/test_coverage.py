@@ -65,6 +65,7 @@ def test_a_run_with_coverage_reports_its_loss_and_predicts(tmp_path: Path) -> No
     assert coverage_of(tmp_path / "off") == []
 
 
+@pytest.mark.slow
 def test_the_loss_changes_what_is_learned(tmp_path: Path) -> None:
     data = write_pairs(tmp_path / "pairs.tsv")
     settings = {**SETTINGS, "model.attention": "concat", "model.coverage": True, "training.learning_rate": 0.02}

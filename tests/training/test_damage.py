@@ -81,6 +81,7 @@ def test_damaged_ids_are_made_again(stopped: Path, runs: Path, name: str, damage
     assert name in said
 
 
+@pytest.mark.slow
 def test_ids_whose_sums_fit_but_are_others_are_made_again(stopped: Path, runs: Path) -> None:
     """As a copy of another run's cache: its own meta.json does not know."""
     (stopped / "cache" / "meta.json").write_text((stopped / "cache" / "meta.json").read_text() + "\n")
@@ -214,6 +215,7 @@ def test_a_damaged_newest_checkpoint_falls_back(
     assert said.endswith("the run goes on from step 6")
 
 
+@pytest.mark.slow
 def test_two_checkpoints_that_changed_places_are_noticed(stopped: Path, runs: Path) -> None:
     checkpoints = stopped / "checkpoints"
     for name, other in (("step_00000006", "x"), ("step_00000009", "step_00000006"), ("x", "step_00000009")):
@@ -258,6 +260,7 @@ def test_damaged_best_weights_are_put_back(stopped: Path, runs: Path, damage: Ca
     assert "the best weights so far, of step 8, are put back" in said
 
 
+@pytest.mark.slow
 def test_where_the_copy_of_the_best_weights_is_damaged_it_is_made_again(stopped: Path, runs: Path) -> None:
     flip(stopped / "checkpoints" / "best_00000008.safetensors")
     assert gone_on(stopped, runs) == []
@@ -279,6 +282,7 @@ def test_a_damaged_manifest_is_written_again(stopped: Path, runs: Path, damage: 
     assert said.startswith("MANIFEST.json is written again, because ")
 
 
+@pytest.mark.slow
 def test_weights_of_a_validation_that_is_done_again_are_put_back_without_a_word(runs: Path, tmp_path: Path) -> None:
     data = runs / "pairs.tsv"
     with pytest.raises(KilledError):

@@ -10,6 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from quick import slow
 from seqweave.config import Config, TrainConfig
 from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
 from seqweave.model.output.softmax import summed_loss
@@ -141,10 +142,10 @@ def test_unusable_dev_pairs_are_named(tmp_path: Path, content: bytes, why: str) 
     ("content", "why"),
     [
         ("ab\tba\n", "there is only 1 in 1 usable pair: give more data, or .* --dev"),
-        ("ab\tba\nab\tb\n", "there is only 1 in 2 usable pairs: give more data, or .* --dev"),
-        ("ab\tba\nb\tb\n", "there are only 2 in 2 usable pairs: give more data, or .* --dev"),
+        slow("ab\tba\nab\tb\n", "there is only 1 in 2 usable pairs: give more data, or .* --dev"),
+        slow("ab\tba\nb\tb\n", "there are only 2 in 2 usable pairs: give more data, or .* --dev"),
         ("ab\tba\nb\tb\nc\tc\n" * 200, "at least 4 distinct sources, but there are only 3 in 600 usable pairs"),
-        ("ab\tba\n ab\tba\nab \tba\n\u00a0ab\tba\n", "there is only 1 in 4 usable pairs"),
+        slow("ab\tba\n ab\tba\nab \tba\n\u00a0ab\tba\n", "there is only 1 in 4 usable pairs"),
     ],
 )
 def test_too_few_pairs_to_hold_some_out(tmp_path: Path, content: str, why: str) -> None:
@@ -305,7 +306,7 @@ def test_the_folder_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert {path.name for path in tmp_path.iterdir()} == {"pairs.tsv", "bad.tsv", "here", ".here.lock"}
 
 
-@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("there", [True, slow(False)])
 def test_a_linked_folder(tmp_path: Path, there: bool) -> None:
     data = write_pairs(tmp_path / "pairs.tsv")
     if there:
@@ -331,7 +332,7 @@ def test_restart_throws_no_data_away(tmp_path: Path, trained: Path) -> None:
     assert inside.is_file()
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"status": "finished", "requested": {}, "facts": []}'])
+@pytest.mark.parametrize("content", ["{", slow("[]"), slow('{"status": "finished", "requested": {}, "facts": []}')])
 def test_restart_mends_a_damaged_run(tmp_path: Path, trained: Path, content: str) -> None:
     folder = tmp_path / "model"
     (folder / "run.json").write_text(content)

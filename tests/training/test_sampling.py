@@ -14,7 +14,6 @@ from torch import Tensor
 
 from architectures import CASES, SOURCE_SIZE, TARGET_SIZE, small_model, sources_of
 from processors import need_bf16
-from quick import quick_are, slow
 from seqweave.config import ModelConfig, TrainConfig, config_from_json
 from seqweave.data.batch import Batch, make_batch
 from seqweave.data.source import SourceBatch
@@ -217,6 +216,7 @@ def weights_of(folder: Path) -> dict[str, Tensor]:
     return safetensors.torch.load_file(path)
 
 
+@pytest.mark.slow
 def test_a_run_with_epsilon_one_is_an_ordinary_run(tmp_path: Path) -> None:
     data = write_pairs(tmp_path / "pairs.tsv")
     train(data, tmp_path / "plain", settings=SETTINGS, device="cpu")
@@ -231,11 +231,12 @@ def test_a_run_with_epsilon_one_is_an_ordinary_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "extra",
     [
-        slow({}),
-        slow({"model.encoder": "transformer", "model.decoder": "transformer"}),
+        {},
+        {"model.encoder": "transformer", "model.decoder": "transformer"},
         {"model.attention": "additive", "model.coverage": True},
     ],
 )
+@pytest.mark.slow
 def test_resume_equals_never_having_stopped(tmp_path: Path, extra: dict[str, Any]) -> None:
     settings = {**SETTINGS, "training.scheduled_sampling": "inverse_sigmoid", **extra}
     data = write_pairs(tmp_path / "pairs.tsv")
@@ -259,7 +260,8 @@ def test_resume_equals_never_having_stopped(tmp_path: Path, extra: dict[str, Any
     assert rows[-1]["truth_probability"] == pytest.approx(truth_probability(config.training, 12))
 
 
-@pytest.mark.parametrize("kind", quick_are(["recurrent"], ["recurrent", "transformer"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["recurrent", "transformer"])
 def test_half_precision_learns_as_ever_from_what_was_mixed(tmp_path: Path, kind: str) -> None:
     """Epsilon below 1, yet every coin True: two passes, the first without gradients, and the result of one."""
     need_bf16("lstm" if kind == "recurrent" else None)

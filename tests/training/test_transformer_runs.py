@@ -41,6 +41,7 @@ def test_a_folder_of_each_kind(tmp_path: Path, sides: dict[str, Any], words: str
         assert found.attention.sum(1) == pytest.approx(1.0, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_resume_equals_never_having_stopped(tmp_path: Path) -> None:
     settings = {**SETTINGS, **WHOLE, "model.embedding_dropout": 0.1}
     pairs = write_pairs(tmp_path / "pairs.tsv")
