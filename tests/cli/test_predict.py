@@ -242,7 +242,19 @@ def test_a_model_that_learned_tabs_is_given_them(capsys: Capture, tmp_path: Path
 
 def test_text_that_only_looks_odd_is_answered(capsys: Capture, model: str, tmp_path: Path) -> None:
     path = tmp_path / "sources"
-    lines = ["hello, world", "no, it", "[laughter]", "[3, 1, 2]", "{", '"quoted"', "1,000", "", "a\x00b", "\x1b[31m"]
+    lines = [
+        "Question, answer",
+        "hello, world",
+        "no, it",
+        "[laughter]",
+        "[3, 1, 2]",
+        "{",
+        '"quoted"',
+        "1,000",
+        "",
+        "a\x00b",
+        "\x1b[31m",
+    ]
     path.write_text("\n".join(lines), encoding="utf-8")
     assert len(answers(capsys, "predict", model, str(path))) == len(lines)
 

@@ -236,6 +236,8 @@ def test_json_round_trip() -> None:
     assert len(values["intervals"]["bleu"]) == 2
     assert metrics_from_json(values, "metrics.json") == metrics
     assert metrics.with_perplexity(math.inf).to_json()["perplexity"] is None
+    read = metrics_from_json(metrics.with_perplexity(math.inf, math.inf).to_json(), "metrics.json")
+    assert (read.perplexity, read.free_running_perplexity) == (math.inf, math.inf)
     row = next(line for line in metrics_table(metrics.with_perplexity(7.2e200)).split("\n") if "perplexity" in line)
     assert row.split()[-1] == "7.2e+200"
     del values["bleu"]

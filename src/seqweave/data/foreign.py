@@ -139,8 +139,10 @@ def csv_separator(lines: Sequence[str], name: str) -> str | None:
         if not rows or len(rows[0]) < 2:
             continue
         even = all(len(row) == len(rows[0]) for row in rows)
-        tight = not any(cell[:1].isspace() for row in rows for cell in row)
-        if names_both_sides(rows[0]) or (even and (named or (tight and begins_with_header(rows)))):
+        loose = [any(cell[:1].isspace() for cell in row) for row in rows]  # as sentences with commas are
+        if (even and named) or (names_both_sides(rows[0]) and not loose[0]):
+            return separator
+        if even and not any(loose) and begins_with_header(rows):
             return separator
     return None
 
