@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seqweave.config import DataConfig, resolve_settings
@@ -240,6 +240,7 @@ def test_an_open_quote_swallows_no_file(tmp_path: Path) -> None:
     ),
     st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
 )
+@example([["\n\t", "\n\t"]], csv.QUOTE_ALL)
 def test_cells_are_those_of_the_module_csv(
     tmp_path_factory: pytest.TempPathFactory, table: list[list[str]], quoting: int
 ) -> None:

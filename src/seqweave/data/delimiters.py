@@ -123,7 +123,7 @@ def csv_delimiter(lines: Sequence[str], named_csv: bool, header: Callable[[list[
         width, count = quoting.widths.most_common(1)[0]
         if width < 2 or count < _SAME_COUNT * total or not quoting.is_possible:
             continue
-        rows = [cells for cells in _rows(lines, delimiter) if len(cells) > 1]
+        rows = [cells for cells in quoted_rows(lines, delimiter) if len(cells) > 1]
         if named_csv or quoting.is_meant or (count >= _MOST_LINES * total and header(rows, True)):
             return delimiter
     return None
@@ -140,7 +140,8 @@ def likely_delimiter(lines: Sequence[str]) -> tuple[str, int] | None:
     return None
 
 
-def _rows(lines: Sequence[str], delimiter: str) -> Iterator[list[str]]:
+def quoted_rows(lines: Sequence[str], delimiter: str) -> Iterator[list[str]]:
+    """The cells of each record of some lines, read with quotes; what cannot be read is left out."""
     for record in quoted_records(((n, line) for n, line in enumerate(lines, 1)), delimiter, len("".join(lines))):
         if not isinstance(record.cells, Refused):
             yield record.cells
