@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from architectures import CASES
+from quick import quick_are
 from seqweave.benchmark import Peaks, Timing, _dataset, bench_model, made_up_pairs, matrix_sizes, measure_peaks
 from seqweave.cli.main import main
 from seqweave.config import build_config
@@ -44,7 +45,7 @@ def test_matrices_are_counted_once_a_position() -> None:
     assert matrix_sizes(network).tolist() == [source, sum(sizes.values()) - left_out - source]
 
 
-@pytest.mark.parametrize("name", ["gru-additive-after", "lstm-copies", TRANSFORMER])
+@pytest.mark.parametrize("name", quick_are(["lstm-copies"], ["gru-additive-after", "lstm-copies", TRANSFORMER]))
 def test_every_work_is_timed_and_the_model_stays_as_it_is(name: str) -> None:
     model = tiny_model(CASES[name])
     before = {key: value.clone() for key, value in model.single.state_dict().items()}
@@ -104,6 +105,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_folder(tiny_model(CASES["gru-additive-after"]), tmp_path_factory.mktemp("bench") / "model")
 
 
+@pytest.mark.slow
 def test_the_table(folder: Path, tmp_path: Path, capsys: Capture) -> None:
     pairs = tmp_path / "pairs.tsv"
     pairs.write_text("abc\tg\nabc\tgf\nfed\tg\n", encoding="utf-8")

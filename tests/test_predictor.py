@@ -125,6 +125,17 @@ def test_one_text_instead_of_a_list(model: Model) -> None:
         model.predict("abc")
 
 
+def test_a_tab_is_refused_unless_the_model_knows_it_or_the_caller_says_so(model: Model) -> None:
+    for answer in (model.predict, lambda texts: model.predict_n_best(texts, n_best=1)):
+        with pytest.raises(DataError, match=r"number 2 of 3 has tabs in it.*split\('\\t'\)\[0\], or say tabs=True"):
+            answer(["ab", "ab\tcd", "a"])
+    assert len(model.predict(["ab", "ab\tcd"], tabs=True)) == 2
+    assert model.predict(["ab\t"])[0].text == model.predict(["ab"])[0].text  # what is at the ends does not count
+    knowing = Model(model.single, _tokenizer("abcdef\t"), model.target_tokenizer, model.config)
+    assert len(knowing.predict(["ab\tcd"])) == 1
+    assert len(model.score([("ab\tcd", "xy")])) == 1
+
+
 def test_an_iterator_is_read_like_a_list(model: Model) -> None:
     for one, other in zip(model.predict(iter(TEXTS)), model.predict(TEXTS), strict=True):
         _check_same(one, other)

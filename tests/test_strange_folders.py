@@ -68,7 +68,7 @@ def refusal(folder: Path) -> str:
     return sentence
 
 
-@each()
+@each(plain=False)  # shapes have no fast path
 @pytest.mark.parametrize("features", [0, 3])
 def test_shapes_are_those_of_the_network(config: ModelConfig, features: int) -> None:
     source = 11 + features

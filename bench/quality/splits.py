@@ -63,11 +63,11 @@ def cmudict(data: Path) -> Splits:
     return {"train": train, "dev": dev, "test": read_rows(data / "cmudict" / "g014b2b.test.gz")}
 
 
-def multi30k(data: Path) -> Splits:
-    """Multi30k German to English, the published split (one caption of val also stands in train)."""
+def multi30k(data: Path, language: str = "de") -> Splits:
+    """Multi30k German (or French: `fr`) to English, the published split (one caption of val also stands in train)."""
     splits: Splits = {}
     for split, name in (("train", "train"), ("dev", "val"), ("test", "test_2016_flickr")):
-        sides = [read_lines(data / "multi30k" / f"{name}.{language}.gz") for language in ("de", "en")]
+        sides = [read_lines(data / "multi30k" / f"{name}.{side}.gz") for side in (language, "en")]
         splits[split] = [(_untabbed(source), _untabbed(target)) for source, target in zip(*sides, strict=True)]
     return splits
 

@@ -2,11 +2,14 @@
 
     python bench/reliability/corpus.py --pairs 5000000
     python bench/reliability/corpus.py --pairs 5000000 --dirty
+    python bench/reliability/corpus.py --of check --pairs 400000 1600000
+    python bench/reliability/corpus.py --of split --pairs 400000 1600000
 
 Each size runs in a fresh process: a TSV is generated on disk, read by `PairReader`, and written as a dataset of
-characters. With `--dirty`, every second line cannot be used, each for another reason. Printed are the records kept and
-dropped, and the most memory the process itself held (RssAnon, sampled; what is mapped does not count): before it began
-(its libraries), while it read, and while it wrote. Several sizes of `--pairs` show whether it grows. Linux only.
+characters; or `check` or `split` is run on it, which remember something of each pair. With `--dirty`, every second
+line cannot be used, each for another reason. Printed are the records kept and dropped, and the most memory the process
+itself held (RssAnon, sampled; what is mapped does not count): before it began (its libraries), while it read, and
+while it wrote. Several sizes of `--pairs` show whether it grows, and by how many bytes a pair. Linux only.
 """
 
 from __future__ import annotations
@@ -48,8 +51,29 @@ def write_corpus(path: Path, pairs: int, dirty: bool) -> None:
                 file.write(DIRT[number % len(DIRT)] + "\n")
 
 
+def measured_verb(verb: str, pairs: int, dirty: bool) -> dict[str, object]:
+    """The most memory that `check` or `split` held for one corpus, in this process."""
+    from seqweave.data.check import check_data
+    from seqweave.data.splitting import split_data
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pairs.tsv"
+        write_corpus(path, pairs, dirty)
+        watch = Anonymous()
+        time.sleep(0.1)
+        before = watch.peak
+        found = check_data(path) if verb == "check" else split_data(path, Path(folder) / "parts")
+        assert found.kept == pairs
+        return {
+            "records": found.records,
+            "kept": found.kept,
+            "before_mib": round(before / MIB, 1),
+            f"{verb}_mib": round(watch.peak / MIB, 1),
+        }
+
+
 def measured(pairs: int, dirty: bool) -> dict[str, object]:
-    """The figures of one corpus, in this process."""
+    """The figures of one corpus that is read and written, in this process."""
     from seqweave.config import TextConfig
     from seqweave.data.dataset import write_dataset
     from seqweave.data.readers import PairReader
@@ -85,15 +109,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, nargs="+", default=[5_000_000])
     parser.add_argument("--dirty", action="store_true")
+    parser.add_argument("--of", choices=["reading", "check", "split"], default="reading", help="what is measured")
     parser.add_argument("--quick", action="store_true", help="2,000 pairs")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     sizes = [2000] if args.quick else args.pairs
     if args.here:
-        print(json.dumps(measured(sizes[0], args.dirty)))
+        reads = args.of == "reading"
+        figures = measured(sizes[0], args.dirty) if reads else measured_verb(args.of, sizes[0], args.dirty)
+        print(json.dumps(figures))
         return 0
+    options = ["--here", "--of", args.of, *(["--dirty"] if args.dirty else [])]
     for pairs in sizes:
-        command = [sys.executable, __file__, "--here", "--pairs", str(pairs), *(["--dirty"] if args.dirty else [])]
+        command = [sys.executable, __file__, *options, "--pairs", str(pairs)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         print(f"{pairs:,} pairs{', dirty' if args.dirty else ''}: {done.stdout.strip()}", flush=True)
     return 0

@@ -20,8 +20,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from seqweave import lock
 from seqweave.errors import ModelFolderError
-from seqweave.training import lock
 
 LEFT = (None, "", "999999999\n", f"{os.getpid()} 0\n", "1 5\n", "nonsense")
 HELD, REFUSED, DOUBLE = 0, 3, 4
@@ -83,7 +83,7 @@ def hold(folder: Path, draw: random.Random) -> int:
     """Take the lock, be alone with it, and let it go."""
     inside = folder.with_name("inside")
     for _ in range(200):
-        with suppress(ModelFolderError), lock.only_training(folder):
+        with suppress(ModelFolderError), lock.only_one(folder, "training", stays=True):
             try:
                 descriptor = os.open(inside, os.O_CREAT | os.O_EXCL)
             except FileExistsError:

@@ -131,6 +131,7 @@ class Model:
         filters: Sequence[StepFilter] | None = None,
         replace_unknown: bool | None = None,
         return_attention: bool = False,
+        tabs: bool = False,
     ) -> list[Hypothesis]:
         """The best output of each text, in order, or a draw; an empty text gives an empty output.
 
@@ -144,12 +145,13 @@ class Model:
             filters: functions that see each step before an item is chosen (`seqweave.search.filters`).
             replace_unknown: put the source item with most attention in the place of each `<unk>`.
             return_attention: also give attention weights.
+            tabs: whether texts may hold tabs as part of the source, though no source that the model learned from did.
 
         Raises:
             ConfigError: when an option is out of its range, texts is no list of texts, features do not fit
                 the texts or the model, the target vocabulary lacks what a constraint names, or replace_unknown
                 has no attention to follow.
-            DataError: when a text lacks its columns of features.
+            DataError: when a text lacks its columns of features, or has columns that the model does not read.
             SeqweaveError: when the network gives NaN.
         """
         results = self.predict_n_best(
@@ -161,6 +163,7 @@ class Model:
             filters=filters,
             replace_unknown=replace_unknown,
             return_attention=return_attention,
+            tabs=tabs,
         )
         return [hypotheses[0] for hypotheses in results]
 
@@ -175,6 +178,7 @@ class Model:
         filters: Sequence[StepFilter] | None = None,
         replace_unknown: bool | None = None,
         return_attention: bool = False,
+        tabs: bool = False,
     ) -> list[list[Hypothesis]]:
         """The `n_best` outputs of each text, best first; fewer where there are no more.
 
@@ -185,7 +189,7 @@ class Model:
             ConfigError: as `predict`, and when n_best is not between 1 and beam_size.
             SeqweaveError: when the network gives NaN.
         """
-        given = self.with_features(self.sources.checked(texts), features)
+        given = self.with_features(self.sources.checked(texts, tabs), features)
         if options is not None and options.sample and beam_size is not None:
             raise ConfigError(f"beam_size must be left out with sampling, but it is {beam_size}: choose one of the two")
         options = self.options if options is None else options

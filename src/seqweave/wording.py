@@ -32,6 +32,11 @@ def stopped_text(step: int, max_steps: int) -> str:
     return f"stopped at step {step:,} of {max_steps:,}"
 
 
+def figure(value: float) -> str:
+    """A perplexity or another figure with two decimals, or, from a million on, by its size: `7.2e+200`."""
+    return f"{value:.2f}" if abs(value) < 1e6 else f"{value:.3g}"
+
+
 def shown(value: object) -> str:
     """The value of a setting as `--set` takes it: `true`, `unset`, `general`, `0.1`."""
     if isinstance(value, bool):

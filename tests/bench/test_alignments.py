@@ -13,6 +13,8 @@ from types import ModuleType
 
 import pytest
 
+from quick import slow
+
 ALIGNMENTS = Path(__file__).resolve().parents[2] / "bench" / "alignments"
 NAMES = {path.stem for path in ALIGNMENTS.glob("*.py")}
 
@@ -92,20 +94,25 @@ def test_pairs_to_learn_from(module: Callable[[str], ModuleType], data: Path, tm
     assert recipe.write_pairs(pairs, path).stat().st_mtime_ns == time
 
 
+@pytest.mark.parametrize("seeds", [[1], slow([1, 2])], ids=["a seed", "two seeds"])
 def test_the_recipe_runs_and_goes_on(
-    module: Callable[[str], ModuleType], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    module: Callable[[str], ModuleType],
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    seeds: list[int],
 ) -> None:
     recipe = module("recipe")
     small = ["training.max_steps=2", "data.dev_size=4", "data.source.max_size=60", "data.target.max_size=60"]
     small += [f"model.{name}=8" for name in ("embedding_size", "encoder_hidden_size", "decoder_hidden_size")]
-    given = argparse.Namespace(output=tmp_path / "out", data=data, limit=30, seeds=[1, 2], device="cpu", set=small)
+    given = argparse.Namespace(output=tmp_path / "out", data=data, limit=30, seeds=seeds, device="cpu", set=small)
     results = recipe.run(given)
     assert list(results) == ["IBM 1", "diagonal prior", "attention", "attention, shifted"]
     assert set(results["attention"]) == {"forward", "backward", *recipe.SYMMETRIES}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("pairs.tsv", "reversed.tsv", "result.json"),
-        *(f"{way}-{seed}" for way in ("forward", "backward") for seed in (1, 2)),
-        *(f".{way}-{seed}.lock" for way in ("forward", "backward") for seed in (1, 2)),
+        *(f"{way}-{seed}" for way in ("forward", "backward") for seed in seeds),
+        *(f".{way}-{seed}.lock" for way in ("forward", "backward") for seed in seeds),
     }
     assert "| attention, shifted | " in capsys.readouterr().out
     written = (tmp_path / "out" / "result.json").read_text(encoding="utf-8")

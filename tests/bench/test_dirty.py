@@ -8,16 +8,24 @@ from pathlib import Path
 
 import pytest
 
+from quick import slow
+
 BENCH = Path(__file__).resolve().parents[2] / "bench" / "reliability"
 
 
-@pytest.mark.parametrize("script", ["dirty.py", "corpus.py"])
-def test_the_bench_runs(script: str) -> None:
+@pytest.mark.parametrize(
+    ("script", "options", "said"),
+    [
+        ("dirty.py", [], "most memory for one file"),
+        slow("corpus.py", ["--dirty"], "2,000 pairs, dirty: {"),
+        slow("corpus.py", ["--dirty", "--of", "check"], '"check_mib"'),
+        slow("corpus.py", ["--of", "split"], '"split_mib"'),
+    ],
+)
+def test_the_bench_runs(script: str, options: list[str], said: str) -> None:
     if script == "corpus.py" and not Path("/proc/self/status").exists():
         pytest.skip("measures memory as Linux counts it")
-    options = ["--quick", "--dirty"] if script == "corpus.py" else ["--quick"]
-    done = subprocess.run(
-        [sys.executable, str(BENCH / script), *options], capture_output=True, text=True, check=False, timeout=300
-    )
+    command = [sys.executable, str(BENCH / script), "--quick", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert ("most memory for one file" if script == "dirty.py" else "2,000 pairs, dirty: {") in done.stdout
+    assert said in done.stdout

@@ -22,6 +22,7 @@ def run(name: str, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_loads_while_weights_are_replaced() -> None:
     done = run("loads.py", "--loads", "12")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -37,6 +38,7 @@ def test_folders_that_were_changed_or_made_up() -> None:
     assert "6 made-up folders with fitting sums: 6 refused" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["loads.py", "folders.py"])
 def test_help(name: str) -> None:
     assert "usage:" in run(name, "--help").stdout

@@ -47,6 +47,7 @@ def test_it_runs_without_git(
     assert [row[1] for row in cells_of(report, "naive loop")] == ["bf16", "fp32"]
 
 
+@pytest.mark.slow
 def test_what_fails_is_said_in_its_row(
     speed: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

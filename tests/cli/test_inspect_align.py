@@ -95,6 +95,7 @@ def test_inspect_shows_what_training_kept(tmp_path: Path, capsys: Capture) -> No
     assert timelapse == {"samples": [{"source": ["a", "b"], "target": ["g", "<eos>"], "frames": frames}]}
 
 
+@pytest.mark.slow
 def test_inspect_serves_until_interrupted(folder: Path, tmp_path: Path) -> None:
     start = (  # a shell's background job would be deaf to Ctrl-C
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -171,6 +172,20 @@ def test_align_prints_a_line_for_each(folder: Path, pairs: Path, capsys: Capture
     rows = [json.loads(line) for line in capsys.readouterr().out.strip().split("\n")]
     assert [(row["line"], row["source"]) for row in rows] == [(1, "ab c"), (2, ""), (3, "abc")]
     assert {tuple(link) for row in rows for link in row["links"]} <= {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
+def test_align_gives_a_header_no_row(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    table = tmp_path / "pairs.csv"
+    table.write_text('id,source,target\n1,abc,g\n2,,g\n3,"ab\nc",gf\n4,abc,gfe\n', encoding="utf-8")
+    assert main(["align", str(folder), str(table), "--words"]) == 0
+    links = capsys.readouterr().out
+    assert [line.split("\t")[0] for line in links.rstrip("\n").split("\n")] == ["2", "3", "4", "6"]
+    assert links.split("\n")[1] == "3\t"
+    gold = tmp_path / "gold"
+    gold.write_text(links, encoding="utf-8")
+    assert main(["align", str(folder), str(table), "--words", "--gold", str(gold), "--gold-first", "0", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["pairs"], found["aer"]) == (3, 0)
 
 
 def test_align_measures(folder: Path, pairs: Path, tmp_path: Path, capsys: Capture) -> None:

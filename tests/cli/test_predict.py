@@ -85,6 +85,7 @@ def test_a_program_is_answered_line_by_line_and_ctrl_c_says_how_many(running: su
     assert b"Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_stray_end_is_answered_too(running: subprocess.Popen[bytes]) -> None:
     first = ask(running, "abc\n")
     out, _ = running.communicate(b"abc\nabc", timeout=60)
@@ -126,10 +127,20 @@ WRONG = {
     "json object": (b'{"data": [{"source": "cat"}]}\n', "JSON document", "save its sources"),
     "csv": (b"source,target\ncat,x\n", "CSV", "--column source`"),
     "quoted csv": (b'"cat","x, y"\n', "CSV", "--column 1`"),
-    "csv of other names": (b"Q,A,label\nhow are you,fine,0\nand you,too,0\nbye,see you,1\n", "CSV", "--column 1`"),
+    "csv of other names": (b"Q,A,label\nhow are you,fine,0\nand you,too,0\nbye,see you,1\n", "CSV", "--column Q`"),
+    "csv with numbers of rows": (b"id,question,answer\n1,cat,x\n2,dog,y\n", "CSV", "--column question`"),
+    "a header alone": (b"label,question,answer\n", "CSV", "--column question`"),
+    "json of texts": (b'["cat", "dog"]\n', "JSON document", "save its sources"),
+    "json inside of json": (b'{"id": 1, "translation": {"en": "cat", "ko": "x"}}\n', "JSON", "translation.en`"),
     "gzip": (gzip.compress(b"cat\n"), "gzip", "gunzip -c"),
     "utf-16": ("cat\ndog\n".encode("utf-16"), "UTF-16", "--encoding utf-16`"),
     "utf-16 without a mark": ("cat\ndog\n".encode("utf-16-be"), "UTF-16", "--encoding utf-16-be`"),
+    "utf-16 of few zeros": (
+        "\u732b\u5728\u8fd9\u91cc\n\u72d7\n".encode("utf-16-le"),
+        "UTF-16",
+        "--encoding utf-16-le`",
+    ),
+    "latin-1": ("caf\u00e9\no\u00f9\n".encode("latin-1"), "UTF-8", "--encoding cp1252`"),
     "cp949": ("고양이\n개\n".encode("cp949"), "UTF-8", "--encoding"),
     "zip": (b"PK\x03\x04" + bytes(40), "a zip archive", "unpack it"),
     "pickle": (b"\x80\x04\x95\x0b" + bytes(20), "a pickle", "never opened"),
@@ -218,9 +229,32 @@ def test_lines_before_a_refused_one_are_answered(capsys: Capture, model: str, tm
     assert "2 sources answered" in streams.err
 
 
+def test_a_model_that_learned_tabs_is_given_them(capsys: Capture, tmp_path: Path) -> None:
+    learned = tiny_model(CASES["gru-additive-after"])
+    learned._source_tokenizer = train_tokenizer(["abcdef\t"], TextConfig(units="char"))
+    folder = tiny_folder(learned, tmp_path / "model")
+    path = tmp_path / "sources"
+    path.write_text("ab\tc\nab\n", encoding="utf-8")
+    assert answers(capsys, "predict", str(folder), str(path)) == [
+        one.text for one in load(folder, "cpu").predict(["ab\tc", "ab"])
+    ]
+
+
 def test_text_that_only_looks_odd_is_answered(capsys: Capture, model: str, tmp_path: Path) -> None:
     path = tmp_path / "sources"
-    lines = ["hello, world", "no, it", "[laughter]", "[3, 1, 2]", "{", '"quoted"', "1,000", "", "a\x00b", "\x1b[31m"]
+    lines = [
+        "Question, answer",
+        "hello, world",
+        "no, it",
+        "[laughter]",
+        "[3, 1, 2]",
+        "{",
+        '"quoted"',
+        "1,000",
+        "",
+        "a\x00b",
+        "\x1b[31m",
+    ]
     path.write_text("\n".join(lines), encoding="utf-8")
     assert len(answers(capsys, "predict", model, str(path))) == len(lines)
 
@@ -293,6 +327,7 @@ def test_n_best_rows_have_four_columns(capsys: Capture, tmp_path: Path) -> None:
     assert len(rows) == 15
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_a_named_pipe_is_read_as_it_comes(model: str, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"

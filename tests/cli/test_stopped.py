@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from quick import slow
 from seqweave.cli.main import main
 from seqweave.cli.progress import TrainingView
 from seqweave.training.events import TrainEvent
@@ -46,7 +47,9 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), slow(signal.SIGTERM, 143), slow(signal.SIGHUP, 129)]
+)
 def test_what_is_unfinished_is_no_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, number: signal.Signals, code: int
 ) -> None:

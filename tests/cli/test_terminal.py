@@ -75,6 +75,7 @@ def test_check_on_a_terminal(tmp_path: Path) -> None:
     assert b"\xc2\x9b" not in shown
 
 
+@pytest.mark.slow
 def test_a_sentence_and_help_on_a_terminal() -> None:
     shown = on_a_terminal("check", "no\x1b[31mfile")
     assert rb"no\x1b[31mfile" in shown

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from quick import slow
 from seqweave.cli.main import main
 from tiny_run import write_pairs
 
@@ -232,7 +233,12 @@ def test_refusals(capsys: Capture, data: Path, trained: str, tmp_path: Path, wor
 
 @pytest.mark.parametrize(
     ("words", "closed", "code"),
-    [("predict", "<&-", 2), ("predict", "</dev/null >&-", 0), ("info", "2>&-", 0), ("nothing", "2</dev/null", 2)],
+    [
+        ("predict", "<&-", 2),
+        slow("predict", "</dev/null >&-", 0),
+        slow("info", "2>&-", 0),
+        ("nothing", "2</dev/null", 2),
+    ],
 )
 def test_closed_streams_are_no_traceback(trained: str, words: str, closed: str, code: int) -> None:
     """What a daemon or a cron job may give."""
@@ -243,6 +249,7 @@ def test_closed_streams_are_no_traceback(trained: str, words: str, closed: str, 
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_python_runs_the_package(trained: str) -> None:
     result = subprocess.run([sys.executable, "-m", "seqweave", "info", trained], capture_output=True, check=False)
     assert result.returncode == 0

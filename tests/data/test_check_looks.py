@@ -12,6 +12,7 @@ from typing import get_args
 
 import pytest
 
+from quick import slow
 from seqweave.cli.main import main
 from seqweave.config import DataConfig, resolve_settings
 from seqweave.data.check import Concern, DataCheck, check_data
@@ -101,6 +102,30 @@ def test_another_separator_is_named(tmp_path: Path, line: str, setting: str) -> 
     assert "3 of 4 records" in concern(short, "wrong_separator").words
 
 
+def test_a_file_of_single_columns_may_be_one_side_of_two(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", [(f"line {n}",) for n in range(20)])
+    found = check_data(path)
+    meant = f"give both: `seqweave check {path} TARGETS`"
+    assert found.reasons["missing_column"].remedy.endswith(meant)
+    assert found.concerns == []
+
+
+def test_both_sides_of_parallel_files_are_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a\nb\n")
+    (tmp_path / "b.txt").write_bytes(b"x\ry\r")
+    assert main(["check", str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]) == 0
+    assert f"{tmp_path / 'b.txt'}: lines of text, lines end with CR alone" in capsys.readouterr().out.split("\n")
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e999"])
+def test_what_is_no_number_of_json_is_said(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(f'{{"source": "a", "target": {value}}}\n{{"source": "b", "target": 1e3}}\n')
+    found = check_data(path)
+    assert found.dropped == {"invalid_json": [1]}
+    assert "NaN or infinity" in found.reasons["invalid_json"].words
+
+
 def test_fields_of_json_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     records = [*({"source": "a", "target": "b"} for _ in range(9)), {"pair": {"en": "x", "ko": "y"}, "n": [1]}]
@@ -120,7 +145,7 @@ def test_memory_does_not_grow_with_what_is_dropped(tmp_path: Path) -> None:
     assert one.count + found.kept == found.records == 100_000
 
 
-@pytest.mark.parametrize("units", ["char", "byte", "space", "word", "subword", None])
+@pytest.mark.parametrize("units", [slow("char"), slow("byte"), slow("space"), slow("word"), "subword", None])
 def test_check_and_train_agree_about_over_long_texts(tmp_path: Path, units: str | None) -> None:
     words = [f"word{number % 7} and{number}" for number in range(24)]
     rows = [(" ".join(words[: 1 + number]), " ".join(words[: 24 - number])) for number in range(24)]
@@ -172,6 +197,11 @@ def test_invisible_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s
     assert f"U+{ord(sign):04X}" in found.words
     run_remedy(found.remedy, tmp_path)
     assert Path("mended.tsv").read_text(encoding="utf-8").endswith("pig\tSchwein\nab\tx\n")
+    Path("a.jsonl").write_text("".join(json.dumps({"source": f"a{sign}{n}", "target": "b"}) + "\n" for n in range(5)))
+    run_remedy(concern(check_data(Path("a.jsonl")), "invisible_characters").remedy, tmp_path)
+    assert [json.loads(line)["source"] for line in Path("mended.jsonl").read_text().splitlines()] == [
+        f"a{n}" for n in range(5)
+    ]
     for harmless in ("می‌خواهم", "👩‍💻", "e\u0301"):  # joiners have a meaning
         assert check_data(write(Path("a.tsv"), [*PLAIN, (harmless, "x")])).concerns == []
 
@@ -258,7 +288,11 @@ def test_too_few_sources_for_a_dev_split(tmp_path: Path, rows: Sequence[tuple[st
 
 def test_targets_that_are_all_the_same(tmp_path: Path) -> None:
     rows = [(str(number), "yes") for number in range(40)]
-    assert concern(check_data(write(tmp_path / "a.tsv", rows)), "one_target").count == 0
+    found = concern(check_data(write(tmp_path / "a.tsv", rows)), "one_target")
+    assert (found.count, found.remedy) == (0, "give other data")  # there is no third column
+    more = [(*row, f"n{row[0]}") for row in rows]
+    assert "`seqweave check" in (remedy := concern(check_data(write(tmp_path / "b.tsv", more)), "one_target").remedy)
+    assert "--set data.target_column=3`" in remedy
 
 
 def test_nothing_raw_reaches_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -118,6 +118,7 @@ def test_what_is_no_text_is_refused_by_name(tmp_path: Path, content: bytes, what
     assert what in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_bomb_takes_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "bomb.gz"
     path.write_bytes(gzip.compress(b"\n" * 200_000))
@@ -149,11 +150,27 @@ def test_a_damaged_file_is_refused(tmp_path: Path, pack: Callable[[bytes], bytes
 
 
 def test_zstd_is_read_or_refused_by_name(tmp_path: Path) -> None:
-    zstandard = containers.zstd_library()
+    library = containers.zstd_library()
     path = tmp_path / "a.zst"
-    path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(10) if zstandard is None else zstandard.compress(CONTENT))
-    if zstandard is None:
-        with pytest.raises(DataError, match=r"is compressed with zstd, which this Python cannot unpack: unpack it"):
+    path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(10) if library is None else library.compress(CONTENT))
+    if library is None:
+        with pytest.raises(DataError, match=r"with zstd, which this Python cannot unpack: unpack it") as refusal:
             PairReader(path)
+        assert "pip install backports.zstd" in str(refusal.value)
     else:
         assert pairs(path) == [("a", "b"), ("c", "d")]
+
+
+def test_a_cut_file_of_zstd_is_refused(tmp_path: Path) -> None:
+    if (library := containers.zstd_library()) is None:
+        pytest.skip("nothing here unpacks zstd: Python 3.14 does, or backports.zstd")
+    path = tmp_path / "a.zst"
+    draw = random.Random(1)
+    content = "".join(f"{draw.random()}\t{draw.random()}\n" for _ in range(20_000)).encode()
+    packed = library.compress(content)
+    path.write_bytes(packed + library.compress(CONTENT))  # of two frames
+    assert len(pairs(path)) == 20_002
+    for cut in (packed[: len(packed) // 2], packed[:-1]):
+        path.write_bytes(cut)
+        with pytest.raises(DataError, match=r"must be a zstd file, but it is damaged"):
+            pairs(path)

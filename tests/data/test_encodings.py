@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from seqweave.config import DataConfig, resolve_settings
+from seqweave.data.encodings import guessed_encoding, wide_without_mark
+from seqweave.data.pipes import transcoded
 from seqweave.data.readers import PairReader
 from seqweave.errors import ConfigError, DataError
 
@@ -83,10 +85,40 @@ def test_a_few_wrong_lines_are_dropped_not_the_file(tmp_path: Path) -> None:
     assert reader.report.dropped["invalid_encoding"].text == "caf\ufffd\tCAF\ufffd"
 
 
-@pytest.mark.parametrize("name", ["rot13", "utf-7", "punycode", "base64", "no-such", "cp037"])
+@pytest.mark.parametrize(
+    "name",
+    ["rot13", "utf-7", "punycode", "base64", "no-such", "cp037", "idna", "raw_unicode_escape", "unicode_escape", "hex"],
+)
 def test_what_is_no_encoding_of_text_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=r"data\.encoding: input should be an encoding that Python knows"):
         resolve_settings(settings=[f"data.encoding={name}"])
+    with pytest.raises(DataError, match=r"--encoding must be one that Python knows"):
+        list(transcoded(iter([b"a"]), name, Path("a")))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize(
+    "text", ["cat", "\u732b\u5728\u8fd9\u91cc\n\u72d7\n", "\uace0\uc591\uc774\uac00 \uac04\ub2e4\n\uac1c\n"]
+)
+def test_wide_text_without_a_mark_in_a_few_bytes(encoding: str, text: str) -> None:
+    assert wide_without_mark(text.encode(encoding), whole=True) == encoding
+    assert wide_without_mark(text.encode(), whole=True) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "encoding"),
+    [
+        (["caf\u00e9", "\u00e0 la carte", "o\u00f9"], "cp1252"),
+        (["sch\u00f6n", "gr\u00fc\u00dfe"], "cp1252"),
+        (["ma\u00f1ana", "\u00bfqu\u00e9?"], "cp1252"),
+        (["\u043f\u0440\u0438\u0432\u0435\u0442", "\u043a\u0430\u043a \u0434\u0435\u043b\u0430"], "cp1251"),
+        (["\u03ba\u03b1\u03bb\u03b7\u03bc\u03ad\u03c1\u03b1"], "cp1253"),
+        (["\uc548\ub155", "\uc798 \uac00"], "cp949"),
+        (["\u3053\u3093\u306b\u3061\u306f", "\u732b\u3067\u3059"], "cp932"),
+    ],
+)
+def test_a_few_short_lines_are_enough_to_guess(lines: list[str], encoding: str) -> None:
+    assert guessed_encoding("\n".join(lines).encode(encoding)) == encoding
 
 
 def test_the_library_is_not_loaded_for_utf8(tmp_path: Path) -> None:

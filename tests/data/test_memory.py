@@ -40,8 +40,8 @@ def test_ten_times_the_pairs_take_the_same_memory(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(batching, "POOL_PAIRS", 500)
     monkeypatch.setattr(recognition, "SAMPLE_BYTES", 1 << 12)
     monkeypatch.setattr(batching, "MAX_BLOCKS", 500)
-    peak_bytes(tmp_path / "first", 2000)  # what is allocated only once
-    few, many = peak_bytes(tmp_path / "few", 2000), peak_bytes(tmp_path / "many", 20_000)
+    peak_bytes(tmp_path / "first", 1000)  # what is allocated only once
+    few, many = peak_bytes(tmp_path / "few", 1000), peak_bytes(tmp_path / "many", 10_000)
     assert many < 1.2 * few
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seqweave.config import DataConfig, resolve_settings
@@ -164,6 +164,60 @@ def test_cells_over_several_lines_and_their_numbers(tmp_path: Path, delimiter: s
     assert (reader.report.records, reader.report.lines) == (4, 7)
 
 
+@pytest.mark.parametrize(
+    ("name", "delimiter", "first", "second"),
+    [
+        ("a.csv", ",", "Hello, you\nand, me", "Hallo, du\nund, ich"),
+        ("a.csv", ",", "Hi", "first line\nsecond, line"),
+        ("a", ",", "Hello, you\nand me", "Hallo"),
+        ("a.csv", ",", "x,1\ny,2\nz,3", "label"),
+        ("a.csv", ";", "Hi", "one; two\nthree; four\nfive; six"),
+        ("a.csv", ",", "a, b, c\nd, e, f", "one, two, three\nfour, five, six"),
+    ],
+)
+def test_lines_inside_of_cells_may_have_as_many_commas_as_records(
+    tmp_path: Path, name: str, delimiter: str, first: str, second: str
+) -> None:
+    table = [["source", "target"], *[[f"{n} {first}", second] for n in range(9)]]
+    pairs, reader = read(write(tmp_path / name, in_csv(table, delimiter=delimiter, lineterminator="\n")))
+    assert pairs == [tuple(row) for row in table[1:]]
+    assert reader.dialect.quoting
+
+
+def test_quotes_of_speech_over_several_lines_are_text(tmp_path: Path) -> None:
+    lines = ['"Hello.\tHallo.', 'Bye."\tTschüs.', "Yes.\tJa."] * 3
+    pairs, reader = read(write(tmp_path / "a.tsv", "\n".join(lines)))
+    assert len(pairs) == 9
+    assert not reader.dialect.quoting
+    needed = [*lines, '"a\tb"\tc', '"say ""go"""\td']  # here other records need their quotes
+    assert ('"Hello.', "Hallo.") not in read(write(tmp_path / "b.tsv", "\n".join(needed)))[0]
+
+
+@pytest.mark.parametrize(
+    ("header", "source", "target"),
+    [
+        ("label,question,answer", "question", "answer"),
+        ("answer,category,question", "question", "answer"),
+        ("label,text,summary", "text", "summary"),
+        ("label,en,de", "en", "de"),
+        ("id,context,question,answer", "question", "answer"),
+        ("title,instruction,input,output", "instruction", "output"),
+        ("answer,reference,question", "question", "answer"),
+        ("text,label", "text", "label"),
+        ("label,text,category", "text", "label"),
+        ("id,sentence1,sentence2,label", "sentence1", "sentence2"),
+        ("score,premise,hypothesis", "premise", "hypothesis"),
+        ("label,review,url", "review", "label"),
+    ],
+)
+def test_names_of_a_header_choose_the_columns(tmp_path: Path, header: str, source: str, target: str) -> None:
+    names = header.split(",")
+    lines = [",".join(f"{name} {n}" for name in names) for n in range(9)]
+    pairs, reader = read(write(tmp_path / "a.csv", "\n".join([header, *lines])))
+    assert pairs[0] == (f"{source} 0", f"{target} 0")
+    assert reader.dialect.words.startswith("CSV, header")
+
+
 def test_a_quote_that_is_never_closed_drops_its_record_alone(tmp_path: Path) -> None:
     content = 'source,target\n"a","b"\n"c,d\ne,f\n"g","h ""i"""\nj,"k"l\nm,n\n'
     pairs, reader = read(write(tmp_path / "a.csv", content))
@@ -186,6 +240,7 @@ def test_an_open_quote_swallows_no_file(tmp_path: Path) -> None:
     ),
     st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
 )
+@example([["\n\t", "\n\t"]], csv.QUOTE_ALL)
 def test_cells_are_those_of_the_module_csv(
     tmp_path_factory: pytest.TempPathFactory, table: list[list[str]], quoting: int
 ) -> None:

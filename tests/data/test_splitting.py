@@ -10,6 +10,7 @@ import random
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ from seqweave.data import splitting
 from seqweave.data.readers import PairReader
 from seqweave.data.split import source_key
 from seqweave.data.splitting import SplitResult, split_data
-from seqweave.errors import ConfigError, DataError
+from seqweave.errors import ConfigError, DataError, ModelFolderError
 from seqweave.text.ends import trimmed
 
 Rows = Sequence[tuple[str, ...]]
@@ -214,6 +215,23 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path / "here")
     with pytest.raises(DataError, match="the one you are in"):
         split_data(path, ".")
+
+
+def test_a_second_split_into_the_same_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.tsv", WORDS)
+    refused = []
+    real = splitting._plan
+
+    def meanwhile(*arguments: Any) -> Any:
+        with pytest.raises(ModelFolderError, match=r"another split \(process \d+\) is running in .*parts: wait"):
+            split_data(path, tmp_path / "parts")
+        refused.append(True)
+        return real(*arguments)
+
+    monkeypatch.setattr(splitting, "_plan", meanwhile)
+    assert_whole(found := split_data(path, tmp_path / "parts"), rows_of(found), WORDS)
+    assert refused
+    assert {path.name for path in tmp_path.iterdir()} == {"a.tsv", "parts"}
 
 
 def test_nothing_half_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from seqweave.evaluation.metrics import (
     perplexity,
     quick_metric,
 )
+from seqweave.evaluation.report import metrics_table
 from seqweave.evaluation.statistics import METRICS, bootstrap_scores, collect_statistics, group_examples
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
 
@@ -235,6 +236,10 @@ def test_json_round_trip() -> None:
     assert len(values["intervals"]["bleu"]) == 2
     assert metrics_from_json(values, "metrics.json") == metrics
     assert metrics.with_perplexity(math.inf).to_json()["perplexity"] is None
+    read = metrics_from_json(metrics.with_perplexity(math.inf, math.inf).to_json(), "metrics.json")
+    assert (read.perplexity, read.free_running_perplexity) == (math.inf, math.inf)
+    row = next(line for line in metrics_table(metrics.with_perplexity(7.2e200)).split("\n") if "perplexity" in line)
+    assert row.split()[-1] == "7.2e+200"
     del values["bleu"]
     with pytest.raises(DataError, match=r"metrics\.json must hold metrics .*bleu"):
         metrics_from_json(values, "metrics.json")

@@ -38,8 +38,8 @@ def outputs_with(model: Model, **settings: Any) -> list[str]:
 
 @cache
 def choosy_model() -> Model:
-    """The first seed whose outputs, none of them empty, depend on the penalties."""
-    for seed in range(1, 100):
+    """A seed whose outputs, none of them empty, depend on the penalties; few do, and the first is 74."""
+    for seed in range(74, 200):
         model = ended_model(seed, bias=0.5)
         outputs = outputs_with(model, length_penalty=0.0, coverage_penalty=0.4)
         if all(outputs) and outputs != outputs_with(model):

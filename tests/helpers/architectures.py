@@ -212,25 +212,37 @@ AXES = _axes()
 WHOLE = Config()
 
 
-def config_of(settings: dict[str, Any]) -> ModelConfig | None:
-    """The network of one value of each axis, or None where the config refuses it or something would do nothing."""
-    return _config_of(tuple(settings.items()))
+def _all(_: ModelConfig) -> bool:
+    return True
+
+
+def config_of(settings: dict[str, Any], keep: Callable[[ModelConfig], bool] = _all) -> ModelConfig | None:
+    """The network of one value of each axis, or None where `keep` or the config refuses it or something would do
+    nothing."""
+    # Copies, because they are not checked again: thousands are asked for, and `quick_cases` checks the few it takes.
+    items = tuple(settings.items())
+    return _checked(items) if keep(_unchecked(items)) else None
 
 
 @cache
-def _config_of(items: tuple[tuple[str, Any], ...]) -> ModelConfig | None:
+def _unchecked(items: tuple[tuple[str, Any], ...]) -> ModelConfig:
     settings = dict(items)
     encoder_layers, decoder_layers = settings.pop("layers")
-    chosen = settings | WIDTHS | {"encoder_layers": encoder_layers, "decoder_layers": decoder_layers}
+    layers = {"encoder_layers": encoder_layers, "decoder_layers": decoder_layers, "decoder_hidden_size": 7}
+    chosen = settings | WIDTHS | layers
     for value in settings.values():
         chosen |= BELONGING.get(value, {}) if isinstance(value, str) else {}
-    wide = settings["embedding_size"] == NUMBERS["embedding_size"][1]
-    if wide and "transformer" in (settings["encoder"], settings["decoder"]):  # no `OneHotInput`
+    return WHOLE.model.model_copy(update=chosen)
+
+
+@cache
+def _checked(items: tuple[tuple[str, Any], ...]) -> ModelConfig | None:
+    config = _unchecked(items)
+    wide = config.embedding_size == NUMBERS["embedding_size"][1]
+    if wide and "transformer" in (config.encoder, config.decoder):  # no `OneHotInput`
         return None
-    if settings["residual"] and encoder_layers == decoder_layers == 1:  # no two layers to connect
+    if config.residual and config.encoder_layers == config.decoder_layers == 1:  # no two layers to connect
         return None
-    # Copies, because they are not checked again: thousands are asked for, and `quick_cases` checks the few it takes.
-    config = WHOLE.model.model_copy(update=chosen | {"decoder_hidden_size": 7})
     if any(checks.model_contradictions(config)):  # perhaps that the widths of encoder and decoder are not one
         config = config.model_copy(update={"decoder_hidden_size": checks.encoder_width(config)})
         if any(checks.model_contradictions(config)):
@@ -255,10 +267,6 @@ def idle(settings: dict[str, Any]) -> set[str]:
     if settings["attention"] == "none":
         return names | {"attention_position", "attention_size", "input_feeding", "copy", *checks.OF_ATTENTION}
     return names | {"context"}
-
-
-def _all(_: ModelConfig) -> bool:
-    return True
 
 
 def has_form(config: ModelConfig) -> bool:
@@ -290,11 +298,7 @@ def quick_cases(keep: Callable[[ModelConfig], bool] = _all) -> dict[str, ModelCo
 def quick_settings(keep: Callable[[ModelConfig], bool] = _all) -> list[dict[str, Any]]:
     """The values of the axes in `quick_cases`."""
 
-    def valid(settings: dict[str, Any]) -> bool:
-        config = config_of(settings)
-        return config is not None and keep(config)
-
-    return pairwise(AXES, valid, idle, moves=1)
+    return pairwise(AXES, lambda settings: config_of(settings, keep) is not None, idle, moves=1)
 
 
 def each(keep: Callable[[ModelConfig], bool] = _all, plain: bool = True) -> pytest.MarkDecorator:

@@ -7,9 +7,8 @@ product of many settings tells little more than these few combinations.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
-from functools import cache, partial
-from typing import TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 Combination = dict[str, Value]
@@ -33,48 +32,28 @@ def pairwise(
     Args:
         axes: name -> its values; at least two axes.
         valid: whether a combination may be.
-        idle: the axes that do nothing in a valid combination; their values there meet nobody.
+        idle: the axes that do nothing in a combination; their values there meet nobody.
         moves: to make room for a pair, at most so many other axes leave the first of their values. Unset: all may,
             so that a pair is left out only where no valid combination has it; too slow for many axes.
     """
-    pairs_of = cache(partial(_pairs_met, axes, valid, idle))
+    rules, missing = _Rules(axes, valid, idle), _Missing(axes)
     rows: list[Choice] = []
-    missing = dict.fromkeys(_all_pairs(axes))  # ordered
-    while missing:
-        pair = next(iter(missing))
-        found = next((choice for choice in _with_pair(axes, pair, rows, moves) if pair in pairs_of(choice)), None)
-        if found is None:
-            del missing[pair]
+    for pair in _all_pairs(axes):
+        if not missing.count(pair):
             continue
-        rows.append(_enriched(axes, found, pair, missing.keys(), pairs_of))
-        for met in pairs_of(rows[-1]):
-            missing.pop(met, None)
-    return [_combination(axes, row) for row in rows]
-
-
-def _combination(axes: Axes[Value], choice: Choice) -> Combination[Value]:
-    return {name: values[index] for (name, values), index in zip(axes.items(), choice, strict=True)}
+        found = next((choice for choice in _with_pair(axes, pair, rows, moves) if rules.meet(choice, pair)), None)
+        if found is None:
+            missing.remove(pair)
+            continue
+        rows.append(_enriched(axes, found, pair, missing, rules))
+        missing.remove(rules.awake(rows[-1]))
+    return [rules.combination(row) for row in rows]
 
 
 def _all_pairs(axes: Axes[Value]) -> Iterator[Pair]:
     for (one, values), (other, others) in itertools.combinations(enumerate(axes.values()), 2):
         for i, j in itertools.product(range(len(values)), range(len(others))):
             yield (one, i), (other, j)
-
-
-def _pairs_met(
-    axes: Axes[Value],
-    valid: Callable[[Combination[Value]], bool],
-    idle: Callable[[Combination[Value]], Collection[str]],
-    choice: Choice,
-) -> frozenset[Pair]:
-    """None where the combination is not valid."""
-    combination = _combination(axes, choice)
-    if not valid(combination):
-        return frozenset()
-    still = idle(combination)
-    places = [place for name, place in zip(axes, enumerate(choice), strict=True) if name not in still]
-    return frozenset(itertools.combinations(places, 2))
 
 
 def _put(choice: Choice, places: Iterable[Place]) -> Choice:
@@ -96,21 +75,73 @@ def _with_pair(axes: Axes[Value], pair: Pair, rows: Sequence[Choice], moves: int
                 yield _put((0,) * len(sizes), (*pair, *zip(moved, indices, strict=True)))
 
 
-def _enriched(
-    axes: Axes[Value],
-    row: Choice,
-    pair: Pair,
-    missing: Set[Pair],
-    pairs_of: Callable[[Choice], frozenset[Pair]],
-) -> Choice:
-    """The row with other axes moved, one at a time, as long as it meets more of the missing pairs."""
-    best, before = len(pairs_of(row) & missing), -1
+def _enriched(axes: Axes[Value], row: Choice, pair: Pair, missing: _Missing, rules: _Rules[Value]) -> Choice:
+    """The row with other axes moved, one at a time, as long as it has more of the missing pairs."""
+    best, before = missing.count(rules.awake(row)), -1
     while best > before:
         before = best
         for axis, values in enumerate(axes.values()):
             for index in range(len(values)):
                 other = _put(row, [(axis, index)])
-                met = pairs_of(other)
-                if pair in met and len(met & missing) > best:
-                    row, best = other, len(met & missing)
+                count = missing.count(rules.awake(other))
+                if count > best and rules.meet(other, pair):
+                    row, best = other, count
     return row
+
+
+class _Rules(Generic[Value]):
+    """What may be, and what meets; kept, since choices come again."""
+
+    def __init__(
+        self,
+        axes: Axes[Value],
+        valid: Callable[[Combination[Value]], bool],
+        idle: Callable[[Combination[Value]], Collection[str]],
+    ) -> None:
+        self._items = [[(name, value) for value in values] for name, values in axes.items()]
+        self._valid, self._idle = valid, idle
+        self._kept: dict[Choice, bool] = {}
+        self._awake: dict[Choice, list[Place]] = {}
+
+    def combination(self, choice: Choice) -> Combination[Value]:
+        """The values of a choice, by the names of their axes."""
+        return dict([items[index] for items, index in zip(self._items, choice, strict=True)])
+
+    def awake(self, choice: Choice) -> list[Place]:
+        """The places of a choice that meet each other."""
+        if choice not in self._awake:
+            combination = self.combination(choice)
+            still = self._idle(combination)
+            self._awake[choice] = [
+                place for name, place in zip(combination, enumerate(choice), strict=True) if name not in still
+            ]
+        return self._awake[choice]
+
+    def meet(self, choice: Choice, pair: Pair) -> bool:
+        """Whether a choice is valid and has a pair that meets in it."""
+        awake = self.awake(choice)
+        if pair[0] not in awake or pair[1] not in awake:
+            return False
+        if choice not in self._kept:
+            self._kept[choice] = self._valid(self.combination(choice))
+        return self._kept[choice]
+
+
+class _Missing:
+    """The pairs that are in no combination yet: of each place, a number with a bit for each place that it must meet."""
+
+    def __init__(self, axes: Axes[Value]) -> None:
+        places = [(axis, index) for axis, values in enumerate(axes.values()) for index in range(len(values))]
+        self._bit = {place: 1 << number for number, place in enumerate(places)}
+        self._of = {place: sum(bit for other, bit in self._bit.items() if other[0] != place[0]) for place in places}
+
+    def count(self, places: Collection[Place]) -> int:
+        """How many of the pairs of these places are missing."""
+        bits = sum([self._bit[place] for place in places])
+        return sum([(self._of[place] & bits).bit_count() for place in places]) // 2
+
+    def remove(self, places: Collection[Place]) -> None:
+        """These places have met, or never will."""
+        bits = sum([self._bit[place] for place in places])
+        for place in places:
+            self._of[place] &= ~bits

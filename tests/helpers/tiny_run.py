@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import pytest
+import torch
+
+from seqweave.training.run import train
 
 SETTINGS: dict[str, Any] = {
     "data.source.units": "char",
@@ -51,14 +59,17 @@ def write_tagged_pairs(path: Path, more: str = "") -> Path:
     return path
 
 
+SCRIPT = """
+import json, sys
+from seqweave.training.run import train
+train(sys.argv[1], sys.argv[2], settings=json.loads(sys.argv[3]), mix=sys.argv[4] or None, device="cpu")
+"""
+
+
 def train_in_two_processes(data: Path, out: Path, settings: dict[str, Any], mix: Path | None = None) -> None:
     """What torchrun does with two processes on this machine."""
     script = out.with_suffix(".py")
-    script.write_text(
-        "import json, sys\n"
-        "from seqweave.training.run import train\n"
-        "train(sys.argv[1], sys.argv[2], settings=json.loads(sys.argv[3]), mix=sys.argv[4] or None, device='cpu')\n"
-    )
+    script.write_text(SCRIPT, encoding="utf-8")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     done = subprocess.run(
         [*launcher, str(script), str(data), str(out), json.dumps(settings), str(mix or "")],
@@ -68,3 +79,25 @@ def train_in_two_processes(data: Path, out: Path, settings: dict[str, Any], mix:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def train_as_the_first_of_two(data: Path, out: Path, settings: dict[str, Any], patch: pytest.MonkeyPatch) -> None:
+    """The same where this process is the first of the two, which starts one instead of three."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    both = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    join = partial(torch.distributed.init_process_group, timeout=timedelta(seconds=120))  # should the other one fail
+    words = [sys.executable, "-c", SCRIPT, str(data), str(out), json.dumps(settings)]
+    other = subprocess.Popen(words, env={**os.environ, **both, "RANK": "1"}, stderr=subprocess.PIPE, text=True)
+    try:
+        with patch.context() as inside:
+            inside.setattr(torch.distributed, "init_process_group", join)
+            for name, value in {**both, "RANK": "0"}.items():
+                inside.setenv(name, value)
+            train(data, out, settings=settings, device="cpu")
+        said = other.communicate(timeout=120)[1]
+        assert other.returncode == 0, said[-2000:]
+    finally:
+        other.kill()
+        other.communicate()

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from architectures import CASES, small_model
+from quick import quick_are
 from seqweave.data.source import make_sources
 from seqweave.errors import ConfigError
 from seqweave.inspection.attributions import METHODS, attribute, rank_correlation, with_attributions
@@ -45,7 +46,10 @@ def test_occlusion_is_the_loss_of_log_probability(name: str) -> None:
         assert values[:, place] == pytest.approx(log_probs(network, SOURCE) - log_probs(network, changed), abs=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "one_hot" not in name])
+@pytest.mark.parametrize(
+    "name",
+    quick_are(["rnn-general-between"], [name for name in NAMES if "one_hot" not in name]),
+)
 def test_integrated_gradients_sum_to_the_difference(name: str) -> None:
     """Sundararajan et al. 2017, axiom of completeness, between all zeros and the source."""
     network = small_model(CASES[name]).double()
@@ -89,6 +93,7 @@ def test_the_network_is_left_as_it_was(method: str) -> None:
         assert torch.equal(part, before[name])
 
 
+@pytest.mark.slow
 def test_they_join_the_trace_with_their_correlation() -> None:
     model = tiny_model(CASES["gru-additive-after"])
     trace = with_attributions(model, model.trace("abcag"))

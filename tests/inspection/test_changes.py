@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from architectures import CASES
+from quick import slow
 from seqweave.config import ModelConfig
 from seqweave.errors import ConfigError, DataError
 from seqweave.inspection.changes import WhatIf
@@ -53,7 +54,7 @@ def test_the_names_are_of_cases() -> None:
 
 
 @attending
-@pytest.mark.parametrize("beam_size", [1, 3])
+@pytest.mark.parametrize("beam_size", [slow(1), 3])
 def test_a_forced_step_holds_its_item_and_what_follows_is_the_models(name: str, beam_size: int) -> None:
     config = CASES[name]
     free = ids_of(run(config, beam_size=beam_size))

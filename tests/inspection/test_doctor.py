@@ -18,6 +18,7 @@ from torch import nn
 
 from architectures import CASES
 from ill_runs import LENGTH, Pairs, blind_start, doctored, noise, run, spelling, write
+from quick import slow
 from seqweave.cli.main import main
 from seqweave.config import Config, DataConfig, TrainConfig, build_config, parse_setting
 from seqweave.config.checks import contradictions
@@ -174,6 +175,7 @@ def test_a_learning_rate_that_is_too_high(tmp_path: Path) -> None:
     assert "model.cell=rnn" in found.evidence
 
 
+@pytest.mark.slow
 def test_sparse_outputs(tmp_path: Path) -> None:
     """Infinite perplexities are no illness there; a loss far above that of a uniform guess is one."""
     pytest.importorskip("entmax", reason='entmax is not installed: pip install "seqweave[entmax]"')
@@ -198,6 +200,7 @@ def test_a_run_that_diverged_before_it_had_weights(tmp_path: Path, capsys: Captu
     assert "no weights yet" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_under_trained(tmp_path: Path) -> None:
     folder = run(
         tmp_path,
@@ -227,6 +230,7 @@ def test_bad_answers_of_a_run_that_was_stopped(healthy: Path) -> None:
     assert found.remedy == "run the same train command again: it resumes, up to step 300"
 
 
+@pytest.mark.slow
 def test_over_fitted(tmp_path: Path) -> None:
     folder = run(tmp_path, noise(200, seed=1), noise(50, seed=2), model__attention="none", training__max_steps=200)
     assert only(read_run_record(folder, device="cpu"), "over-fitted").remedy.endswith("model.dropout=0.5")
@@ -250,8 +254,9 @@ def looking(kind: str) -> Asked:
     return Asked(None, [], [], answers)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("columns", [(), ("3",)])
-@pytest.mark.parametrize("kind", ["flat", "stuck"])
+@pytest.mark.parametrize(
+    ("kind", "columns"), [slow("flat", ()), ("stuck", ("3",)), slow("stuck", ()), slow("flat", ("3",))]
+)
 def test_every_architecture_takes_its_remedies(kind: str, columns: tuple[str, ...]) -> None:
     """One after the other, as of a record that does not get well."""
     judge = flat_attention if kind == "flat" else stuck_attention

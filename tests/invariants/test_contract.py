@@ -85,13 +85,14 @@ def test_alone_equals_padded_equals_permuted(config: ModelConfig) -> None:
         assert batched[row, :, alone.shape[2] :].isneginf().all()
 
 
-@architectures
+@each(plain=False)  # steps have no fast path
 def test_state_moves_rows_and_nothing_else(config: ModelConfig) -> None:
     model = small_model(config)
     source, lengths, target_in = small_batch(config=config)
+    target_in = target_in[:, :4]  # three steps after the first tell all states apart
     state = model.start(model.encode(*batch_of(source, lengths, config)))
     state = model.step(target_in[:, 0], state).state
-    expected = stepped(model, state, target_in[:, 1:])  # (4, 5, V)
+    expected = stepped(model, state, target_in[:, 1:])  # (4, 3, V)
     rows = torch.tensor([3, 3, 0, 1, 2])
     assert_close(stepped(model, state.select(rows), target_in[rows, 1:]), expected[rows])
     wide = state.expand(2)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from architectures import CASES, batch_of, small_batch, small_model
+from architectures import CASES, batch_of, each, small_batch, small_model
 from seqweave.config import ModelConfig
 from seqweave.model.state import DecoderState
-
-architectures = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
 
 
 def copied(state: DecoderState) -> DecoderState:
@@ -18,7 +16,7 @@ def copied(state: DecoderState) -> DecoderState:
     return DecoderState.from_tensors(tensors, state.width)
 
 
-@architectures
+@each(plain=False)  # steps have no fast path
 @torch.inference_mode()
 def test_a_search_goes_on_from_named_tensors(config: ModelConfig) -> None:
     """At the start, with rows that share a sentence's memory, and after rows have moved."""

@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+from quick import quick_are
 from seqweave.config import PRESETS, Config, resolve_settings
 
 QUALITY = Path(__file__).resolve().parents[2] / "bench" / "quality"
@@ -69,7 +70,7 @@ def test_settings_are_valid(recipes: ModuleType, name: str, preset: str) -> None
     assert isinstance(resolve_settings(preset, settings=recipes.RECIPES[name].settings), Config)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quick_are(["kor-plain", "kor-inflection-small", "scitldr-copy"], NAMES))
 def test_splits_of_the_real_data(
     recipes: ModuleType, splits: ModuleType, name: str, data_folder: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from architectures import CASES
+from quick import quick_are
 from seqweave.data.source import make_sources
 from seqweave.errors import ConfigError, DataError
 from seqweave.model.optimized import optimized
@@ -38,18 +39,21 @@ def failed(proofs: list[Proof]) -> set[str]:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "lstm-general-after",
-        "gru-additive-before",
-        "lstm-dot-feeding",
-        "rnn-concat-between",
-        "gru-none-every_step",
-        "transformer-pre-sinusoidal",
-        "recurrent_encoder-post-rotary",
-        "recurrent_decoder-pre-learned",
-        "lstm-copies",
-        "gru-copies_before",
-    ],
+    quick_are(
+        ["lstm-dot-feeding", "gru-none-every_step", "transformer-pre-sinusoidal", "gru-copies_before"],
+        [
+            "lstm-general-after",
+            "gru-additive-before",
+            "lstm-dot-feeding",
+            "rnn-concat-between",
+            "gru-none-every_step",
+            "transformer-pre-sinusoidal",
+            "recurrent_encoder-post-rotary",
+            "recurrent_decoder-pre-learned",
+            "lstm-copies",
+            "gru-copies_before",
+        ],
+    ),
 )
 def test_every_proof_holds(name: str) -> None:
     model = tiny_model(CASES[name])
@@ -66,7 +70,7 @@ def test_every_proof_holds(name: str) -> None:
     assert any(proof.deviation > 0 for proof in found.proofs)
 
 
-@pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
+@pytest.mark.parametrize("positions", quick_are(["learned"], ["learned", "sinusoidal"]))
 def test_padding_stays_below_the_last_position(positions: str) -> None:
     model = tiny_model(CASES[f"transformer-pre-{positions}"])
     longest = max(map(len, TEXTS))

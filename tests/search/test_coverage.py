@@ -13,6 +13,7 @@ import torch
 from architectures import CASES, small_model
 from exhaustive import exhaustive_search
 from id_batches import ids_batch, pad_ids
+from quick import slow
 from seqweave.config import ModelConfig, build_config
 from seqweave.data.source import make_sources
 from seqweave.errors import ConfigError
@@ -133,7 +134,7 @@ def test_a_beam_as_wide_as_the_language_finds_the_best() -> None:
 
 
 @pytest.mark.parametrize("name", ["toy", "gru-additive-before", "transformer-pre-sinusoidal"])
-@pytest.mark.parametrize("penalty", [0.3, 3.0])
+@pytest.mark.parametrize("penalty", [0.3, slow(3.0)])
 def test_exact_search_finds_the_best(name: str, penalty: float) -> None:
     """Against every output there is, scored one by one; batches of many prefixes, which leave and stay."""
     changed = 0

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from architectures import CASES
 from seqweave.cli.main import main
-from seqweave.config import ModelConfig, SearchConfig, build_config
+from seqweave.config import SearchConfig, build_config
 from seqweave.errors import ConfigError
 from seqweave.evaluation.evaluate import predict_rows
 from seqweave.evaluation.tuning import tune_model
@@ -32,7 +33,7 @@ BARRED: dict[str, Any] = {"search.min_length": 4, "search.no_repeat_ngram": 2, "
 
 
 def model_with(settings: dict[str, Any]) -> Model:
-    model = tiny_model(ModelConfig())
+    model = tiny_model(CASES["lstm-general-after"])
     model.config = build_config(settings, model.config)
     return model
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from architectures import CASES
 from seqweave.cli.main import main
-from seqweave.config import ModelConfig, SearchConfig, build_config
+from seqweave.config import SearchConfig, build_config
 from seqweave.errors import ConfigError
 from seqweave.predictor import load
 from seqweave.search.options import SearchOptions
@@ -62,7 +63,7 @@ def test_draws_are_as_many_as_asked_for() -> None:
 
 def test_a_precision_is_that_of_the_call(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seqweave.model.optimized.network.int8_works", lambda: False)
-    model = tiny_model(ModelConfig())
+    model = tiny_model(CASES["lstm-general-after"])
     model.predict(TEXTS, options=replace(model.options, precision="int8"))
     assert "search.precision is int8" in caplog.text
     assert model.precision == "fp32"
@@ -76,7 +77,7 @@ def outputs(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_settings_of_one_call(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """`--set search.*` with every verb that searches: as a model with these settings does it."""
     plain, other = str(tmp_path / "plain"), str(tmp_path / "other")
-    model = tiny_model(ModelConfig())
+    model = tiny_model(CASES["lstm-general-after"])
     tiny_folder(model, Path(plain))
     own = {"search.beam_size": 2, "search.length_penalty": 0.2, "search.max_length": 4}
     model.config = build_config(own, model.config)
@@ -108,16 +109,17 @@ def test_settings_of_one_call(capsys: pytest.CaptureFixture[str], tmp_path: Path
     ],
 )
 def test_settings_that_are_refused(word: str, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    folder = str(tiny_folder(tiny_model(ModelConfig()), tmp_path / "model"))
+    folder = str(tiny_folder(tiny_model(CASES["lstm-general-after"]), tmp_path / "model"))
     texts = tmp_path / "texts.txt"
     texts.write_text("abc\n", encoding="utf-8")
     assert main(["predict", folder, str(texts), "--device", "cpu", "--set", word]) == 2
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_loaded_model_has_its_trace(tmp_path: Path) -> None:
     """`seqweave.load(...).trace(text)` with nothing else imported."""
-    folder = str(tiny_folder(tiny_model(ModelConfig()), tmp_path / "model"))
+    folder = str(tiny_folder(tiny_model(CASES["lstm-general-after"]), tmp_path / "model"))
     program = (
         f"import seqweave; model = seqweave.load({folder!r}, 'cpu'); "
         "print(model.trace('abc').output.text == seqweave.trace(model, 'abc').output.text)"

@@ -18,6 +18,7 @@ from architectures import CASES, small_batch, small_model
 from exhaustive import exhaustive_search
 from id_batches import ids_batch, pad_ids
 from naive_entmax import SparseToy
+from quick import quick_are
 from seqweave.cli.main import main
 from seqweave.data.source import make_sources
 from seqweave.evaluation.evaluate import evaluate_model
@@ -149,7 +150,9 @@ def test_comparable_numbers() -> None:
     assert (apart <= logs + 1e-6).all()
 
 
-@pytest.mark.parametrize("name", ["gru-entmax", "lstm-entmax_feeding", "transformer-entmax"])
+@pytest.mark.parametrize(
+    "name", quick_are(["gru-entmax", "transformer-entmax"], ["gru-entmax", "lstm-entmax_feeding", "transformer-entmax"])
+)
 def test_every_proof_holds(name: str) -> None:
     found = verify_search(tiny_model(CASES[name]), ["abc", "g", "fedcba", "aa", "cafe", "bead"], beams=(1, 3))
     assert found.passed, found.proofs

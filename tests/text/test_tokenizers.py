@@ -326,7 +326,7 @@ def test_training_is_the_same_in_every_process() -> None:
             capture_output=True,
             check=True,
         ).stdout
-        for seed in ("0", "1", "2")
+        for seed in ("0", "1")
     }
     assert len(outputs) == 1
     assert len(outputs.pop()) > 10_000

@@ -58,6 +58,7 @@ def test_nothing_to_learn_from() -> None:
     assert learn_unigram({}, 10) == []
 
 
+@pytest.mark.slow
 def test_long_words_do_not_underflow() -> None:
     pieces = dict(learn_unigram({"ab" * 1000: 1, "c": 1}, 10))
     assert all(math.isfinite(score) for score in pieces.values())

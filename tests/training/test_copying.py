@@ -62,7 +62,7 @@ def trained(folder: Path, seed: int, pairs: int, **settings: Any) -> seqweave.Tr
 
 
 def test_new_words_are_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    result = trained(tmp_path, 1, 600, **{"training.max_steps": 200, "training.validate_every": 100})
+    result = trained(tmp_path, 1, 600, **{"training.max_steps": 140, "training.validate_every": 70})
     assert result.metrics is not None
     assert result.metrics["exact_match"] > 50
     folder, test = str(result.folder), str(write_pairs(tmp_path / "test.tsv", 20, 9))
@@ -106,6 +106,7 @@ def test_without_copying_unknown_words_are_replaced(tmp_path: Path, capsys: pyte
     assert json.loads(capsys.readouterr().out)["pairs"] == 60
 
 
+@pytest.mark.slow
 def test_a_model_that_replaces_unknown_words_can_be_asked_not_to(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -118,6 +118,7 @@ def test_two_of_them_are_an_ensemble(folder: Path, model: Model) -> None:
     assert [one.text for one in both.predict(texts)] == [one.text for one in model.predict(texts)]
 
 
+@pytest.mark.slow
 def test_bench_and_doctor_and_tune_take_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name, pairs = str(folder / "copies"), str(folder / "pairs.tsv")
     assert main(["bench", name, pairs, "--seconds", "0.1", "--json"]) == 0

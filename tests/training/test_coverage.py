@@ -65,13 +65,14 @@ def test_a_run_with_coverage_reports_its_loss_and_predicts(tmp_path: Path) -> No
     assert coverage_of(tmp_path / "off") == []
 
 
+@pytest.mark.slow
 def test_the_loss_changes_what_is_learned(tmp_path: Path) -> None:
     data = write_pairs(tmp_path / "pairs.tsv")
     settings = {**SETTINGS, "model.attention": "concat", "model.coverage": True, "training.learning_rate": 0.02}
     found = []
     for weight in (0.0, 20.0):
         folder = tmp_path / f"weight{weight:g}"
-        train(data, folder, settings={**settings, "training.max_steps": 30, "training.coverage_weight": weight})
+        train(data, folder, settings={**settings, "training.max_steps": 16, "training.coverage_weight": weight})
         found.append(coverage_of(folder)[-1])
     assert found[1] < found[0]
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import golden
+from quick import slow
 from seqweave.errors import ModelFolderError
 from seqweave.folder import check_manifest
 from seqweave.training import precision
@@ -68,8 +69,8 @@ def test_an_undamaged_run_goes_on_without_a_word(stopped: Path, runs: Path) -> N
     ("name", "damage"),
     [
         ("source.bin", flip),
-        ("target_lengths.bin", flip),
-        ("source_offsets.bin", Path.unlink),
+        slow("target_lengths.bin", flip),
+        slow("source_offsets.bin", Path.unlink),
         ("meta.json", Path.unlink),
     ],
 )
@@ -80,6 +81,7 @@ def test_damaged_ids_are_made_again(stopped: Path, runs: Path, name: str, damage
     assert name in said
 
 
+@pytest.mark.slow
 def test_ids_whose_sums_fit_but_are_others_are_made_again(stopped: Path, runs: Path) -> None:
     """As a copy of another run's cache: its own meta.json does not know."""
     (stopped / "cache" / "meta.json").write_text((stopped / "cache" / "meta.json").read_text() + "\n")
@@ -97,7 +99,7 @@ def test_data_that_give_other_ids_now_are_refused(stopped: Path, runs: Path, mon
         run(stopped, runs / "pairs.tsv")
 
 
-@pytest.mark.parametrize("damage", [flip, Path.unlink], ids=["flipped", "gone"])
+@pytest.mark.parametrize("damage", [flip, slow(Path.unlink)], ids=["flipped", "gone"])
 def test_hashes_of_sources_are_made_again(stopped: Path, runs: Path, damage: Callable[[Path], None]) -> None:
     damage(stopped / "source_hashes.bin")
     (said,) = gone_on(stopped, runs)
@@ -195,7 +197,13 @@ FILES = ("model.safetensors", "optimizer.safetensors", "average.safetensors", "s
 
 
 @pytest.mark.parametrize(
-    ("name", "damage"), [*((name, flip) for name in FILES), ("logs.json", Path.unlink), ("COMPLETE", Path.unlink)]
+    ("name", "damage"),
+    [
+        ("optimizer.safetensors", flip),
+        *(slow(name, flip) for name in FILES if name != "optimizer.safetensors"),
+        slow("logs.json", Path.unlink),
+        ("COMPLETE", Path.unlink),
+    ],
 )
 def test_a_damaged_newest_checkpoint_falls_back(
     stopped: Path, runs: Path, name: str, damage: Callable[[Path], None]
@@ -207,6 +215,7 @@ def test_a_damaged_newest_checkpoint_falls_back(
     assert said.endswith("the run goes on from step 6")
 
 
+@pytest.mark.slow
 def test_two_checkpoints_that_changed_places_are_noticed(stopped: Path, runs: Path) -> None:
     checkpoints = stopped / "checkpoints"
     for name, other in (("step_00000006", "x"), ("step_00000009", "step_00000006"), ("x", "step_00000009")):
@@ -243,7 +252,7 @@ def test_a_mark_that_marks_nothing_is_damage(runs: Path, tmp_path: Path, content
             read(path)
 
 
-@pytest.mark.parametrize("damage", [flip, Path.unlink], ids=["flipped", "gone"])
+@pytest.mark.parametrize("damage", [flip, slow(Path.unlink)], ids=["flipped", "gone"])
 def test_damaged_best_weights_are_put_back(stopped: Path, runs: Path, damage: Callable[[Path], None]) -> None:
     damage(stopped / "model.safetensors")
     (said,) = gone_on(stopped, runs)
@@ -251,6 +260,7 @@ def test_damaged_best_weights_are_put_back(stopped: Path, runs: Path, damage: Ca
     assert "the best weights so far, of step 8, are put back" in said
 
 
+@pytest.mark.slow
 def test_where_the_copy_of_the_best_weights_is_damaged_it_is_made_again(stopped: Path, runs: Path) -> None:
     flip(stopped / "checkpoints" / "best_00000008.safetensors")
     assert gone_on(stopped, runs) == []
@@ -265,13 +275,14 @@ def test_best_weights_that_are_lost_are_trained_again(stopped: Path, runs: Path)
     assert "of step 4, are put back" in put_back
 
 
-@pytest.mark.parametrize("damage", [flip, Path.unlink], ids=["flipped", "gone"])
+@pytest.mark.parametrize("damage", [slow(flip), Path.unlink], ids=["flipped", "gone"])
 def test_a_damaged_manifest_is_written_again(stopped: Path, runs: Path, damage: Callable[[Path], None]) -> None:
     damage(stopped / "MANIFEST.json")
     (said,) = gone_on(stopped, runs)
     assert said.startswith("MANIFEST.json is written again, because ")
 
 
+@pytest.mark.slow
 def test_weights_of_a_validation_that_is_done_again_are_put_back_without_a_word(runs: Path, tmp_path: Path) -> None:
     data = runs / "pairs.tsv"
     with pytest.raises(KilledError):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from quick import slow
 from seqweave.errors import ModelFolderError, SeqweaveError
 from seqweave.predictor import load
 from seqweave.training import leavings
@@ -25,11 +27,27 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_pairs(tmp_path_factory.mktemp("data") / "pairs.tsv")
 
 
+@pytest.fixture(scope="module")
+def finished(data: Path) -> Path:
+    """A folder with a finished run with the settings `OTHER`, `model`, and nothing else."""
+    folder = data.parent / "finished"
+    folder.mkdir()
+    train(data, folder / "model", settings=OTHER)
+    return folder
+
+
+@pytest.fixture
+def model(finished: Path, tmp_path: Path) -> Path:
+    """A copy of that model, the only one in its folder."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "model"
+
+
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("left", [[".run.json.123.tmp"], [".run.json.123.tmp", ".run.json.7.tmp"]])
+@pytest.mark.parametrize("left", [slow([".run.json.123.tmp"]), [".run.json.123.tmp", ".run.json.7.tmp"]])
 def test_a_kill_in_the_first_write_leaves_a_folder_that_can_be_used(
     tmp_path: Path, data: Path, left: list[str]
 ) -> None:
@@ -64,7 +82,7 @@ def killed_in(where: str, monkeypatch: pytest.MonkeyPatch, data: Path, folder: P
             train(data, folder, settings=QUICK, restart=restart)
 
 
-@pytest.mark.parametrize("settings", [QUICK, OTHER], ids=["same", "other"])
+@pytest.mark.parametrize("settings", [slow(QUICK), OTHER], ids=["same", "other"])
 def test_a_run_that_was_being_prepared_is_begun_anew(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
@@ -80,53 +98,48 @@ def test_a_run_that_was_being_prepared_is_begun_anew(
 
 
 def test_while_a_restart_prepares_the_old_model_stays(
-    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, data: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "model"
-    train(data, folder, settings=OTHER)
-    outputs = load(folder).predict(["abc"])[0].text
-    killed_in("build_network", monkeypatch, data, folder, restart=True)
+    outputs = load(model).predict(["abc"])[0].text
+    killed_in("build_network", monkeypatch, data, model, restart=True)
     assert ".model.preparing" in names(tmp_path)
-    assert load(folder).predict(["abc"])[0].text == outputs
-    assert train(data, folder, settings=OTHER).status == "already_finished"
+    assert load(model).predict(["abc"])[0].text == outputs
+    assert train(data, model, settings=OTHER).status == "already_finished"
     assert names(tmp_path) == {"model", ".model.lock"}
 
 
 @pytest.mark.parametrize("prepared", [True, False])
 def test_a_kill_between_the_two_renames_gives_the_old_model_back(
-    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, prepared: bool
+    tmp_path: Path, data: Path, model: Path, monkeypatch: pytest.MonkeyPatch, prepared: bool
 ) -> None:
-    folder = tmp_path / "model"
-    train(data, folder, settings=OTHER)
-    weights = (folder / "model.safetensors").read_bytes()
-    killed_in("replace_run", monkeypatch, data, folder, restart=True)
-    folder.rename(tmp_path / ".model.replaced")
+    weights = (model / "model.safetensors").read_bytes()
+    killed_in("replace_run", monkeypatch, data, model, restart=True)
+    model.rename(tmp_path / ".model.replaced")
     if not prepared:
         leavings.remove(tmp_path / ".model.preparing")
-    assert warnings_of(data, folder, OTHER) == [f"{UNDONE}{folder} holds the old one again"]
-    assert (folder / "model.safetensors").read_bytes() == weights
+    assert warnings_of(data, model, OTHER) == [f"{UNDONE}{model} holds the old one again"]
+    assert (model / "model.safetensors").read_bytes() == weights
     assert names(tmp_path) == {"model", ".model.lock"}
-    folder.rename(tmp_path / ".model.replaced")
-    assert train(data, folder, settings=QUICK, restart=True).status == "finished"
+    model.rename(tmp_path / ".model.replaced")
+    assert train(data, model, settings=QUICK, restart=True).status == "finished"
     assert names(tmp_path) == {"model", ".model.lock"}
 
 
-def test_a_kill_after_the_renames_finishes(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_after_the_renames_finishes(
+    tmp_path: Path, data: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The new run has taken the place; the old one is still being removed."""
-    folder = tmp_path / "model"
-    train(data, folder, settings=OTHER)
-    killed_in("replace_run", monkeypatch, data, folder, restart=True)
-    folder.rename(tmp_path / ".model.replaced")
-    (tmp_path / ".model.preparing").rename(folder)
-    assert train(data, folder, settings=QUICK).status == "finished"
+    killed_in("replace_run", monkeypatch, data, model, restart=True)
+    model.rename(tmp_path / ".model.replaced")
+    (tmp_path / ".model.preparing").rename(model)
+    assert train(data, model, settings=QUICK).status == "finished"
     assert names(tmp_path) == {"model", ".model.lock"}
 
 
 def test_a_system_that_refuses_the_second_rename_has_the_old_model_back(
-    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, data: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, real = tmp_path / "model", os.rename
-    train(data, folder, settings=OTHER)
+    real = os.rename
 
     def refuse(source: Any, target: Any) -> None:
         if Path(source).name == ".model.preparing":
@@ -137,8 +150,8 @@ def test_a_system_that_refuses_the_second_rename_has_the_old_model_back(
     with pytest.raises(
         SeqweaveError, match=r"model cannot be replaced \(Device or resource busy\): train into another"
     ):
-        train(data, folder, settings=QUICK, restart=True)
-    assert train(data, folder, settings=OTHER).status == "already_finished"
+        train(data, model, settings=QUICK, restart=True)
+    assert train(data, model, settings=OTHER).status == "already_finished"
     assert names(tmp_path) == {"model", ".model.lock"}
 
 

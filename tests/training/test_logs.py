@@ -97,20 +97,29 @@ def test_in_a_log_without_sums_steps_decide(tmp_path: Path) -> None:
     assert cut_log_by_steps(tmp_path / "none", 2) == []
 
 
-@pytest.mark.parametrize("name", ["events.jsonl", "samples.jsonl"])
-def test_a_run_whose_log_is_cut_inside_a_character_goes_on(tmp_path: Path, name: str) -> None:
-    """Also the end of a run whose log lost lines: what is there is sealed, and that it is not all was said."""
-    data = write_pairs(tmp_path / "pairs.tsv")
-    run(tmp_path / "unbroken", data)
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`unbroken`, and `stopped` by a kill in step 11."""
+    place = tmp_path_factory.mktemp("runs")
+    data = write_pairs(place / "pairs.tsv")
+    run(place / "unbroken", data)
     with pytest.raises(KilledError):
-        run(tmp_path / "model", data, killer("batch", 11))
-    shutil.copytree(tmp_path / "model", tmp_path / "changed")
+        run(place / "stopped", data, killer("batch", 11))
+    return place
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "samples.jsonl"])
+def test_a_run_whose_log_is_cut_inside_a_character_goes_on(tmp_path: Path, runs: Path, name: str) -> None:
+    """Also the end of a run whose log lost lines: what is there is sealed, and that it is not all was said."""
+    data = runs / "pairs.tsv"
+    for copy in ("model", "changed"):
+        shutil.copytree(runs / "stopped", tmp_path / copy)
     path = tmp_path / "model" / name
     content = path.read_bytes()
     path.write_bytes(content[: content.rindex(b"step") + 2] + "é".encode()[:1])
     (said,) = warnings_of(data, tmp_path / "model")
     assert said == f"{path} ended inside a line: it is cut back to its last whole line"
-    assert_equal_runs(tmp_path / "model", tmp_path / "unbroken")
+    assert_equal_runs(tmp_path / "model", runs / "unbroken")
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
     assert rows[-1]["step"] == 12
     other = tmp_path / "changed" / name
@@ -120,4 +129,4 @@ def test_a_run_whose_log_is_cut_inside_a_character_goes_on(tmp_path: Path, name:
     other.unlink()
     (said,) = warnings_of(data, tmp_path / "changed")
     assert said == f"{other} is gone, and with it the record of the steps so far"
-    assert_equal_runs(tmp_path / "changed", tmp_path / "unbroken")
+    assert_equal_runs(tmp_path / "changed", runs / "unbroken")

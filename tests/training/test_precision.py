@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +56,23 @@ def processor(patch: pytest.MonkeyPatch, fast: bool, runs: bool = True) -> None:
     patch.setattr(precision, "runs_in_bf16", lambda model, device: runs)
 
 
-def stopped(folder: Path, patch: pytest.MonkeyPatch, wanted: str = "auto", step: int = 8) -> None:
-    """A run that was begun on a processor with bf16, and killed."""
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Runs of a wanted precision that were begun on a processor with bf16 and killed in step 8: `model` and data."""
+
+    @cache
+    def make(wanted: str) -> Path:
+        folder = tmp_path_factory.mktemp(wanted)
+        kill(folder, wanted, 8)
+        return folder
+
+    return make
+
+
+def kill(folder: Path, wanted: str, step: int) -> None:
+    """Begin a run on a processor with bf16, and kill it."""
     need_bf16()
-    with patch.context() as inside:
+    with pytest.MonkeyPatch.context() as inside:
         processor(inside, fast=True)
         with pytest.raises(KilledError):
             run(folder, wanted, Ear(step))
@@ -97,8 +113,10 @@ def test_slow_bf16_runs_and_is_warned_of(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("wanted", ["auto", "bf16"])
-def test_the_rest_in_fp32_must_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
-    stopped(tmp_path, monkeypatch, wanted)
+def test_the_rest_in_fp32_must_be_asked_for(
+    tmp_path: Path, begun: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    shutil.copytree(begun(wanted), tmp_path, dirs_exist_ok=True)
     processor(monkeypatch, fast=False, runs=False)
     before = files_of(tmp_path)
     expected = (
@@ -111,8 +129,10 @@ def test_the_rest_in_fp32_must_be_asked_for(tmp_path: Path, monkeypatch: pytest.
     assert files_of(tmp_path) == before
 
 
-def test_where_bf16_is_slow_auto_asks_and_both_can_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stopped(tmp_path, monkeypatch)
+def test_where_bf16_is_slow_auto_asks_and_both_can_be_had(
+    tmp_path: Path, begun: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(begun("auto"), tmp_path, dirs_exist_ok=True)
     processor(monkeypatch, fast=False)
     with pytest.raises(ConfigError, match=r"is slow in bf16: .*=fp32, or --set training\.precision=bf16 to continue"):
         run(tmp_path, "auto")
@@ -123,8 +143,10 @@ def test_where_bf16_is_slow_auto_asks_and_both_can_be_had(tmp_path: Path, monkey
     assert read_config(tmp_path / "model").training.precision == "bf16"
 
 
-def test_what_was_asked_for_is_said_done_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stopped(tmp_path, monkeypatch)
+def test_what_was_asked_for_is_said_done_and_kept(
+    tmp_path: Path, begun: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(begun("auto"), tmp_path, dirs_exist_ok=True)
     processor(monkeypatch, fast=False, runs=False)
     ear, model = Ear(11), tmp_path / "model"
     with pytest.raises(KilledError):
@@ -144,8 +166,8 @@ def test_what_was_asked_for_is_said_done_and_kept(tmp_path: Path, monkeypatch: p
     load(model)
 
 
-def test_nothing_is_said_where_nothing_was_trained_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stopped(tmp_path, monkeypatch, step=1)
+def test_nothing_is_said_where_nothing_was_trained_yet(tmp_path: Path) -> None:
+    kill(tmp_path, "auto", 1)
     ear = Ear(2)
     with pytest.raises(KilledError):
         run(tmp_path, "fp32", ear)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
 
+from quick import slow
 from seqweave.config import Config, TrainConfig
 from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
 from seqweave.model.output.softmax import summed_loss
@@ -20,30 +19,41 @@ from seqweave.training.events import TrainEvent
 from seqweave.training.record import Record
 from seqweave.training.run import train
 from seqweave.training.schedules import learning_rate
-from tiny_run import SETTINGS, write_pairs
+from tiny_run import SETTINGS, train_as_the_first_of_two, write_pairs
 
 RESTART = "train again with --restart; .*model holds no model yet"
+
+
+@pytest.fixture(scope="session")
+def short_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which pairs.tsv was trained on for a moment."""
+    folder = tmp_path_factory.mktemp("short")
+    train(write_pairs(folder / "pairs.tsv"), folder / "model", settings=quick())
+    return folder
+
+
+@pytest.fixture
+def trained(short_run: Path, tmp_path: Path) -> Path:
+    """The pairs of a finished run, whose folder is `model`: a copy of both."""
+    shutil.copytree(short_run, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "pairs.tsv"
 
 
 def quick(**settings: object) -> dict[str, object]:
     return {**SETTINGS, "training.max_steps": 4, **settings}
 
 
-def test_another_config_is_refused_with_the_keys_that_differ(tmp_path: Path) -> None:
-    data = write_pairs(tmp_path / "pairs.tsv")
-    train(data, tmp_path / "model", settings=quick())
+def test_another_config_is_refused_with_the_keys_that_differ(tmp_path: Path, trained: Path) -> None:
     with pytest.raises(ConfigError, match=r"other settings: model.dropout \(was 0.2, now 0.5\); .*--restart"):
-        train(data, tmp_path / "model", settings=quick(**{"model.dropout": 0.5}))
-    result = train(data, tmp_path / "model", settings=quick(**{"model.dropout": 0.5}), restart=True)
+        train(trained, tmp_path / "model", settings=quick(**{"model.dropout": 0.5}))
+    result = train(trained, tmp_path / "model", settings=quick(**{"model.dropout": 0.5}), restart=True)
     assert result.status == "finished"
 
 
-def test_changed_data_are_refused(tmp_path: Path) -> None:
-    data = write_pairs(tmp_path / "pairs.tsv")
-    train(data, tmp_path / "model", settings=quick())
-    write_pairs(data, seed=2)
+def test_changed_data_are_refused(tmp_path: Path, trained: Path) -> None:
+    write_pairs(trained, seed=2)
     with pytest.raises(DataError, match="the data have changed"):
-        train(data, tmp_path / "model", settings=quick())
+        train(trained, tmp_path / "model", settings=quick())
 
 
 def test_changed_data_are_noticed_where_files_share_a_name(tmp_path: Path) -> None:
@@ -57,18 +67,15 @@ def test_changed_data_are_noticed_where_files_share_a_name(tmp_path: Path) -> No
         train(data, tmp_path / "model", dev=dev, settings=quick())
 
 
-def test_a_finished_run_whose_weights_are_gone_is_refused(tmp_path: Path) -> None:
-    data = write_pairs(tmp_path / "pairs.tsv")
-    train(data, tmp_path / "model", settings=quick())
+def test_a_finished_run_whose_weights_are_gone_is_refused(tmp_path: Path, trained: Path) -> None:
     (tmp_path / "model" / "model.safetensors").unlink()
     with pytest.raises(ModelFolderError, match=r"model\.safetensors is missing"):
-        train(data, tmp_path / "model", settings=quick())
+        train(trained, tmp_path / "model", settings=quick())
 
 
 @pytest.mark.parametrize("kill", ["earlier version", "tidies"])
-def test_a_killed_restart_gives_the_old_model_back(tmp_path: Path, kill: str) -> None:
-    data, folder = write_pairs(tmp_path / "pairs.tsv"), tmp_path / "model"
-    train(data, folder, settings=quick())
+def test_a_killed_restart_gives_the_old_model_back(tmp_path: Path, trained: Path, kill: str) -> None:
+    folder = tmp_path / "model"
     (tmp_path / "model.replaced").mkdir()  # somebody's own
     weights = (folder / "model.safetensors").read_bytes()
 
@@ -84,17 +91,15 @@ def test_a_killed_restart_gives_the_old_model_back(tmp_path: Path, kill: str) ->
         Record(folder).run("preparing", Config(), {})
     else:
         with pytest.raises(KeyboardInterrupt):
-            train(data, folder, settings=quick(), restart=True, listen=interrupt)
-    assert train(data, folder, settings=quick()).status == "already_finished"
+            train(trained, folder, settings=quick(), restart=True, listen=interrupt)
+    assert train(trained, folder, settings=quick()).status == "already_finished"
     assert (folder / "model.safetensors").read_bytes() == weights
     assert {path.name for path in tmp_path.iterdir()} == {"pairs.tsv", "model", "model.replaced", ".model.lock"}
 
 
-def test_a_restart_killed_once_it_trains_goes_on(tmp_path: Path) -> None:
-    data = write_pairs(tmp_path / "pairs.tsv")
-    train(data, tmp_path / "model", settings=quick())
+def test_a_restart_killed_once_it_trains_goes_on(tmp_path: Path, trained: Path) -> None:
     (tmp_path / ".model.replaced").mkdir()
-    assert train(data, tmp_path / "model", settings=quick()).status == "already_finished"
+    assert train(trained, tmp_path / "model", settings=quick()).status == "already_finished"
     assert not (tmp_path / ".model.replaced").exists()
 
 
@@ -137,10 +142,10 @@ def test_unusable_dev_pairs_are_named(tmp_path: Path, content: bytes, why: str) 
     ("content", "why"),
     [
         ("ab\tba\n", "there is only 1 in 1 usable pair: give more data, or .* --dev"),
-        ("ab\tba\nab\tb\n", "there is only 1 in 2 usable pairs: give more data, or .* --dev"),
-        ("ab\tba\nb\tb\n", "there are only 2 in 2 usable pairs: give more data, or .* --dev"),
+        slow("ab\tba\nab\tb\n", "there is only 1 in 2 usable pairs: give more data, or .* --dev"),
+        slow("ab\tba\nb\tb\n", "there are only 2 in 2 usable pairs: give more data, or .* --dev"),
         ("ab\tba\nb\tb\nc\tc\n" * 200, "at least 4 distinct sources, but there are only 3 in 600 usable pairs"),
-        ("ab\tba\n ab\tba\nab \tba\n\u00a0ab\tba\n", "there is only 1 in 4 usable pairs"),
+        slow("ab\tba\n ab\tba\nab \tba\n\u00a0ab\tba\n", "there is only 1 in 4 usable pairs"),
     ],
 )
 def test_too_few_pairs_to_hold_some_out(tmp_path: Path, content: str, why: str) -> None:
@@ -165,13 +170,11 @@ def test_sources_shared_with_dev_are_a_warning(tmp_path: Path, rows: int, count:
         assert f"shares {count} distinct sources with the training data" in warnings[0]["text"]
 
 
-def test_restart_with_unusable_data_keeps_the_old_model(tmp_path: Path) -> None:
-    data = write_pairs(tmp_path / "pairs.tsv")
-    train(data, tmp_path / "model", settings=quick())
+def test_restart_with_unusable_data_keeps_the_old_model(tmp_path: Path, trained: Path) -> None:
     weights = (tmp_path / "model" / "model.safetensors").read_bytes()
-    data.write_text("no tab\n")
+    trained.write_text("no tab\n")
     with pytest.raises(DataError, match="there must be a usable pair, but none of 1 line"):
-        train(data, tmp_path / "model", settings=quick(), restart=True)
+        train(trained, tmp_path / "model", settings=quick(), restart=True)
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == weights
 
 
@@ -232,27 +235,11 @@ def test_divergence_is_an_error_and_reaches_no_checkpoint(tmp_path: Path) -> Non
     assert not list((tmp_path / "model").glob("checkpoints/step_*"))
 
 
-def test_two_processes_equal_one(tmp_path: Path) -> None:
+def test_two_processes_equal_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_pairs(tmp_path / "pairs.tsv")
     same = {**SETTINGS, "training.average_checkpoints": 1}  # dropout is drawn for the batch, whoever has it
     train(data, tmp_path / "one", settings={**same, "training.accumulate": 2})
-    code = (
-        "import json, sys\n"
-        "from seqweave.training.run import train\n"
-        "train(sys.argv[1], sys.argv[2], settings=json.loads(sys.argv[3]), device='cpu')\n"
-    )
-    script = tmp_path / "script.py"
-    script.write_text(code)
-    settings = json.dumps({**same, "training.accumulate": 1})
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    done = subprocess.run(
-        [*launcher, str(script), str(data), str(tmp_path / "two"), settings],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    train_as_the_first_of_two(data, tmp_path / "two", {**same, "training.accumulate": 1}, monkeypatch)
     last = "checkpoints/step_00000012/model.safetensors"
     one, two = (safetensors.torch.load_file(tmp_path / name / last) for name in ("one", "two"))
     for name, expected in one.items():
@@ -319,7 +306,7 @@ def test_the_folder_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert {path.name for path in tmp_path.iterdir()} == {"pairs.tsv", "bad.tsv", "here", ".here.lock"}
 
 
-@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("there", [True, slow(False)])
 def test_a_linked_folder(tmp_path: Path, there: bool) -> None:
     data = write_pairs(tmp_path / "pairs.tsv")
     if there:
@@ -338,27 +325,24 @@ def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
         train(write_pairs(tmp_path / "pairs.tsv"), tmp_path / "link", settings=quick())
 
 
-def test_restart_throws_no_data_away(tmp_path: Path) -> None:
-    data = write_pairs(tmp_path / "pairs.tsv")
-    train(data, tmp_path / "model", settings=quick())
-    inside = data.rename(tmp_path / "model" / "pairs.tsv")
+def test_restart_throws_no_data_away(tmp_path: Path, trained: Path) -> None:
+    inside = trained.rename(tmp_path / "model" / "pairs.tsv")
     with pytest.raises(ConfigError, match=r"pairs\.tsv lies in .*model, which --restart throws away: move it out"):
         train(inside, tmp_path / "model", settings=quick(), restart=True)
     assert inside.is_file()
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"status": "finished", "requested": {}, "facts": []}'])
-def test_restart_mends_a_damaged_run(tmp_path: Path, content: str) -> None:
-    data, folder = write_pairs(tmp_path / "pairs.tsv"), tmp_path / "model"
-    train(data, folder, settings=quick())
+@pytest.mark.parametrize("content", ["{", slow("[]"), slow('{"status": "finished", "requested": {}, "facts": []}')])
+def test_restart_mends_a_damaged_run(tmp_path: Path, trained: Path, content: str) -> None:
+    folder = tmp_path / "model"
     (folder / "run.json").write_text(content)
     with pytest.raises(ModelFolderError, match=r"run\.json"):
-        train(data, folder, settings=quick())
+        train(trained, folder, settings=quick())
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(ModelFolderError, match=r"run\.json"):
-        train(data, folder, settings=quick(), restart=True)
+        train(trained, folder, settings=quick(), restart=True)
     (folder / "notes.txt").unlink()
-    assert train(data, folder, settings=quick(), restart=True).status == "finished"
+    assert train(trained, folder, settings=quick(), restart=True).status == "finished"
 
 
 def test_a_damaged_checkpoint_is_refused_before_anything_is_said(tmp_path: Path) -> None:

@@ -216,6 +216,7 @@ def weights_of(folder: Path) -> dict[str, Tensor]:
     return safetensors.torch.load_file(path)
 
 
+@pytest.mark.slow
 def test_a_run_with_epsilon_one_is_an_ordinary_run(tmp_path: Path) -> None:
     data = write_pairs(tmp_path / "pairs.tsv")
     train(data, tmp_path / "plain", settings=SETTINGS, device="cpu")
@@ -235,6 +236,7 @@ def test_a_run_with_epsilon_one_is_an_ordinary_run(tmp_path: Path) -> None:
         {"model.attention": "additive", "model.coverage": True},
     ],
 )
+@pytest.mark.slow
 def test_resume_equals_never_having_stopped(tmp_path: Path, extra: dict[str, Any]) -> None:
     settings = {**SETTINGS, "training.scheduled_sampling": "inverse_sigmoid", **extra}
     data = write_pairs(tmp_path / "pairs.tsv")
@@ -258,6 +260,7 @@ def test_resume_equals_never_having_stopped(tmp_path: Path, extra: dict[str, Any
     assert rows[-1]["truth_probability"] == pytest.approx(truth_probability(config.training, 12))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["recurrent", "transformer"])
 def test_half_precision_learns_as_ever_from_what_was_mixed(tmp_path: Path, kind: str) -> None:
     """Epsilon below 1, yet every coin True: two passes, the first without gradients, and the result of one."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from quick import quick_are
 from seqweave.predictor import load
 from seqweave.training import loop
 from seqweave.training.run import train
@@ -30,7 +31,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line, parse_constant=no_infinity) for line in lines if line]
 
 
-@pytest.mark.parametrize("side", ["recurrent", "transformer"])
+@pytest.mark.parametrize("side", quick_are(["recurrent"], ["recurrent", "transformer"]))
 def test_a_run_learns_and_leaves_a_model(tmp_path: Path, side: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "_SECONDS_BETWEEN_REPORTS", 0.0)
     settings = {**SPARSE, "training.max_steps": 40, "training.learning_rate": 0.01, "training.validate_every": 20}

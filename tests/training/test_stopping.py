@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from quick import slow
 from seqweave.errors import Interrupted
 from seqweave.training import stopping
 from seqweave.training.events import Listener, TrainEvent, ignore
@@ -41,7 +42,7 @@ def sender(kind: str, step: int, *numbers: signal.Signals) -> Listener:
     return send
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [slow(signal.SIGINT), slow(signal.SIGTERM), signal.SIGHUP])
 def test_a_signal_stops_after_its_step(tmp_path: Path, unbroken: Path, number: signal.Signals) -> None:
     data = unbroken / "pairs.tsv"
     result = run(tmp_path / "model", data, sender("batch", 5, number))

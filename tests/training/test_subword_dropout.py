@@ -142,6 +142,7 @@ def settings(**more: Any) -> dict[str, Any]:
     return {**SETTINGS, **SUBWORDS, **more}
 
 
+@pytest.mark.slow
 def test_resume_equals_never_having_stopped(tmp_path: Path) -> None:
     data = write(tmp_path / "pairs.tsv")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from quick import slow
 from seqweave.config import config_from_json
 from seqweave.data.builtin import split_dates
 from seqweave.errors import LimitError
@@ -22,13 +23,15 @@ WHOLE = {"model.encoder": "transformer", "model.decoder": "transformer"}
 @pytest.mark.parametrize(
     ("sides", "words"),
     [
-        (WHOLE, "Transformer (pre-norm, sinusoidal positions), "),
-        ({"model.encoder": "transformer"}, "Transformer encoder, LSTM decoder, general attention (after), "),
+        slow(WHOLE, "Transformer (pre-norm, sinusoidal positions), "),
+        slow({"model.encoder": "transformer"}, "Transformer encoder, LSTM decoder, general attention (after), "),
         ({"model.decoder": "transformer", "model.cell": "gru"}, "GRU encoder, Transformer decoder, "),
     ],
 )
 def test_a_folder_of_each_kind(tmp_path: Path, sides: dict[str, Any], words: str) -> None:
-    train(write_pairs(tmp_path / "pairs.tsv"), tmp_path / "model", settings={**SETTINGS, **sides})
+    train(
+        write_pairs(tmp_path / "pairs.tsv"), tmp_path / "model", settings={**SETTINGS, **sides, "training.max_steps": 4}
+    )
     assert words in (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
     model = load(tmp_path / "model")
     greedy, beam = (model.predict(["abcd", "f"], beam_size=size, return_attention=True) for size in (1, 4))
@@ -38,6 +41,7 @@ def test_a_folder_of_each_kind(tmp_path: Path, sides: dict[str, Any], words: str
         assert found.attention.sum(1) == pytest.approx(1.0, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_resume_equals_never_having_stopped(tmp_path: Path) -> None:
     settings = {**SETTINGS, **WHOLE, "model.embedding_dropout": 0.1}
     pairs = write_pairs(tmp_path / "pairs.tsv")

@@ -82,6 +82,7 @@ def test_frozen_vectors_never_move_by_a_bit(unbroken: Path) -> None:
     assert (trained[others] > 0).all()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_same_vectors(unbroken: Path, tmp_path: Path) -> None:
     def kill(event: TrainEvent) -> None:
         if event.kind == "batch" and event.values["step"] == 8:

@@ -55,7 +55,7 @@ def align(
     json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Print each line's number and its links, such as `0-0 1-2` (source-target, from 0); unusable lines have none.
+    """Print each record's line and its links, such as `0-0 1-2` (source-target, from 0); unusable ones have none.
 
     With --gold, print alignment error rate, precision and recall instead, in percent.
 
@@ -101,48 +101,57 @@ def _check_turned(*models: Model) -> None:
         )
 
 
-def _numbered_pairs(path: Path, target_path: Path | None, config: DataConfig) -> tuple[int, dict[int, tuple[str, str]]]:
-    """The number of lines, and the usable pairs by their line, from 1."""
+def _numbered_pairs(
+    path: Path, target_path: Path | None, config: DataConfig
+) -> tuple[list[int], dict[int, tuple[str, str]]]:
+    """The lines of all records, from 1, and the usable pairs by their line."""
     from seqweave.data.readers import PairReader
 
     reader = PairReader(path, target_path, config)
-    pairs = {pair.line: (pair.whole, pair.target) for pair in reader}
+    records = list(reader.all_records())
+    pairs = {line: (pair.whole, pair.target) for line, pair in records if pair is not None}
     if not pairs:
         raise reader.nothing_usable()
     if reader.report.dropped:
-        records = count(reader.report.dropped_records, reader.dialect.counts)
-        note(f"{path}: {records} of {reader.report.records:,} cannot be aligned")
-    return reader.report.lines, pairs
+        dropped = count(reader.report.dropped_records, reader.dialect.counts)
+        note(f"{path}: {dropped} of {reader.report.records:,} cannot be aligned")
+    return [line for line, _ in records], pairs
 
 
-def _read_gold(path: Path, first: int, lines: int, pairs: dict[int, tuple[str, str]]) -> list[Gold]:
-    """The gold of each pair, in the order of `pairs`."""
+def _read_gold(path: Path, first: int, lines: list[int], pairs: dict[int, tuple[str, str]]) -> list[Gold]:
+    """The gold of each pair, in the order of `pairs`; the file has a line for each record, usable or not."""
     from seqweave.data.readers import read_sources
     from seqweave.errors import DataError
     from seqweave.evaluation.alignment_error import read_gold
 
     texts = list(read_sources(path))
-    if len(texts) != lines:
+    if len(texts) != len(lines):
         raise DataError(
-            f"the gold must have one line for each pair ({lines:,}), but it has {len(texts):,}: correct the file", path
+            f"the gold must have one line for each pair ({len(lines):,}), but it has {len(texts):,}: correct the file",
+            path,
         )
     gold = []
-    for line, (source, target) in pairs.items():
+    for place, line in enumerate(lines):
+        if line not in pairs:
+            continue
+        source, target = pairs[line]
         try:
             lengths = (len(source.split()), len(target.split()))
-            links = texts[line - 1].removeprefix(f"{line}\t")  # as `align` prints them
+            links = texts[place].removeprefix(f"{line}\t")  # as `align` prints them
             gold.append(read_gold(links, first=first, lengths=lengths))
         except DataError as error:
-            raise DataError(str(error), path, line) from None
+            raise DataError(str(error), path, place + 1) from None
     return gold
 
 
-def _print_links(lines: int, pairs: dict[int, tuple[str, str]], found: list[Links], form: tuple[bool, bool]) -> None:
+def _print_links(
+    lines: list[int], pairs: dict[int, tuple[str, str]], found: list[Links], form: tuple[bool, bool]
+) -> None:
     from seqweave.inspection.alignments import to_pharaoh
 
     pharaoh, json = form
     links = dict(zip(pairs, found, strict=True))
-    for line in range(1, lines + 1):
+    for line in lines:
         shown = links.get(line, frozenset())
         if json:
             source, target = pairs.get(line, ("", ""))

@@ -69,6 +69,8 @@ def _report(found: DataCheck) -> Iterator[str]:
     dropped = found.records - found.kept
     header = "" if found.lines == found.records else f", {count(found.records, 'record')}"
     yield f"{found.path}: {found.dialect}"
+    if found.target_dialect is not None:
+        yield f"{found.target_path}: {found.target_dialect}"
     counted = count(found.lines, found.counts)
     yield f"{found.path}{target}: {counted}{header}, {found.kept:,} kept, {dropped:,} dropped"
     for reason, left_out in found.reasons.items():

@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from seqweave.data.source_lines import SourceLines
     from seqweave.predictor import Model
     from seqweave.search.hypothesis import Hypothesis
-    from seqweave.text.tokenizers import Tokenizer
 
 Search = Callable[[list[str]], list[list["Hypothesis"]]]
 
@@ -130,7 +129,7 @@ def _search(
     options = replace(model.options, sample=draws, **_given(chosen), **_drawing(draws, drawing))
     if beam_size is None and not draws:
         beam_size = max(n_best, options.beam_size)
-    return lambda texts: model.predict_n_best(texts, n_best=n_best, options=options, beam_size=beam_size)
+    return lambda texts: model.predict_n_best(texts, n_best=n_best, options=options, beam_size=beam_size, tabs=True)
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,6 +157,8 @@ def _checked(lines: SourceLines, model: Model, columns: Sequence[str], plain: bo
         ConfigError: when --column names fewer or more.
         DataError: at a line with another number of columns, after the lines before it.
     """
+    from seqweave.text.unknown import knows_tabs
+
     names = ["source", *model.config.data.feature_columns]
     if columns:
         if len(columns) != len(names):
@@ -167,7 +168,7 @@ def _checked(lines: SourceLines, model: Model, columns: Sequence[str], plain: bo
             )
         yield from lines
         return
-    allowed = plain or (len(names) == 1 and _knows_tabs(model.source_tokenizer))
+    allowed = plain or (len(names) == 1 and knows_tabs(model.source_tokenizer))
     number = 0
     for batch in lines:
         for place, text in enumerate(batch):
@@ -178,14 +179,6 @@ def _checked(lines: SourceLines, model: Model, columns: Sequence[str], plain: bo
                 raise DataError(wrong, lines.place, number + place + 1)
         yield batch
         number += len(batch)
-
-
-def _knows_tabs(tokenizer: Tokenizer) -> bool:
-    """Whether the sources of the training had tabs in them, which JSON can hold; of bytes all are known."""
-    from seqweave.text.vocabulary import UNK
-
-    ids = tokenizer.encode("\t")
-    return tokenizer.units in ("char", "word", "subword") and bool(ids) and ids[-1] != UNK
 
 
 def _columns_problem(text: str, names: Sequence[str], lines: SourceLines, allowed: bool) -> str | None:

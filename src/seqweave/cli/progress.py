@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from seqweave.cli.common import one_line
 from seqweave.cli.terminal import raw_stderr
-from seqweave.wording import count, visible
+from seqweave.wording import count, figure, visible
 
 if TYPE_CHECKING:
     from seqweave.training.events import TrainEvent
@@ -192,8 +192,8 @@ def validation_text(values: Mapping[str, Any]) -> str:
     """The figures of a validation and its samples."""
     best = "  (best so far)" if values.get("best") else ""
     lines = [
-        f"step {values['step']:,}: {values['metric']} {values['value']:.2f}, perplexity {values['perplexity']:.2f}, "
-        f"free-running {values['free_running_perplexity']:.2f}{best}"
+        f"step {values['step']:,}: {values['metric']} {values['value']:.2f}, "
+        f"perplexity {figure(values['perplexity'])}, free-running {figure(values['free_running_perplexity'])}{best}"
     ]
     lines += [f"    {sample_text(sample)}" for sample in values["samples"]]
     return "\n".join(lines)

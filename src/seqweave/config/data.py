@@ -12,7 +12,8 @@ from seqweave.config.group import BY_FORMAT, MOST, Group
 
 Units = Literal["char", "word", "space", "subword", "byte", "label"]
 Choice = Literal["auto", "yes", "no"]
-_ASCII = b"a-\t\\u0041 \\t ~{ +AGE- ab\r\n"  # what escapes of utf-7, punycode and the like would change
+# What escapes of utf-7, punycode, idna and the like would change.
+_ASCII = b"a-\t\\u0041 \\t ~{ +AGE- ab\r\n.xn--bcher-kva"
 
 
 def is_encoding(name: str) -> bool:

@@ -14,7 +14,7 @@ from seqweave.config import DataConfig
 from seqweave.data.delimiters import usual_columns
 from seqweave.data.dialect import Dialect
 from seqweave.data.formats.json_fields import fields_of, text_of, value_of
-from seqweave.data.headers import is_target_name, source_and_target, texts_among
+from seqweave.data.headers import first_of_each, is_target_name, source_and_target, texts_among
 from seqweave.errors import DataError
 
 COLUMN_SETTINGS = (
@@ -106,7 +106,7 @@ def _chosen(names: Sequence[str], usual: int, config: DataConfig, path: Path) ->
     asked = config.source_column, config.target_column
     if not names and usual == 2 and all(column is not None and not column.isdecimal() for column in asked):
         return 0, 1  # named where the model was trained, and here are two columns without names
-    found = source_and_target(names) if names else None
+    found = source_and_target(names) or first_of_each(names) if names else None
     texts = texts_among(names) if names else [0, 1]
     first, second = found or (texts if len(texts) > 1 else [0, 1])[:2]
     if asked[0] is not None:
@@ -176,6 +176,13 @@ def json_columns(records: Sequence[Any], config: DataConfig, path: Path) -> tupl
         raise _unknown_fields(missing, fields, path)
     left_out = [name for name in fields if name not in (*chosen, *config.feature_columns)]
     return chosen[0], chosen[1], tuple(left_out)
+
+
+def source_field(records: Sequence[Any]) -> str | None:
+    """The field that must be the source of JSON records, or else the first with texts; None: there is none."""
+    fields = _fields(records)
+    found = _guessed(fields)
+    return found[0] if found else next((name for name, is_text in fields.items() if is_text), None)
 
 
 def _fields(records: Sequence[Any]) -> dict[str, bool]:

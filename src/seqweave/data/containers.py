@@ -66,7 +66,8 @@ _ZIPS = {  # names of files inside a zip archive: what it is, and what to do
     b".npy": ("NumPy arrays (.npz)", _PYTHON),
     b"data.pkl": ("a PyTorch file", _PYTHON),
 }
-_ZSTD_MODULES = ("compression.zstd", "backports.zstd", "zstandard")
+# Of one interface. The library `zstandard` is not among them: it takes a file that was cut for a whole one.
+_ZSTD_MODULES = ("compression.zstd", "backports.zstd")
 
 
 def container_of(head: bytes) -> Container:
@@ -161,7 +162,7 @@ def check_file(path: Path) -> None:
 
 
 def zstd_library() -> Any:
-    """What unpacks zstd: the standard library of Python 3.14, or a library that is installed; None: nothing."""
+    """What unpacks zstd: the standard library of Python 3.14, or what brings it to earlier ones; None: nothing."""
     for name in _ZSTD_MODULES:
         try:
             return importlib.import_module(name)
@@ -231,12 +232,12 @@ class _Xz(io.RawIOBase):
 
 
 def _unpacked_zstd(file: BinaryIO, path: Path) -> BinaryIO:
-    """Through the standard library of Python 3.14, or a library that is installed."""
+    """Through `zstd_library`, which refuses a file that was cut, as those of the other containers do."""
     if (library := zstd_library()) is not None:
         return cast(BinaryIO, library.open(file, "rb"))
     raise DataError(
         "is compressed with zstd, which this Python cannot unpack: unpack it, as in `zstd -d FILE`, or install the "
-        "library with `pip install zstandard`",
+        "library with `pip install backports.zstd`",
         path,
     )
 

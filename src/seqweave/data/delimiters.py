@@ -22,26 +22,35 @@ _FEW = 0.1
 
 @dataclass(frozen=True)
 class Quoting:
-    """How quotes are used in some lines: records that need them, that have them everywhere, and that speak against."""
+    """How quotes are used in some lines: records that need them, that have them everywhere, and that speak against.
+
+    `either` are records over several lines of which each would be a whole record without quotes.
+    """
 
     records: int
     quoted: int
     needed: int
     all_quoted: int
     against: int
+    either: int
     widths: Counter[int]
 
     @property
     def is_meant(self) -> bool:
         """Whether a reader must take the quotes away."""
-        if self.against > _FEW * (self.needed + self.all_quoted):
+        if self._against > _FEW * (self.needed + self.all_quoted):
             return False
         return self.needed > 0 or self.all_quoted > _MOST_LINES * self.records
 
     @property
     def is_possible(self) -> bool:
         """Whether quotes that cannot be taken away are few, or fewer than others."""
-        return self.against <= max(self.quoted, _FEW * self.records)
+        return self._against <= max(self.quoted, _FEW * self.records)
+
+    @property
+    def _against(self) -> int:
+        """Those that speak against quotes; what may be either does where no other record needs them."""
+        return self.against + (0 if self.needed > self.against else self.either)
 
 
 def quoting_of(lines: Sequence[str], delimiter: str) -> Quoting:
@@ -49,28 +58,38 @@ def quoting_of(lines: Sequence[str], delimiter: str) -> Quoting:
     found = list(quoted_records(((n, line) for n, line in enumerate(lines, 1)), delimiter, len("".join(lines))))
     widths = Counter(len(record.cells) for record in found if not isinstance(record.cells, Refused) and record.text)
     usual = widths.most_common(1)[0][0] if widths else 0
-    quoted = needed = whole = against = 0
+    quoted = needed = whole = against = either = 0
     for record in found:
         if isinstance(record.cells, Refused):
             against += 1
         elif '"' in record.text:
             kind = _quotes_in(record, record.cells, delimiter, usual)
             needed, against = needed + (kind == "needed"), against + (kind == "against")
-            quoted += kind != "against"
+            either += kind == "either"
+            quoted += kind in ("needed", "possible")
         whole += not isinstance(record.cells, Refused) and _is_all_quoted(record.text, delimiter, len(record.cells))
-    return Quoting(sum(bool(record.text) for record in found), quoted, needed, whole, against, widths)
+    return Quoting(sum(bool(record.text) for record in found), quoted, needed, whole, against, either, widths)
 
 
 def _quotes_in(record: Record, cells: list[str], delimiter: str, usual: int) -> str:
-    """`needed`, `possible` or `against`."""
+    """`needed`, `possible`, `against`, or `either`."""
     split = record.text.split("\n")
     if len(split) > 1 and sum(line.count(delimiter) == usual - 1 for line in split) > len(split) / 2:
-        return "against"  # each line is a whole record without quotes
+        # Each line is a whole record without quotes. Texts have no tabs; but commas, and then with a blank behind.
+        if delimiter == "\t":
+            return "either"
+        return "needed" if _are_inside_with_blanks(cells, delimiter) else "possible"
     plain = record.text.split(delimiter)
     if any('"' in cell and not cell.lstrip(" ").startswith('"') for cell in plain) and len(plain) == len(cells):
         return "against"  # a sign inside of a cell, which a writer that quotes would have put in quotes
     needs = len(split) > 1 or len(plain) != len(cells) or any('"' in cell for cell in cells)
     return "needed" if needs and len(cells) == usual and usual > 1 else "possible"
+
+
+def _are_inside_with_blanks(cells: list[str], delimiter: str) -> bool:
+    """Whether each delimiter inside of cells has a blank behind it, as in a sentence."""
+    inside = "\n".join(cells)
+    return inside.count(delimiter) == inside.count(f"{delimiter} ") + inside.count(f"{delimiter}\n") > 0
 
 
 def _is_all_quoted(text: str, delimiter: str, columns: int) -> bool:
@@ -104,7 +123,7 @@ def csv_delimiter(lines: Sequence[str], named_csv: bool, header: Callable[[list[
         width, count = quoting.widths.most_common(1)[0]
         if width < 2 or count < _SAME_COUNT * total or not quoting.is_possible:
             continue
-        rows = [cells for cells in _rows(lines, delimiter) if len(cells) > 1]
+        rows = [cells for cells in quoted_rows(lines, delimiter) if len(cells) > 1]
         if named_csv or quoting.is_meant or (count >= _MOST_LINES * total and header(rows, True)):
             return delimiter
     return None
@@ -121,7 +140,8 @@ def likely_delimiter(lines: Sequence[str]) -> tuple[str, int] | None:
     return None
 
 
-def _rows(lines: Sequence[str], delimiter: str) -> Iterator[list[str]]:
+def quoted_rows(lines: Sequence[str], delimiter: str) -> Iterator[list[str]]:
+    """The cells of each record of some lines, read with quotes; what cannot be read is left out."""
     for record in quoted_records(((n, line) for n, line in enumerate(lines, 1)), delimiter, len("".join(lines))):
         if not isinstance(record.cells, Refused):
             yield record.cells

@@ -40,6 +40,14 @@ _COMMON = {
     "euc_jp": (re.compile("[\u3041-\u30fe]"), 2.0),
     "gb18030": (re.compile("[\u4e00-\u9fff]"), 0.9),
     "big5": (re.compile("[\u4e00-\u9fff]"), 0.9),
+    "cp1252": (
+        re.compile(
+            "[\u00c0-\u00cf\u00d1-\u00d6\u00d9-\u00dc\u00df-\u00ef\u00f1-\u00f6\u00f9-\u00fc\u0153\u00a1\u00bf]"
+        ),
+        0.6,
+    ),
+    "cp1250": (re.compile("[^\\W\\d_]"), 0.6),
+    "cp1254": (re.compile("[^\\W\\d_]"), 0.6),
     "cp1251": (re.compile("[\u0430-\u044f]"), 1.0),
     "koi8_r": (re.compile("[\u0430-\u044f]"), 1.0),
     "cp1253": (re.compile("[\u03ac-\u03ce]"), 1.0),
@@ -47,6 +55,8 @@ _COMMON = {
     "cp1256": (re.compile("[\u0621-\u064a]"), 1.0),
 }
 _COMMON_SETS = {"cp949": "euc_kr", "cp932": "cp932", "euc_jp": "euc_jp", "gb18030": "gb2312", "big5": "big5"}
+_LATIN = ("cp1250", "cp1252", "cp1254")  # whose letters stand among those of ASCII, as others' do not
+_COMMON_ROWS = {"gb2312": 0xD7, "big5": 0xC6}  # the characters behind this first byte are rare ones
 _TWO_BYTES = "utf-8"  # letters of alphabets have two there
 _NAMES = {
     "cp949": "CP949 (Korean of Windows, EUC-KR)",
@@ -56,6 +66,7 @@ _NAMES = {
 _GUESSED_LINES = 2000
 _CLOSE = 0.2  # of the library's measure of mess: no difference
 _ALIKE = 0.15  # of what fits: no difference
+_LOOKED_AT_BYTES = 4096
 _LEAST_BYTES = 64  # fewer are too few to call binary
 _MOST_CONTROLS = 0.1  # of the bytes; text has nearly none
 _PRINTABLE = 0.97
@@ -77,7 +88,7 @@ def recognized_encoding(head: bytes, whole: bool, asked: str | None, path: Path)
     for mark, encoding in MARKS.items():
         if head.startswith(mark):
             return encoding
-    if wide := _wide_without_mark(head, whole):
+    if wide := wide_without_mark(head, whole):
         return wide
     lines = re.split(rb"[\r\n]+", head)
     if not whole and len(lines) > 1:
@@ -85,11 +96,11 @@ def recognized_encoding(head: bytes, whole: bool, asked: str | None, path: Path)
     strange = [line for line in lines if not line.isascii()]
     wrong = [line for line in strange if not _is_utf8(line)]
     if len(wrong) <= len(strange) - len(wrong):
-        _check_no_binary(head, path)
+        _check_text(head, path)
         return "utf-8"
     if asked is not None:
         return asked
-    _check_no_binary(head, path)
+    _check_text(head, path)
     raise _other_encoding(wrong, path)
 
 
@@ -173,24 +184,49 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _wide_without_mark(head: bytes, whole: bool) -> str | None:
-    """UTF-16 without a byte order mark: its blanks, tabs and line ends have zero bytes, all on one side."""
+def wide_without_mark(head: bytes, whole: bool) -> str | None:
+    """UTF-16 or UTF-32 without a byte order mark.
+
+    Blanks, tabs and line ends have zero bytes in UTF-16, all on one side, and hardly anything else is UTF-32.
+
+    Args:
+        head: the beginning of a file.
+        whole: whether that is all of it.
+    """
     if len(head) < 4 or 0 not in head or (whole and len(head) % 2):
         return None
+    if wider := next(filter(lambda name: _is_utf32(head, name), ("utf-32-le", "utf-32-be")), None):
+        return wider
     even = len(head) - len(head) % 2
     for encoding, first in (("utf-16-le", 1), ("utf-16-be", 0)):
         zeros, others = head[first:even:2].count(0), head[1 - first : even : 2].count(0)
         text = head[:even].decode(encoding, errors="replace")
         readable = sum(sign.isprintable() or sign in "\t\r\n\u3000" for sign in text)
-        marked = "\n" in text or "\t" in text
-        if zeros > len(text) / 50 and zeros > 4 * others and marked and readable >= _PRINTABLE * len(text):
+        marked = "\n" in text or "\t" in text  # where some letters have zero bytes, too, as the Hangul U+AC00
+        latin = zeros > len(text) / 2 and not others
+        one_side = (marked and zeros > others) or latin
+        if one_side and zeros > len(text) / 50 and readable >= _PRINTABLE * len(text):
             return encoding
     return None
 
 
-def _check_no_binary(head: bytes, path: Path) -> None:
-    controls = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head[:4096])
-    if len(head) >= _LEAST_BYTES and controls > _MOST_CONTROLS * len(head[:4096]):
+def _is_utf32(head: bytes, encoding: str) -> bool:
+    try:
+        text = head[: len(head) - len(head) % 4].decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return all(sign.isprintable() or sign in "\t\r\n\u3000" for sign in text)
+
+
+def is_binary(head: bytes) -> bool:
+    """Whether a file that begins so has more control characters than a text in any encoding of bytes."""
+    head = head[:_LOOKED_AT_BYTES]
+    controls = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
+    return len(head) >= _LEAST_BYTES and controls > _MOST_CONTROLS * len(head)
+
+
+def _check_text(head: bytes, path: Path) -> None:
+    if is_binary(head):
         raise DataError("must be text, but it is binary: write its pairs as TSV, CSV or JSON lines first", path)
 
 
@@ -235,15 +271,30 @@ def _familiar(content: bytes, encoding: str) -> float:
     """The share of what is not ASCII that is common in the language of an encoding; 0 where no language is known."""
     if encoding not in _COMMON:
         return 0.0
-    signs = [sign for sign in content.decode(encoding, errors="replace") if not sign.isascii()]
+    text = content.decode(encoding, errors="replace")
+    places = [place for place, sign in enumerate(text) if not sign.isascii()]
     common, weight = _COMMON[encoding]
-    found = sum(bool(common.match(sign)) and _is_in(sign, _COMMON_SETS.get(encoding, _TWO_BYTES)) for sign in signs)
-    return min(1.0, weight * found / max(1, len(signs)))
+    among = encoding in _LATIN
+    found = sum(
+        bool(common.match(text[place]))
+        and _is_in(text[place], _COMMON_SETS.get(encoding, _TWO_BYTES))
+        and _is_among_ascii(text, place) == among
+        for place in places
+    )
+    return min(1.0, weight * found / max(1, len(places)))
+
+
+def _is_among_ascii(text: str, place: int) -> bool:
+    """Whether a letter of ASCII stands beside a place."""
+    return any(
+        sign.isascii() and sign.isalpha() for sign in (text[max(0, place - 1) : place], text[place + 1 : place + 2])
+    )
 
 
 def _is_in(sign: str, encoding: str) -> bool:
-    """Whether an encoding has a letter in two bytes; EUC-KR writes rare syllables as eight."""
+    """Whether an encoding has a letter in two bytes, among its common ones; EUC-KR writes rare syllables as eight."""
     try:
-        return len(sign.encode(encoding)) == 2
+        found = sign.encode(encoding)
+        return len(found) == 2 and found[0] <= _COMMON_ROWS.get(encoding, 0xFF)
     except UnicodeEncodeError:
         return False

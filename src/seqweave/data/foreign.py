@@ -12,33 +12,22 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seqweave.data.columns import source_field
 from seqweave.data.containers import container_of, foreign
 from seqweave.data.dialect import Container
-from seqweave.data.encodings import MARKS
+from seqweave.data.encodings import MARKS, is_binary, wide_without_mark
 from seqweave.data.formats.quoted import quoted_records
+from seqweave.data.headers import first_of_each, is_header, names_both_sides, source_and_target
 
 HEAD_BYTES = 4096
 HEAD_LINES = 10
 MOST_CHARACTERS = 10_000_000  # of a record in quotes
-_LEAST_BYTES = 16  # fewer are too few to call binary
-_MOST_CONTROLS = 0.3  # of the bytes; random ones have 0.11, and those of text nearly none
 _UNPACKERS: dict[Container, str] = {
     "gzip": "gunzip -c",
     "bzip2": "bunzip2 -c",
     "xz": "unxz -c",
     "zstd": "zstdcat",
 }
-# fmt: off
-HEADER_WORDS = frozenset((
-    "source", "target", "src", "tgt", "trg", "input", "output", "text", "label", "question", "answer",
-    "sentence1", "sentence2", "sentence", "translation", "word", "pronunciation", "en", "de", "fr", "es", "it",
-    "pt", "nl", "ru", "zh", "ja", "ko", "ar", "hi", "vi", "th", "tr", "pl", "id", "english", "german", "french",
-    "spanish", "korean", "japanese", "chinese", "russian", "number",
-))
-# fmt: on
-"""A row of these alone is a header, not a text."""
-_LEAST_ROWS = 3  # below a header of names that are not among those words
-_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9.-]{0,30}")
 _QUOTED_ROW = re.compile(r'\s*"(?:[^"]|"")*"(?:\s*[,;]\s*"(?:[^"]|"")*")+\s*')
 
 
@@ -73,28 +62,16 @@ def binary(head: bytes, asked: Asked) -> str | None:
     for begin, encoding in MARKS.items():
         if head.startswith(begin):
             return f"it is {encoding.upper()}: read it with {asked.with_option(f'--encoding {encoding}')}"
-    if wide := _wide_without_mark(head):
-        return f"it is UTF-16 without a byte order mark: read it with {asked.with_option(f'--encoding {wide}')}"
+    if wide := wide_without_mark(head, whole=False):
+        option = asked.with_option(f"--encoding {wide}")
+        return f"it is {wide.upper()} without a byte order mark: read it with {option}"
     packed = container_of(head)
     if packed in _UNPACKERS:
         return f"it is compressed with {packed}: unpack it, as in {asked.through(_UNPACKERS[packed])}"
     if found := foreign(head):
         return f"it is {found[0]}: {found[1]}"
-    controls = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
-    if len(head) >= _LEAST_BYTES and controls > _MOST_CONTROLS * len(head):
+    if is_binary(head):
         return "it is binary: save its texts as lines of UTF-8 first"
-    return None
-
-
-def _wide_without_mark(head: bytes) -> str | None:
-    """UTF-16 that mostly has letters of Latin scripts, by its zero bytes: every other one."""
-    pairs = len(head) // 2
-    if pairs < 2:
-        return None
-    for name, first in (("utf-16-le", 1), ("utf-16-be", 0)):
-        zeros, others = head[first : 2 * pairs : 2].count(0), head[1 - first : 2 * pairs : 2].count(0)
-        if zeros > pairs / 2 and not others:
-            return name
     return None
 
 
@@ -107,18 +84,23 @@ def structured(lines: Sequence[str], asked: Asked) -> str | None:
     if _is_json_document(head):
         return f"it is a JSON document: save its sources as lines, or pairs as TSV for {asked.evaluate}; {plain}"
     if is_json_lines(head):
-        keys = list(json.loads(head[0]))
-        column = next((key for key in keys if key.lower() in HEADER_WORDS), keys[0] if keys else "source")
+        column = source_field([json.loads(line) for line in head]) or "source"
         return f"it is JSON: {_take(asked, column)}; {plain}"
     if separator := csv_separator(head, asked.file):
-        first = rows_of(head, separator)[0][0].strip()
-        return f"it is CSV: {_take(asked, first if first.lower() in HEADER_WORDS else '1')}; {plain}"
+        return f"it is CSV: {_take(asked, _source_column(rows_of(head, separator)))}; {plain}"
     return None
 
 
 def _take(asked: Asked, column: str) -> str:
     command = asked.with_option(f"--column {shlex.quote(column)}")
     return f"take one of its columns, as in {command}, or compare with the answers in it, {asked.evaluate}"
+
+
+def _source_column(rows: Sequence[Sequence[str]]) -> str:
+    """The name of the column with the sources, where a header says it, else the number of the first."""
+    names = [cell.strip() for cell in rows[0]]
+    found = source_and_target(names) or first_of_each(names)
+    return names[found[0]] if begins_with_header(rows, usual=True) and found and names[found[0]] else "1"
 
 
 def is_json_lines(lines: Sequence[str]) -> bool:
@@ -134,6 +116,8 @@ def _is_json_document(lines: Sequence[str]) -> bool:
     if first in ("[", "{", "[{") and len(lines) > 1:
         return lines[1].lstrip().startswith(("{", '"'))
     value = _json(first) if first.startswith(("[", "{")) and len(lines) == 1 else None
+    if isinstance(value, list) and len(value) > 1 and all(isinstance(part, str) for part in value):
+        return True
     inside = list(value.values()) if isinstance(value, dict) else [value]
     return any(isinstance(one, list) and any(isinstance(part, dict) for part in one) for one in inside)
 
@@ -154,7 +138,11 @@ def csv_separator(lines: Sequence[str], name: str) -> str | None:
         rows = rows_of(lines, separator)
         if not rows or len(rows[0]) < 2:
             continue
-        if begins_with_header(rows) or (named and all(len(row) == len(rows[0]) for row in rows)):
+        even = all(len(row) == len(rows[0]) for row in rows)
+        loose = [any(cell[:1].isspace() for cell in row) for row in rows]  # as sentences with commas are
+        if (even and named) or (names_both_sides(rows[0]) and not loose[0]):
+            return separator
+        if even and not any(loose) and begins_with_header(rows):
             return separator
     return None
 
@@ -169,19 +157,6 @@ def rows_of(lines: Sequence[str], separator: str) -> list[list[str]]:
     return rows
 
 
-def begins_with_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row names columns: with words that say so, or with names over rows that mostly are none.
-
-    Columns are separated without blanks, and all rows have as many.
-    """
-    header, others = rows[0], rows[1:]
-    if len(header) < 2:
-        return False
-    if HEADER_WORDS.issuperset(cell.lower() for cell in header):
-        return True
-    if len(others) < _LEAST_ROWS or any(len(row) != len(header) for row in others):
-        return False
-    if any(cell[:1].isspace() for row in others for cell in row):
-        return False
-    texts = sum(not all(map(_NAME.fullmatch, row)) for row in others)
-    return all(map(_NAME.fullmatch, header)) and 2 * texts > len(others)
+def begins_with_header(rows: Sequence[Sequence[str]], usual: bool = False) -> bool:
+    """Whether the first row names the columns, also where nothing stands below it yet (`headers.is_header`)."""
+    return names_both_sides(rows[0]) if len(rows) == 1 else is_header(rows[0], rows[1:], usual)

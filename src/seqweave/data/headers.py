@@ -16,7 +16,7 @@ _TARGET_WORDS = frozenset((
     "target", "tgt", "trg", "output", "label", "labels", "answer", "a", "response", "reply", "completion", "summary",
     "highlights", "translation", "pronunciation", "phoneme", "phonemes", "phones", "form", "inflection", "class",
     "category", "sentiment", "y", "to", "reference", "correct", "corrected", "clean", "sentence2", "transcription",
-    "transliteration", "out", "antwort", "ziel", "respuesta", "réponse",
+    "transliteration", "hypothesis", "out", "antwort", "ziel", "respuesta", "réponse",
     "번역문", "번역", "답변", "답", "目标", "译文", "訳文",
 ))
 _LANGUAGE_CODES = frozenset((
@@ -39,6 +39,8 @@ _OTHER_WORDS = frozenset((
 # One of these alone is enough to turn two columns around.
 _SURE_SOURCES = frozenset(("source", "src", "input", "question"))
 _SURE_TARGETS = frozenset(("target", "tgt", "label", "labels", "answer", "output", "summary", "translation"))
+# What stands beside the texts that are meant, where there are others of its side.
+_BESIDE = frozenset(("label", "labels", "class", "category", "sentiment", "context"))
 _WORDS = _SOURCE_WORDS | _TARGET_WORDS | _OTHER_WORDS | _LANGUAGES
 _PARTNERS = {"q": "a", "a": "q", "x": "y", "y": "x"}
 _NO_TEXTS = frozenset(("", "id", "idx", "index", "no", "number", "line", "key", "row", "#", "번호"))
@@ -78,20 +80,38 @@ def could_be_header(cells: Sequence[str]) -> bool:
     return known and len(set(names)) == len(names) > 1
 
 
+def names_both_sides(cells: Sequence[str]) -> bool:
+    """Whether each of some cells names a column, and among them are a source and a target."""
+    names = [_plain(cell) for cell in cells]
+    return could_be_header(cells) and _is_any(names, _SOURCE_WORDS) and _is_any(names, _TARGET_WORDS)
+
+
 def source_and_target(names: Sequence[str]) -> tuple[int, int] | None:
     """The places of source and target among names of columns, where those say it; None: they do not."""
     plain = [_plain(name.rpartition(".")[2]) for name in names]
-    sources = [place for place, name in enumerate(plain) if name in _SOURCE_WORDS]
-    targets = [place for place, name in enumerate(plain) if name in _TARGET_WORDS]
     if {"source", "target"} <= set(plain):
         return plain.index("source"), plain.index("target")
+    sources, targets = _places(plain, _SOURCE_WORDS), _places(plain, _TARGET_WORDS)
     if len(sources) == len(targets) == 1:
         return sources[0], targets[0]
+    languages = [place for place, name in enumerate(plain) if name in _LANGUAGES or _is_code(name)]
+    others = {*sources, *targets} - set(languages)
+    if len(languages) == 2 and all(plain[place] in _BESIDE for place in others):
+        return languages[0], languages[1]
     texts = [place for place, name in enumerate(plain) if name not in _NO_TEXTS]
+    if len(texts) > 2:
+        texts = [place for place in texts if plain[place] not in _OTHER_WORDS]
     if len(texts) != 2:
         return None
     turned = plain[texts[0]] in _SURE_TARGETS or plain[texts[1]] in _SURE_SOURCES
     return (texts[1], texts[0]) if turned else (texts[0], texts[1])
+
+
+def first_of_each(names: Sequence[str]) -> tuple[int, int] | None:
+    """The places of the first column that is named like a source, and like a target; None: one of them is missing."""
+    plain = [_plain(name) for name in names]
+    sources, targets = _places(plain, _SOURCE_WORDS), _places(plain, _TARGET_WORDS)
+    return (sources[0], targets[0]) if sources and targets else None
 
 
 def is_target_name(name: str) -> bool:
@@ -102,6 +122,12 @@ def is_target_name(name: str) -> bool:
 def texts_among(names: Sequence[str]) -> list[int]:
     """The places of columns that are no numbers of rows."""
     return [place for place, name in enumerate(names) if _plain(name) not in _NO_TEXTS]
+
+
+def _places(plain: Sequence[str], words: frozenset[str]) -> list[int]:
+    """Where names are among some words; what only stands beside counts where nothing else does."""
+    found = [place for place, name in enumerate(plain) if name in words]
+    return [place for place in found if plain[place] not in _BESIDE] or found
 
 
 def _plain(name: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from seqweave.config.data import is_encoding
 from seqweave.errors import DataError
 
 MAX_LINE_BYTES = 10_000_000
@@ -73,15 +74,13 @@ def transcoded(blocks: Iterator[bytes], encoding: str, place: Path) -> Iterator[
     Raises:
         DataError: when there is no such encoding, or a byte does not belong to it.
     """
-    try:
-        decoder = codecs.getincrementaldecoder(encoding)()
-        "".encode(encoding)  # some codecs are none of text
-    except (LookupError, TypeError, ValueError, AttributeError):
+    if not is_encoding(encoding):
         raise DataError(
             f"--encoding must be one that Python knows, such as cp949, shift_jis, utf-16 or latin-1, but it is "
             f"{encoding!r}: name another",
             place,
-        ) from None
+        )
+    decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
     for block in blocks:
         if not block:

@@ -102,6 +102,10 @@ class PairReader:
         check_aligned((self.path, self.dialect), (self.target_path, self.target_dialect))
 
     def __iter__(self) -> Iterator[Pair]:
+        return (pair for _, pair in self.all_records() if pair is not None)
+
+    def all_records(self) -> Iterator[tuple[int, Pair | None]]:
+        """The line of each record, as in `Pair`, with its pair; None where it is dropped. A pass like any other."""
         self.report = ReadReport()
         return self._pairs(self.report)
 
@@ -125,14 +129,15 @@ class PairReader:
         command = f"seqweave check {shlex.quote(str(self.path))}{options}" if options else "seqweave check"
         return DataError(f"there must be a usable pair, but {found}; see `{command}`", self.path)
 
-    def _pairs(self, report: ReadReport) -> Iterator[Pair]:
+    def _pairs(self, report: ReadReport) -> Iterator[tuple[int, Pair | None]]:
         for line, found in self._records(report):
             report.records += 1
             if isinstance(found, Texts):
                 report.kept += 1
-                yield Pair(found.source, found.target, line, found.features)
+                yield line, Pair(found.source, found.target, line, found.features)
             else:
                 report.drop(found.reason, line, found.text)
+                yield line, None
 
     def _records(self, report: ReadReport) -> Iterator[tuple[int, Found]]:
         if self.target_path is None:

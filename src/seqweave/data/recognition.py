@@ -23,6 +23,7 @@ from seqweave.data.delimiters import (
     csv_delimiter,
     has_tabs,
     likely_delimiter,
+    quoted_rows,
     quoting_of,
 )
 from seqweave.data.dialect import BLANKS, Container, Dialect, Format, delimiter_in_words
@@ -270,7 +271,7 @@ def _delimiter(sample: _Sample, found: Format, config: DataConfig) -> str:
     """
     if config.delimiter is not None:
         asked = NAMED.get(config.delimiter, config.delimiter)
-        _check_delimiter(sample, asked)
+        _check_delimiter(sample, asked, config)
         return asked
     if found == "csv":
         return _csv_delimiter(sample, config) or ","
@@ -279,8 +280,10 @@ def _delimiter(sample: _Sample, found: Format, config: DataConfig) -> str:
     return "\t"
 
 
-def _check_delimiter(sample: _Sample, asked: str) -> None:
-    """Refuse a separator that most lines lack, when they have another one."""
+def _check_delimiter(sample: _Sample, asked: str, config: DataConfig) -> None:
+    """Refuse a separator that most lines lack, when they have another one; with quotes a record may have many lines."""
+    if config.quoting == "yes" and any(len(row) > 1 for row in quoted_rows(sample.lines, asked)):
+        return
     if asked == BLANKS or sum(asked in line for line in sample.lines) * 2 >= len(sample.lines):
         return
     likely = (

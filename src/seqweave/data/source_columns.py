@@ -15,7 +15,6 @@ from seqweave.data.foreign import (
     rows_of,
 )
 from seqweave.data.formats.quoted import followed
-from seqweave.data.headers import is_header
 from seqweave.errors import DataError
 
 
@@ -39,8 +38,7 @@ class Columns:
         rows = [line.split("\t") for line in head]
         if self._separator is not None:
             rows = rows_of(head, self._separator)
-        usual = self._separator is not None
-        self._named = bool(rows) and (begins_with_header(rows) or is_header(rows[0], rows[1:], usual))
+        self._named = bool(rows) and begins_with_header(rows, usual=self._separator is not None)
         self._characters = 0
         self._begun: list[str] = []  # lines of a record whose quotes are still open
         self._places: list[int] | None = None

@@ -154,28 +154,29 @@ class SourceLines:
             if self._columns is None and not self._names:
                 found += texts[: wrong[0] - first]
                 self.line = wrong[0] - 1
-            raise DataError(self._other_encoding(batch[wrong[0] - first]), self.place, wrong[0])
+            strange = [batch[number - first] for number in wrong]
+            raise DataError(self._other_encoding(strange), self.place, wrong[0])
         if self._strange == len(wrong):
             logger.warning(
                 "%s:%d: not valid UTF-8; such bytes are read as U+FFFD, here and below", self.place, wrong[0]
             )
         return texts
 
-    def _other_encoding(self, line: bytes) -> str:
+    def _other_encoding(self, strange: Sequence[bytes]) -> str:
         """What to say where most of what is not ASCII is not UTF-8."""
         said = "a line must be UTF-8, but this one is not, nor are most others with more than ASCII"
-        guess = _guessed(line)
+        guess = _guessed(b"\n".join(strange))
         if guess is None:
             option = self.asked.with_option("--encoding cp949")
             return f"{said}: name its encoding, as in {option} (Korean; or shift_jis, latin-1 ...)"
-        text = visible(line.decode(guess, errors="replace")[:_SHOWN_CHARACTERS])
+        text = visible(strange[0].decode(guess, errors="replace")[:_SHOWN_CHARACTERS])
         option = self.asked.with_option(f"--encoding {guess}")
         return f"{said}; in {guess} it would read {text!r}: name the right encoding, as in {option}"
 
 
-def _guessed(line: bytes) -> str | None:
-    """The likely encoding of a line; a refusal needs no more to be right, so it does without the library."""
+def _guessed(content: bytes) -> str | None:
+    """The likely encoding of lines; a refusal needs no more to be right, so it does without the library."""
     try:
-        return guessed_encoding(line)
+        return guessed_encoding(content)
     except ModuleNotFoundError:
         return None

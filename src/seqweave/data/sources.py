@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from seqweave.data.lines import check_file, read_lines, split_lines
+from seqweave.data.lines import check_file, read_lines
 from seqweave.errors import DataError
 
 MAX_PREDICT_LINE_BYTES = 10_000_000
@@ -15,8 +14,8 @@ MAX_PREDICT_LINE_BYTES = 10_000_000
 logger = logging.getLogger("seqweave")
 
 
-def read_sources(path: Path | None) -> Iterator[str]:
-    """Stream prediction input, one item for every line, empty ones too; `None` reads stdin.
+def read_sources(path: Path) -> Iterator[str]:
+    """Stream a file of sources, one item for every line, empty ones too.
 
     A byte that is not UTF-8 becomes U+FFFD, with a warning at the first such line, so that
     output lines stay aligned with input lines.
@@ -24,14 +23,8 @@ def read_sources(path: Path | None) -> Iterator[str]:
     Raises:
         DataError: when the file cannot be read, or a line has more than `MAX_PREDICT_LINE_BYTES` bytes.
     """
-    if path is None:
-        if sys.stdin is None:  # closed by whoever started this process
-            raise DataError("there must be text on stdin, but it is closed: name a file, or pipe text in")
-        place, lines = Path("<stdin>"), split_lines(sys.stdin.buffer, MAX_PREDICT_LINE_BYTES)
-    else:
-        check_file(path)
-        place, lines = path, read_lines(path, MAX_PREDICT_LINE_BYTES)
-    return _decoded(lines, place)
+    check_file(path)
+    return _decoded(read_lines(path, MAX_PREDICT_LINE_BYTES), path)
 
 
 def _decoded(lines: Iterator[bytes | None], place: Path) -> Iterator[str]:

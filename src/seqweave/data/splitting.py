@@ -25,6 +25,7 @@ from seqweave.data.readers import DEFAULT_CONFIG, Pair, PairReader
 from seqweave.data.split import LEAST_HELD_OUT, place_of, source_key
 from seqweave.errors import ConfigError, DataError
 from seqweave.files import sync_folder
+from seqweave.lock import only_one
 from seqweave.wording import count
 
 _ESCAPED = 6  # bytes of a control character in JSON
@@ -107,6 +108,7 @@ def split_data(
         ConfigError: when the shares are not from 0 to less than 1 together.
         DataError: when the files cannot be read, no pair is usable, there are too few distinct sources, or `folder`
             is there and not empty.
+        ModelFolderError: when another process is writing into `folder`.
     """
     shares = {TEST: test, DEV: dev}
     if not all(0 <= share < 1 for share in shares.values()) or dev + test >= 1:
@@ -115,10 +117,10 @@ def split_data(
             "give shares such as --dev 0.1 --test 0.1"
         )
     folder = Path(folder)
-    real = _new_folder(folder)
+    real = folder.resolve()
     reader = PairReader(path, target_path, config)
-    plan = _plan(reader, shares, seed)
-    with _appearing(real) as temporary:
+    with only_one(real, "split", stays=False), _appearing(real) as temporary:
+        plan = _plan(reader, shares, seed)
         written = written_as(reader)
         found = _write(reader, plan, written, temporary)
         if not _reads_back(found, written, temporary, config):
@@ -144,16 +146,14 @@ def _result(
     )
 
 
-def _new_folder(folder: Path) -> Path:
-    """The folder as an absolute path, if it may be written."""
-    folder = folder.resolve()
+def _check_new(folder: Path) -> None:
+    """Refuse a folder that must not be written."""
     if folder.exists() and not folder.is_dir():
         raise DataError("must be a new or empty folder, but it is a file; choose another name", folder)
     if folder.is_dir() and any(folder.iterdir()):
         raise DataError("must be a new or empty folder, but there is something in it; choose another name", folder)
     if folder.is_dir() and Path.cwd().is_relative_to(folder):
         raise DataError("must be a new folder, but it is the one you are in; name one inside of it", folder)
-    return folder
 
 
 def _plan(reader: PairReader, shares: Mapping[str, float], seed: int) -> _Plan:
@@ -254,7 +254,7 @@ def _digest(cells: Iterable[str]) -> bytes:
 @contextmanager
 def _appearing(folder: Path) -> Iterator[Path]:
     """A temporary folder beside, which takes the place of `folder` when all went well."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    _check_new(folder)
     temporary = folder.with_name(f".{folder.name}.split.tmp")
     shutil.rmtree(temporary, ignore_errors=True)  # of a killed process
     temporary.mkdir()

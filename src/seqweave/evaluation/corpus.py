@@ -27,7 +27,7 @@ def corpus_rows(
         sources, targets: one text for each row.
         beam_size: hypotheses for each sentence; None: the model's own setting, 1: greedy.
     """
-    found = model.predict(sources, beam_size=beam_size, return_attention=True)
+    found = model.predict(sources, beam_size=beam_size, return_attention=True, tabs=True)
     targets = references_of(targets, measures_of(model.config))
     # Items, not ids: two items that the vocabulary lacks are not the same.
     references = [model.target_tokenizer.tokens(text) for text in targets]

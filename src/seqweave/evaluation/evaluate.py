@@ -78,7 +78,9 @@ def predict_rows(
     """The output for each row; each distinct source is decoded once, as `Model.predict` does with these options."""
     keys = [model.sources.key(source) for source in sources]
     distinct = dict(zip(keys, sources, strict=True))
-    found = model.predict(distinct.values(), options=options, beam_size=beam_size, replace_unknown=replace_unknown)
+    found = model.predict(
+        distinct.values(), options=options, beam_size=beam_size, replace_unknown=replace_unknown, tabs=True
+    )
     texts = {key: hypothesis.text for key, hypothesis in zip(distinct, found, strict=True)}
     return [texts[key] for key in keys]
 

@@ -145,6 +145,9 @@ def metrics_from_json(values: Mapping[str, Any], where: str) -> Metrics:
         known["intervals"] = {name: (low, high) for name, (low, high) in known["intervals"].items()}
         known["left_out"] = {str(name): _one_of(LeftOut, why) for name, why in known.get("left_out", {}).items()}
         known["cautions"] = tuple(_one_of(Caution, caution) for caution in known.get("cautions", ()))
+        if "perplexity not finite" in known["cautions"]:  # JSON has no such number
+            unwritten = [name for name in ("perplexity", "free_running_perplexity") if known.get(name) is None]
+            known.update(dict.fromkeys(unwritten, math.inf))
         return Metrics(**known)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(

@@ -8,7 +8,7 @@ from seqweave.evaluation.intervals import FEW_SOURCES
 from seqweave.evaluation.metrics import DISTINCT, Caution, LeftOut, Metrics
 from seqweave.evaluation.significance import Comparison
 from seqweave.evaluation.statistics import HIGHER_IS_BETTER, LABEL_METRICS, METRICS, ROUGE_METRICS
-from seqweave.wording import count
+from seqweave.wording import count, figure
 
 LABELS = {
     "accuracy": "accuracy",
@@ -135,7 +135,7 @@ def _metric_rows(metrics: Metrics) -> list[tuple[str, ...]]:
         "perplexity (teacher-forced)": metrics.perplexity,
         "perplexity (free-running)": metrics.free_running_perplexity,
     }
-    rows += [(label, f"{value:.2f}", "") for label, value in perplexities.items() if value is not None]
+    rows += [(label, figure(value), "") for label, value in perplexities.items() if value is not None]
     return rows
 
 

@@ -60,8 +60,10 @@ def write_manifest(folder: Path, names: Sequence[str]) -> None:
     _write(folder, {name: _sum_at(folder / name) for name in names}, {})
 
 
-def replace_file(folder: Path, name: str, content: bytes, names: Sequence[str] | None = None) -> None:
+def replace_file(folder: Path, name: str, content: bytes, names: Sequence[str] | None = None) -> str:
     """Write a file of the model, and its sum; at every moment the folder is the model of before or the one after.
+
+    Returns the SHA-256 of the content.
 
     Args:
         folder: where; without a manifest it gets one, if it now holds all that makes a model.
@@ -73,19 +75,21 @@ def replace_file(folder: Path, name: str, content: bytes, names: Sequence[str] |
         ModelFolderError: when the manifest is damaged.
         OSError: when the disk refuses; the folder is then the model of before, or the one after.
     """
+    digest = hashlib.sha256(content).hexdigest()
     if not (folder / MANIFEST).is_file():
         write_atomic(folder / name, content)
         if all((folder / one).is_file() for one in REQUIRED):
             write_manifest(folder, model_files(folder))
-        return
+        return digest
     manifest = read_manifest(folder)
     # Where a kill came between, the file that is there may be either of two.
     known = {one: found for one, found in manifest.files.items() if one not in manifest.coming}
     files = {one: known.get(one) or _sum_at(folder / one) for one in names or model_files(folder)}
-    after = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    after: Sum = {"sha256": digest, "bytes": len(content)}
     _write(folder, files, {name: after})
     write_atomic(folder / name, content)
     _write(folder, {**files, name: after}, {})
+    return digest
 
 
 def _write(folder: Path, files: Mapping[str, Sum], coming: Mapping[str, Sum]) -> None:

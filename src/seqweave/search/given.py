@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from seqweave.data.copying import Coded, CopyCoder, plain_sources
 from seqweave.data.source import Source, make_sources
-from seqweave.errors import ConfigError
+from seqweave.errors import ConfigError, DataError
 from seqweave.search.arguments import kind_of, list_of_frames, list_of_texts
 from seqweave.text.ends import trimmed
 from seqweave.text.tokenizers import Tokenizer
+from seqweave.text.unknown import knows_tabs
 from seqweave.text.vocabulary import UNK
 
 Given = str | NDArray[Any]
@@ -40,11 +41,16 @@ class SourceKind(Protocol):
         """One source that a caller gave; raises as `checked`."""
         ...
 
-    def checked(self, given: Any) -> list[Any]:
+    def checked(self, given: Any, tabs: bool = True) -> list[Any]:
         """What a caller gave, as a list of sources of this kind.
+
+        Args:
+            given: by a caller.
+            tabs: whether texts may hold tabs that the model does not know.
 
         Raises:
             ConfigError: when it is something else.
+            DataError: when a text holds such a tab.
         """
         ...
 
@@ -86,9 +92,16 @@ class TextSources:
             raise ConfigError(f"source must be a text, but it is {kind_of(given)}: give one text")
         return self._read(given)
 
-    def checked(self, given: Any) -> list[Any]:
+    def checked(self, given: Any, tabs: bool = True) -> list[Any]:
         """See `SourceKind`."""
-        return [self._read(one) for one in list_of_texts(given)]
+        texts = [self._read(one) for one in list_of_texts(given)]
+        wrong = [] if tabs else [number for number, text in enumerate(texts, 1) if "\t" in text]
+        if wrong and not self._tokenizer.feature_count and not knows_tabs(self._tokenizer):
+            raise DataError(
+                f"each text must be a source, but number {wrong[0]} of {len(texts):,} has tabs in it, as a line with "
+                "its answer has: take its first column, as in text.split('\\t')[0], or say tabs=True if it needs them"
+            )
+        return texts
 
     def coded(self, given: Sequence[str], longest: int | None = None) -> Coded:
         """See `SourceKind`."""
@@ -137,7 +150,7 @@ class FrameSources:
         """See `SourceKind`."""
         return list_of_frames([given], self.size)[0]
 
-    def checked(self, given: Any) -> list[Any]:
+    def checked(self, given: Any, tabs: bool = True) -> list[Any]:
         """See `SourceKind`."""
         return list_of_frames(given, self.size)
 

@@ -60,6 +60,12 @@ class UnknownItems:
         )
 
 
+def knows_tabs(tokenizer: Tokenizer) -> bool:
+    """Whether texts that a tokenizer was learned from had tabs in them, which JSON can hold; of bytes all are known."""
+    ids = tokenizer.encode("\t")
+    return tokenizer.units in ("char", "word", "subword") and bool(ids) and ids[-1] != UNK
+
+
 def unknown_items(tokenizer: Tokenizer, text: str) -> list[str]:
     """The items of a text that are not in the vocabulary, in order, as the text has them."""
     places = zip(tokenizer.encode(text), tokenizer.offsets(text), strict=True)

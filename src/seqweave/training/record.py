@@ -134,21 +134,25 @@ class Record:
         if not self.writes:
             return ""
         content = files.weights_bytes(model)
-        files.replace_file(self.folder, files.WEIGHTS, content)
+        digest = files.replace_file(self.folder, files.WEIGHTS, content)
         if step is not None:
-            self.copy_weights(step)
-        return hashlib.sha256(content).hexdigest()
+            write_atomic(self._kept(step), content)
+        return digest
 
     def copy_weights(self, step: int) -> None:
-        """Keep the folder's weights, the best ones of a step, beside the checkpoints."""
-        path = self.folder / files.CHECKPOINTS / best_name(step)
-        path.parent.mkdir(exist_ok=True)
-        copy_atomic(self.folder / files.WEIGHTS, path)
+        """Keep the folder's weights, the best ones of a step, beside the checkpoints, where their copy was lost."""
+        copy_atomic(self.folder / files.WEIGHTS, self._kept(step))
 
     def put_back_weights(self, step: int) -> None:
         """The best weights of a step, kept beside the checkpoints, become the folder's again."""
-        copy_atomic(self.folder / files.CHECKPOINTS / best_name(step), self.folder / files.WEIGHTS)
+        copy_atomic(self._kept(step), self.folder / files.WEIGHTS)
         self._manifest()
+
+    def _kept(self, step: int) -> Path:
+        """Where the best weights of a step are kept beside the checkpoints."""
+        path = self.folder / files.CHECKPOINTS / best_name(step)
+        path.parent.mkdir(exist_ok=True)
+        return path
 
     def seal_model(self) -> None:
         """Write the manifest of the files that make the model, which have been found to be as they were made."""

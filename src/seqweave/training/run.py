@@ -18,6 +18,7 @@ from seqweave.device import choose_device
 from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.files import fingerprint, remove_temporary
+from seqweave.lock import only_one
 from seqweave.model.seq2seq import parameter_count
 from seqweave.model_card import model_card, unfinished_card
 from seqweave.paths import path_of
@@ -31,7 +32,6 @@ from seqweave.training.estimate import estimate_seconds
 from seqweave.training.events import Listener, TrainEvent, ignore
 from seqweave.training.freezing import freeze_parts
 from seqweave.training.leavings import is_free, is_run_folder, mend_restart, remove
-from seqweave.training.lock import only_training
 from seqweave.training.loop import Run, run_training
 from seqweave.training.memory import memory_of_network, memory_of_steps
 from seqweave.training.more_steps import asks_for_more, check_more, extend, extensions_of
@@ -113,7 +113,7 @@ def train(
 
 def _train(folder: Path, plan: Plan, restart: bool, listen: Listener) -> TrainResult:
     """What is planned, in all processes; one of them makes and mends the folder, while no other training is in it."""
-    alone = only_training(folder)
+    alone = only_one(folder, "training", stays=True)
     with refusals_of_system(folder), joined_ranks(plan.device) as ranks, alone if ranks.first else nullcontext():
         record, plan = Record(folder, ranks.first), replace(plan, world=ranks.world)
         found = ranks.share(_look(folder, plan, restart, record, listen) if ranks.first else None)

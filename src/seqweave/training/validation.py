@@ -104,7 +104,7 @@ def validate(model: Model, dev: DevPairs, metric: Metric, tell: Callable[[int, i
     batches = pair_batches(model, dev.sources, targets)
     forced, free = perplexities(model.network, (done.passed(batch) for batch in batches))
     model.tell_done = done
-    hypotheses = model.predict(sources, beam_size=1)
+    hypotheses = model.predict(sources, beam_size=1, tabs=True)
     model.tell_done = None
     texts = {source: found.text for source, found in zip(sources, hypotheses, strict=True)}
     if metric == "loss":
@@ -124,7 +124,7 @@ def sample_rows(model: Model, dev: DevPairs, outputs: Sequence[str] | None = Non
     """
     sources = list(dict.fromkeys(dev.sources))[:SAMPLES]
     if outputs is None:
-        outputs = [found.text for found in model.predict(sources)]
+        outputs = [found.text for found in model.predict(sources, tabs=True)]
     rows = []
     references = references_of(dev.targets, measures_of(model.config))
     for source, output in zip(sources, outputs, strict=True):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from architectures import CASES, SMALL, SOURCE_SIZE, batch_of, small_batch, small_model
+from architectures import CASES, SMALL, SOURCE_SIZE, batch_of, quick_cases, small_batch, small_model
 from processors import need_bf16
 from seqweave.config import ModelConfig
 from seqweave.model.attention.base import NOTHING, attend, each
@@ -193,7 +193,7 @@ def test_what_is_remembered_counts(kind: str, place: str) -> None:
 
 def test_plain_attention_remembers_nothing() -> None:
     source, lengths, _ = small_batch()
-    for name, config in CASES.items():
+    for name, config in quick_cases().items():
         memory = config.coverage or config.attention == "location_aware" or config.attention_window == "local_m"
         model = small_model(config)
         assert (model.start(model.encode(*batch_of(source, lengths, config))).attention_state != NOTHING) == memory, (

@@ -12,6 +12,7 @@ from torch import Tensor
 
 import seqweave.model.cells
 from architectures import CELLS, PLACES, SMALL, SOURCE_SIZE, TARGET_SIZE, small_batch
+from quick import quick_are
 from seqweave.config import ModelConfig
 from seqweave.inspection.gates import cell_states, gate_values
 from seqweave.model.build import build_model
@@ -250,7 +251,7 @@ def test_a_cell_of_equations_alone_has_their_numbers(toy: Cell) -> None:
     torch.testing.assert_close(after, (hidden, total))
 
 
-@pytest.mark.parametrize("place", DECODERS)
+@pytest.mark.parametrize("place", quick_are(["before", "after"], DECODERS))
 def test_a_cell_of_equations_alone_learns_and_says_once_that_it_is_slow(
     toy: Cell, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from seqweave.data.check.place import Place
-from seqweave.data.check.reasons import separator_setting
+from seqweave.data.check.reasons import separator_setting, the_other_side
 from seqweave.data.check.result import Concern
 from seqweave.data.check.scripts import Scripts
 from seqweave.data.formats.report import Dropped
@@ -135,7 +135,10 @@ class InvisibleLook:
         signs = sorted(self._characters)
         shown = ", ".join(f"U+{ord(sign):04X}" for sign in signs[:8])
         pattern = "".join(f"\\x{{{ord(sign):04X}}}" for sign in signs)
-        remedy = "take them away: " + place.piped(f"perl -CSD -pe 's/[{pattern}]//g'")
+        program = f"s/[{pattern}]//g"
+        if place.reader.dialect.format in ("jsonl", "json"):  # which may write them as escapes
+            program = f"s/[{pattern}]|\\\\u(?:{'|'.join(f'{ord(sign):04x}' for sign in signs)})//gi"
+        remedy = "take them away: " + place.piped(f"perl -CSD -pe '{program}'")
         return self._found.concern("invisible_characters", f"{{}} with invisible characters inside ({shown})", remedy)
 
 
@@ -246,6 +249,8 @@ class SeparatorLook:
         if short is None or 2 * short.count < report.records:
             return None
         setting = separator_setting(short.text)
+        if setting is None and the_other_side(place):
+            return None  # which the reason says
         remedy = "name what separates the columns, as in " + place.again(setting or "data.delimiter=';'")
         words = f"{short.count:,} of {count(report.records, 'record')} have a single column: the separator is another"
         return Concern("wrong_separator", words, remedy, short.count, list(short.lines), short.text)

@@ -47,7 +47,9 @@ class Place:
     def piped(self, program: str) -> str:
         """A command that sends the file through a program into another file; marked as a command."""
         path = shlex.quote(str(self.reader.path))
-        suffix = next((part for part in self.reader.path.suffixes[::-1] if part not in (".gz", ".bz2", ".xz")), ".tsv")
+        suffix = next(
+            (part for part in self.reader.path.suffixes[::-1] if part not in (".gz", ".bz2", ".xz", ".zst")), ".tsv"
+        )
         unpack = _UNPACK.get(self.reader.dialect.container)
         if unpack:
             return f"`{unpack} {path} | {program} > mended{suffix}`"

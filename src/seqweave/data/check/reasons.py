@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 
 from seqweave.config.group import MOST
@@ -38,6 +39,19 @@ def separator_setting(text: str) -> str | None:
     return f'data.delimiter="{name}"' if " " in name else f"data.delimiter={name}"
 
 
+def the_other_side(place: Place) -> str | None:
+    """What to do with a file of a single column; None where some records have more."""
+    report, dialect = place.reader.report, place.reader.dialect
+    short = report.dropped.get("missing_column")
+    if dialect.format not in ("tsv", "csv") or short is None or short.count < report.records:
+        return None
+    path = shlex.quote(str(place.reader.path))
+    return (
+        "add the targets as a second column, or, if they are the lines of another file, give both: "
+        f"`seqweave check {path} TARGETS`"
+    )
+
+
 def _by_hand(place: Place, dropped: Dropped) -> str:
     return place.leave_out(dropped.count)
 
@@ -62,7 +76,7 @@ def _encoding(place: Place, dropped: Dropped) -> str:
 def _columns(place: Place, dropped: Dropped) -> str:
     setting = None if place.reader.dialect.format == "json" else separator_setting(dropped.text)
     if setting is None:
-        return _by_hand(place, dropped)
+        return the_other_side(place) or _by_hand(place, dropped)
     separator = setting.partition("=")[2]
     return f"if {separator!r} separates the columns: {place.again(setting)}; else {_by_hand(place, dropped)}"
 
@@ -125,7 +139,7 @@ _REASONS: dict[DropReason, tuple[str | Callable[[Place], str], Remedy]] = {
     "too_many_columns": ("more columns than are known", _more_columns),
     "unclosed_quote": ("a double quote that is never closed", _no_quotes),
     "malformed_quotes": ("text behind a closing double quote", _no_quotes),
-    "invalid_json": ("not a JSON object", _by_hand),
+    "invalid_json": ("not a JSON object, or one with NaN or infinity, which JSON has not", _by_hand),
     "repeated_field": ("a JSON object with a field twice", _by_hand),
     "missing_field": ("a JSON object without the fields of source and target as texts", _fields),
     "tab_in_field": ("a tab inside of a JSON text, which would look like one more column of source tags", _no_tabs),

@@ -77,12 +77,13 @@ class DataCheck:
 
     `dropped` maps each reason to the first line numbers, `reasons` to all about it (`LeftOut`), and `over_long`
     likewise for pairs that have more items than training takes. `units` are the items `train` would take, a side at
-    a time, each with the reason. `dialect` says in words what the file is.
+    a time, each with the reason. `dialect` says in words what the file is, `target_dialect` that of parallel files.
     """
 
     path: str
     target_path: str | None
     dialect: str
+    target_dialect: str | None
     counts: str  # what a number of a record counts: `line`, or `record` of a JSON document
     lines: int
     records: int

@@ -116,6 +116,7 @@ def _result(
         path=str(reader.path),
         target_path=None if reader.target_path is None else str(reader.target_path),
         dialect=reader.dialect.words,
+        target_dialect=None if reader.target_dialect is None else reader.target_dialect.words,
         counts=reader.dialect.counts,
         lines=report.lines,
         records=report.records,

@@ -62,8 +62,12 @@ def _too_few(place: Place, sources: int) -> Concern:
 
 def _one_target(place: Place) -> Concern:
     words = "all targets are the same, so there is nothing to learn"
-    chosen = place.again("data.target_column=3")
-    return Concern("one_target", words, f"give other data, or if the target is in another column: {chosen}", 0, [], "")
+    remedy = "give other data"
+    dialect = place.reader.dialect
+    if dialect.left_out:
+        setting = f"data.target_column={dialect.left_out[0].removeprefix('column ')}"
+        remedy += f", or if the target is in another column, name it, as in {place.again(setting)}"
+    return Concern("one_target", words, remedy, 0, [], "")
 
 
 def _labels_first(place: Place, sources: int, targets: int) -> Concern:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -26,8 +27,13 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-STRICT = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_no_number)
-"""Refuses NaN, infinity and repeated fields."""
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _no_number(digits)
+
+
+STRICT = json.JSONDecoder(object_pairs_hook=_distinct, parse_float=_finite, parse_constant=_no_number)
+"""Refuses NaN, infinity, numbers too large for a float, and repeated fields."""
 
 
 def record_parser(dialect: Dialect, config: DataConfig) -> Callable[[Any], Found]:

@@ -142,7 +142,7 @@ def ask(model: Model, sources: Sequence[str], targets: Sequence[str]) -> Asked:
     pairs = dict(zip(reversed(sources), reversed(targets), strict=True))  # the first target of each source
     every = list(dict.fromkeys(sources))
     some = every[:: -(-len(every) // MOST_ASKED)]
-    answers = model.predict(some, beam_size=1, return_attention=True)
+    answers = model.predict(some, beam_size=1, return_attention=True, tabs=True)
     return Asked(model, some, [pairs[source] for source in some], answers)
 
 

@@ -1,10 +1,10 @@
-"""One training a folder at a time: a lock of the operating system on a small file beside the folder.
+"""One process a folder at a time: a lock of the operating system on a small file beside the folder.
 
 `.NAME.lock` lies beside the folder NAME, because `--restart` puts another folder in its place. The lock is `flock`
 (`msvcrt.locking` on Windows), which ends with the process that holds it, however that ends; what the file holds, the
-number of that process, is for people alone. So a file that a kill or an older version left holds nothing. The file
-stays when training ends, because a name that comes and goes can be locked twice; only where no folder was made does
-it go, too, and whoever waited for it then looks again.
+number of that process and what it does, is for people alone. So a file that a kill or an older version left holds
+nothing. The file of a training stays when that ends; where no folder was made, and after a split, which nobody goes on
+with, it goes while it is still held, and whoever has opened it meanwhile looks again.
 
 What this leaves out: a disk that knows no locks, and a place where no file can be written beside the folder.
 """
@@ -42,8 +42,13 @@ else:
 
 
 @contextmanager
-def only_training(folder: Path) -> Iterator[None]:
+def only_one(folder: Path, doing: str, stays: bool) -> Iterator[None]:
     """Hold the lock of a folder; parents that are made for it go again when they stay empty.
+
+    Args:
+        folder: where.
+        doing: what for: `training` or `split`.
+        stays: whether the file of the lock stays beside the folder.
 
     Raises:
         ModelFolderError: when another process holds it.
@@ -53,11 +58,11 @@ def only_training(folder: Path) -> Iterator[None]:
     lock = folder.with_name(f".{folder.name}.lock")
     descriptor = None
     try:
-        descriptor = _take(lock, folder)
+        descriptor = _take(lock, folder, doing)
         yield
     finally:
         if descriptor is not None:
-            _release(descriptor, lock, folder)
+            _release(descriptor, lock, stays and folder.exists())
         with suppress(OSError):  # the first that is not empty ends it
             for parent in reversed(made):
                 parent.rmdir()
@@ -70,7 +75,7 @@ def _make_parents(folder: Path) -> list[Path]:
     return missing[::-1]
 
 
-def _take(lock: Path, folder: Path) -> int | None:
+def _take(lock: Path, folder: Path, doing: str) -> int | None:
     """Lock the file and write who has it; None where there can be no lock."""
     while (descriptor := _open(lock)) is not None:
         try:
@@ -78,10 +83,10 @@ def _take(lock: Path, folder: Path) -> int | None:
         except OSError as error:
             os.close(descriptor)
             if error.errno in _HELD:
-                raise _refusal(lock, folder) from None
+                raise _refusal(lock, folder, doing) from None
             return None
         if _is_of(descriptor, lock):
-            _write(descriptor, f"{os.getpid()}\n")
+            _write(descriptor, f"{os.getpid()} {doing}\n")
             return descriptor
         os.close(descriptor)  # its holder has removed it meanwhile
     return None
@@ -100,10 +105,10 @@ def _open(lock: Path) -> int | None:
         return None
 
 
-def _release(descriptor: int, lock: Path, folder: Path) -> None:
-    """Let go of the file, and remove it while it is still held where it locks nothing."""
+def _release(descriptor: int, lock: Path, stays: bool) -> None:
+    """Let go of the file, and remove it while it is still held where it is not to stay."""
     _write(descriptor, "")
-    if not folder.exists():
+    if not stays:
         with suppress(OSError):  # Windows removes no open file
             lock.unlink()
     os.close(descriptor)
@@ -125,20 +130,20 @@ def _write(descriptor: int, content: str) -> None:
         os.write(descriptor, content.encode("ascii"))
 
 
-def _refusal(lock: Path, folder: Path) -> ModelFolderError:
-    who = _holder(lock)
+def _refusal(lock: Path, folder: Path, doing: str) -> ModelFolderError:
+    process, found = _holder(lock) or ("unknown", doing)
     return ModelFolderError(
-        f"another training (process {who or 'unknown'}) is running in {folder}: wait for it or choose another -o"
+        f"another {found} (process {process}) is running in {folder}: wait for it or choose another -o"
     )
 
 
-def _holder(lock: Path) -> int | None:
-    """The process that holds the lock, as the file says; None where it does not say so in time."""
+def _holder(lock: Path) -> tuple[str, str] | None:
+    """The process that holds the lock and what it does, as the file says; None where it does not say so in time."""
     for _ in range(2):
-        with suppress(OSError, ValueError, IndexError):
-            process = int(lock.read_text(encoding="ascii").split()[0])
-            if _lives(process):
-                return process
+        with suppress(OSError, ValueError):
+            process, *doing = lock.read_text(encoding="ascii").split()
+            if _lives(int(process)):
+                return process, "split" if doing == ["split"] else "training"
         time.sleep(_SECONDS_TO_WRITE)  # not written yet: empty, or what a kill left
     return None
 

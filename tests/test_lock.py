@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from seqweave import lock
 from seqweave.errors import ModelFolderError
-from seqweave.training import lock
+from seqweave.lock import only_one
 from seqweave.training.events import TrainEvent
-from seqweave.training.lock import only_training
 from seqweave.training.run import train
 from tiny_run import SETTINGS, write_pairs
 
@@ -45,16 +45,16 @@ def test_a_second_training_is_refused_and_the_first_goes_on(tmp_path: Path) -> N
 )
 def test_a_file_that_nobody_has_locked_holds_nothing(tmp_path: Path, written: str) -> None:
     (tmp_path / ".model.lock").write_text(written)
-    with only_training(tmp_path / "model"):
-        assert (tmp_path / ".model.lock").read_text() == f"{os.getpid()}\n"
+    with only_one(tmp_path / "model", "training", stays=True):
+        assert (tmp_path / ".model.lock").read_text() == f"{os.getpid()} training\n"
     assert not list(tmp_path.iterdir())  # no folder was made, so nothing is to be locked
 
 
 def test_the_file_stays_with_the_folder(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
-    with only_training(tmp_path / "model"):
+    with only_one(tmp_path / "model", "training", stays=True):
         before = (tmp_path / ".model.lock").stat().st_ino
-    with only_training(tmp_path / "model"):
+    with only_one(tmp_path / "model", "training", stays=True):
         assert (tmp_path / ".model.lock").stat().st_ino == before
     assert (tmp_path / ".model.lock").is_file()
 
@@ -73,27 +73,30 @@ def test_a_lock_on_a_file_that_was_removed_meanwhile_is_taken_anew(
         real(descriptor)
 
     monkeypatch.setattr(lock, "_lock", removed)
-    with only_training(tmp_path / "model"):
+    with only_one(tmp_path / "model", "training", stays=True):
         assert len(calls) == 2
         monkeypatch.undo()
-        with pytest.raises(ModelFolderError, match="another training"), only_training(tmp_path / "model"):
+        with (
+            pytest.raises(ModelFolderError, match="another training"),
+            only_one(tmp_path / "model", "training", stays=True),
+        ):
             pass
 
 
 def test_a_link_in_the_place_of_the_file_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("years of work")
     (tmp_path / ".model.lock").symlink_to("mine")
-    with pytest.raises(OSError, match="symbolic link"), only_training(tmp_path / "model"):
+    with pytest.raises(OSError, match="symbolic link"), only_one(tmp_path / "model", "training", stays=True):
         pass
     assert (tmp_path / "mine").read_text() == "years of work"
 
 
 @pytest.mark.parametrize("written", ["", "nonsense", "0", "999999999"])
 def test_a_holder_that_is_not_known_is_said_so(tmp_path: Path, written: str) -> None:
-    with only_training(tmp_path / "model"):
+    with only_one(tmp_path / "model", "training", stays=True):
         (tmp_path / ".model.lock").write_text(written)
         sentence = r"another training \(process unknown\) is running in .*model: wait"
-        with pytest.raises(ModelFolderError, match=sentence), only_training(tmp_path / "model"):
+        with pytest.raises(ModelFolderError, match=sentence), only_one(tmp_path / "model", "training", stays=True):
             pass
 
 
@@ -101,8 +104,8 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from seqweave.training.lock import only_training\n"
-        "with only_training(Path(sys.argv[1])):\n"
+        "from seqweave.lock import only_one\n"
+        "with only_one(Path(sys.argv[1]), 'training', stays=True):\n"
         "    print('held', flush=True)\n"
         "    sys.stdin.read()\n"
     )
@@ -111,22 +114,38 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path: Path) -> None:
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
-        with pytest.raises(ModelFolderError, match=rf"another training \(process {other.pid}\)"), only_training(folder):
+        with (
+            pytest.raises(ModelFolderError, match=rf"another training \(process {other.pid}\)"),
+            only_one(folder, "training", stays=True),
+        ):
             pass
         other.kill()
         other.wait()
-        assert (tmp_path / ".model.lock").read_text() == f"{other.pid}\n"
-        with only_training(folder):
+        assert (tmp_path / ".model.lock").read_text() == f"{other.pid} training\n"
+        with only_one(folder, "training", stays=True):
             pass
     assert not list(tmp_path.iterdir())
 
 
+def test_a_split_is_named_and_leaves_no_file(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    with only_one(folder, "split", stays=False):
+        folder.mkdir()
+        for doing in ("split", "training"):
+            with (
+                pytest.raises(ModelFolderError, match=rf"another split \(process {os.getpid()}\)"),
+                only_one(folder, doing, stays=True),
+            ):
+                pass
+    assert [path.name for path in tmp_path.iterdir()] == ["parts"]
+
+
 def test_parents_made_for_nothing_go_again(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
-    with only_training(tmp_path / "old" / "new" / "model"):
+    with only_one(tmp_path / "old" / "new" / "model", "training", stays=True):
         pass
     assert [path.name for path in tmp_path.rglob("*")] == ["old"]
-    with only_training(tmp_path / "a" / "b" / "model"):
+    with only_one(tmp_path / "a" / "b" / "model", "training", stays=True):
         (tmp_path / "a" / "b" / "model").mkdir()
     assert (tmp_path / "a" / "b" / "model").is_dir()
 
@@ -136,7 +155,7 @@ def test_where_nothing_can_be_written_there_is_no_lock(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     tmp_path.chmod(0o555)
     try:
-        with only_training(tmp_path / "model"):
+        with only_one(tmp_path / "model", "training", stays=True):
             assert not (tmp_path / ".model.lock").exists()
     finally:
         tmp_path.chmod(0o755)
