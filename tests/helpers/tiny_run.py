@@ -88,7 +88,7 @@ def train_as_the_first_of_two(data: Path, out: Path, settings: dict[str, Any], p
         port = free.getsockname()[1]
     both = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     join = partial(torch.distributed.init_process_group, timeout=timedelta(seconds=120))  # should the other one fail
-    words = [sys.executable, "-c", SCRIPT, str(data), str(out), json.dumps(settings)]
+    words = [sys.executable, "-c", SCRIPT, str(data), str(out), json.dumps(settings), ""]
     other = subprocess.Popen(words, env={**os.environ, **both, "RANK": "1"}, stderr=subprocess.PIPE, text=True)
     try:
         with patch.context() as inside:
