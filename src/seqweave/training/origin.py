@@ -20,7 +20,7 @@ GOING_ON: Mapping[str, Any] = {
     "training.schedule": "cosine",
     "training.max_epochs": 20,
 }
-"""What a run that starts from a model has in place of the model's own settings; measured, see docs/start-from.md."""
+"""What a run that starts from a model has in place of the model's own settings; a first choice (docs/start-from.md)."""
 LEAST_STEPS = 300
 """A small corpus still needs this many updates."""
 
