@@ -59,8 +59,8 @@ def test_the_usual_case_copies_only_when_the_room_is_used_up() -> None:
     cache, buffers = KeyValues.of(pair(0)[..., None, :]), []
     for number in range(1, 3 * ROOM):
         cache = cache.append(pair(number))
-        buffers.append(cache.buffer.data_ptr())
-    assert len(set(buffers)) == 3
+        buffers.append(cache.buffer)  # held, so that no other gets its place in memory
+    assert len({buffer.data_ptr() for buffer in buffers}) == 3
     assert cache.buffer.shape[-2] == 3 * ROOM
 
 
