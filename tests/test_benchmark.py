@@ -45,6 +45,7 @@ def test_matrices_are_counted_once_a_position() -> None:
     assert matrix_sizes(network).tolist() == [source, sum(sizes.values()) - left_out - source]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick_are(["lstm-copies"], ["gru-additive-after", "lstm-copies", TRANSFORMER]))
 def test_every_work_is_timed_and_the_model_stays_as_it_is(name: str) -> None:
     model = tiny_model(CASES[name])
@@ -124,6 +125,7 @@ def test_json_of_made_up_texts(folder: Path, capsys: Capture) -> None:
     assert all(one["items_per_second"] > 0 for one in facts)
 
 
+@pytest.mark.slow
 def test_pairs_that_are_all_too_long(folder: Path, tmp_path: Path, capsys: Capture) -> None:
     pairs = tmp_path / "pairs.tsv"
     pairs.write_text("a" * 600 + "\tb\n", encoding="utf-8")

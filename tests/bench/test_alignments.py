@@ -94,6 +94,7 @@ def test_pairs_to_learn_from(module: Callable[[str], ModuleType], data: Path, tm
     assert recipe.write_pairs(pairs, path).stat().st_mtime_ns == time
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [[1], slow([1, 2])], ids=["a seed", "two seeds"])
 def test_the_recipe_runs_and_goes_on(
     module: Callable[[str], ModuleType],

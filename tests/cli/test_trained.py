@@ -185,6 +185,7 @@ def test_check(capsys: Capture, data: Path) -> None:
     assert [leak["second"] for leak in found["leakage"]] == ["dev"]
 
 
+@pytest.mark.slow
 def test_demo(capsys: Capture, tmp_path: Path) -> None:
     words = ["demo", "-o", str(tmp_path / "demo"), "--steps", "3", "--pairs", "60", "--device", "cpu"]
     shown = output(capsys, *words)

@@ -47,6 +47,7 @@ def choosy_model() -> Model:
     raise AssertionError("no seed will do")
 
 
+@pytest.mark.slow
 def test_the_settings_that_made_the_targets_win() -> None:
     """Targets are the model's own outputs under other settings: those settings are right in every pair."""
     model = choosy_model()

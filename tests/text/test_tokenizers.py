@@ -318,6 +318,7 @@ for options in ({"units": "char"}, {"units": "word"}, {"units": "space"}, {"unit
 """
 
 
+@pytest.mark.slow
 def test_training_is_the_same_in_every_process() -> None:
     outputs = {
         subprocess.run(

@@ -61,6 +61,7 @@ def trained(folder: Path, seed: int, pairs: int, **settings: Any) -> seqweave.Tr
     )
 
 
+@pytest.mark.slow
 def test_new_words_are_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = trained(tmp_path, 1, 600, **{"training.max_steps": 140, "training.validate_every": 70})
     assert result.metrics is not None

@@ -90,6 +90,7 @@ def test_a_finished_run_that_goes_on_is_one_that_never_ended(place: Path, tmp_pa
     assert more(place, folder, 20, CONSTANT).status == "already_finished"
 
 
+@pytest.mark.slow
 def test_so_is_one_that_goes_on_twice(place: Path, tmp_path: Path) -> None:
     folder = copied(place, "twelve", tmp_path)
     more(place, folder, 14, CONSTANT)
@@ -245,6 +246,7 @@ def averaged_best(place: Path, folder: Path) -> bytes:
     return (folder / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_averaged_weights_stay_until_better_ones_come(place: Path, tmp_path: Path) -> None:
     """Also over two extensions, whose weights are much worse; and the log keeps what the average reached."""
     folder = tmp_path / "model"

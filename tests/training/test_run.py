@@ -235,6 +235,7 @@ def test_divergence_is_an_error_and_reaches_no_checkpoint(tmp_path: Path) -> Non
     assert not list((tmp_path / "model").glob("checkpoints/step_*"))
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_pairs(tmp_path / "pairs.tsv")
     same = {**SETTINGS, "training.average_checkpoints": 1}  # dropout is drawn for the batch, whoever has it

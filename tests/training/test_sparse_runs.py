@@ -31,6 +31,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line, parse_constant=no_infinity) for line in lines if line]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", quick_are(["recurrent"], ["recurrent", "transformer"]))
 def test_a_run_learns_and_leaves_a_model(tmp_path: Path, side: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "_SECONDS_BETWEEN_REPORTS", 0.0)

@@ -235,6 +235,7 @@ def test_settings_of_the_files_and_of_the_run_are_not_taken_over() -> None:
     assert (training.schedule, training.scheduled_sampling) == ("cosine", "linear")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [SETTINGS, {**SETTINGS, "training.schedule": "inverse_sqrt"}])
 def test_any_schedule_of_the_other_model_will_do(place: Path, tmp_path: Path, settings: dict[str, Any]) -> None:
     train(write_old(tmp_path), tmp_path / "old", settings={**settings, "training.max_steps": 2}, device="cpu")

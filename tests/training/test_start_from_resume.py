@@ -202,6 +202,7 @@ def test_without_a_checkpoint_it_is_refused(place: Path, stopped: Path) -> None:
         begin(place, stopped)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zero", [True, False])
 def test_more_steps_after_it(place: Path, tmp_path: Path, zero: bool) -> None:
     events: list[TrainEvent] = []

@@ -191,6 +191,7 @@ def test_what_is_remembered_counts(kind: str, place: str) -> None:
     assert (one - two).abs().max() > 1e-3
 
 
+@pytest.mark.slow
 def test_plain_attention_remembers_nothing() -> None:
     source, lengths, _ = small_batch()
     for name, config in quick_cases().items():

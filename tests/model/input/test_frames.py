@@ -114,6 +114,7 @@ def trained(name: str) -> tuple[Model, float, float]:
     return Model(network.eval(), None, letters(), config), losses[0], losses[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick_are(["lstm"], READERS))
 def test_it_learns_to_write_what_frames_say(name: str) -> None:
     model, first, last = trained(name)

@@ -175,6 +175,7 @@ def test_bf16_is_as_near_to_fp64_as_looped(place: str) -> None:
     assert medians[True] < 1.1 * medians[False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "attention", "place"),
     [
