@@ -20,6 +20,7 @@ for _number in (signal.SIGINT, signal.SIGHUP) if hasattr(signal, "SIGHUP") else 
 
 # One thread: the tensors here are so small that threads only wait for each other, and sums keep one order.
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start, too, which run beside each other
 
 hypothesis.settings.register_profile("desk", deadline=None, max_examples=50)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, print_blob=True)

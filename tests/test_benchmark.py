@@ -118,6 +118,7 @@ def test_the_table(folder: Path, tmp_path: Path, capsys: Capture) -> None:
     assert "3 pairs of" in printed.err
 
 
+@pytest.mark.slow
 def test_json_of_made_up_texts(folder: Path, capsys: Capture) -> None:
     assert main(["bench", str(folder), "--seconds", "0.1", "--length", "4", "--json", "--device", "cpu"]) == 0
     facts = json.loads(capsys.readouterr().out)

@@ -29,6 +29,7 @@ def tiny_run(gpu: ModuleType, patch: pytest.MonkeyPatch, *more: str) -> None:
     gpu.main([*TINY, *more])
 
 
+@pytest.mark.slow
 def test_it_runs_without_git(
     speed: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,6 +35,7 @@ def peak_bytes(folder: Path, pairs: int) -> int:
     return peak
 
 
+@pytest.mark.slow
 def test_ten_times_the_pairs_take_the_same_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_module, "CHUNK_PAIRS", 500)
     monkeypatch.setattr(batching, "POOL_PAIRS", 500)

@@ -240,6 +240,7 @@ def test_a_slow_drip_is_dropped(hasty: PageServer, begin: bytes) -> None:
     assert b"408" in answer if b"POST" in begin else answer == b""
 
 
+@pytest.mark.slow
 def test_only_so_many_connections_are_held(server: PageServer) -> None:
     held = [socket.create_connection(("127.0.0.1", server.server_port), timeout=20) for _ in range(MOST_CONNECTIONS)]
     try:

@@ -78,6 +78,7 @@ def test_frozen_parts_keep_every_bit_and_the_others_move(config: ModelConfig) ->
                 assert not torch.equal(after[name], tensor)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", list(quick_cases(reads_text).values())[::7])
 def test_any_part_may_be_frozen_alone_and_left_alone(config: ModelConfig) -> None:
     before = dict(small_model(config).named_parameters())
