@@ -117,6 +117,7 @@ class StoppedError(BaseException):
     """Stands for a kill."""
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_of_format_0_goes_on_in_its_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bit for bit to where it had come without a stop, in a network whose gate reads the readout."""
     settings = {**SETTINGS, "model.copy": True}

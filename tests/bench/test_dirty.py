@@ -16,7 +16,7 @@ BENCH = Path(__file__).resolve().parents[2] / "bench" / "reliability"
 @pytest.mark.parametrize(
     ("script", "options", "said"),
     [
-        ("dirty.py", [], "most memory for one file"),
+        slow("dirty.py", [], "most memory for one file"),
         slow("corpus.py", ["--dirty"], "2,000 pairs, dirty: {"),
         slow("corpus.py", ["--dirty", "--of", "check"], '"check_mib"'),
         slow("corpus.py", ["--of", "split"], '"split_mib"'),

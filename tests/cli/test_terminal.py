@@ -66,6 +66,7 @@ def on_a_terminal(*words: str) -> bytes:
     return shown
 
 
+@pytest.mark.slow
 def test_check_on_a_terminal(tmp_path: Path) -> None:
     pairs = tmp_path / "esc.tsv"
     pairs.write_text(f"a\x1b]0;owned\x07\t{EVIL}\nc\td\n", encoding="utf-8")

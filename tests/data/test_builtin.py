@@ -87,6 +87,7 @@ def test_only_the_month_first_form_is_ever_read_as_another_day(day: date, locale
         assert target == day.isoformat()
 
 
+@pytest.mark.slow
 def test_no_source_has_two_targets() -> None:
     targets: dict[str, str] = {}
     # The days of a leap year and of two others, in both centuries, in every way to write it.

@@ -66,6 +66,7 @@ def test_longest_common_subsequence_is_that_of_the_recurrence(ours: list[str], t
     assert longest_common(ours, theirs) == naive_common(ours, theirs)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(output=TEXTS, references=st.lists(TEXTS, min_size=1, max_size=3))
 def test_agrees_with_rouge_score(output: str, references: list[str]) -> None:

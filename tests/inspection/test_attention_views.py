@@ -78,6 +78,7 @@ def test_terminal_columns_line_up_under_wide_tokens() -> None:
         assert width_of(lines[0][: lines[0].index(tokens[index])]) == 2 + 1 + 2 * index
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(source=TOKENS, target=TOKENS, width=st.integers(19, 100))
 def test_terminal_never_passes_the_width_and_shows_every_row(source: list[str], target: list[str], width: int) -> None:

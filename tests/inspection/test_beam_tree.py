@@ -36,6 +36,7 @@ def grown(model: Seq2Seq, source: SourceBatch, limit: int, size: int, alpha: flo
     return grow_beam(model, encoded, limit, SearchOptions(beam_size=size, length_penalty=alpha, stop=stop))
 
 
+@pytest.mark.slow
 @given(
     name=st.sampled_from(sorted(CASES)),
     seed=st.integers(0, 5),

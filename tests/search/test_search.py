@@ -155,6 +155,7 @@ def test_a_beam_as_wide_as_the_language_is_exhaustive(seed: int, alpha: float, s
         _check_same(one, other)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 10_000), alpha=st.sampled_from([0.0, 1.0, 2.0]), n_best=st.integers(1, 5))
 def test_proven_stops_only_when_nothing_better_is_left(seed: int, alpha: float, n_best: int) -> None:
     """A beam wide enough to lose nothing, which stops before it has everything, still has the best."""

@@ -61,6 +61,7 @@ def frozen(config: ModelConfig, parts: list[str], training: TrainConfig, steps: 
     return stepped(network, config, training, steps)
 
 
+@pytest.mark.slow
 @each(reads_text, plain=False)
 def test_frozen_parts_keep_every_bit_and_the_others_move(config: ModelConfig) -> None:
     before = dict(small_model(config).named_parameters())
@@ -78,7 +79,6 @@ def test_frozen_parts_keep_every_bit_and_the_others_move(config: ModelConfig) ->
                 assert not torch.equal(after[name], tensor)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("config", list(quick_cases(reads_text).values())[::7])
 def test_any_part_may_be_frozen_alone_and_left_alone(config: ModelConfig) -> None:
     before = dict(small_model(config).named_parameters())

@@ -11,6 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from quick import slow
 from seqweave.cli.main import main
 from seqweave.cli.progress import found_text
 from seqweave.data.dataset import PairDataset
@@ -108,7 +109,7 @@ def test_a_share_without_pairs_is_refused(place: Path, capsys: pytest.CaptureFix
     assert not (place / "x").exists()
 
 
-@pytest.mark.parametrize("settings", [{}, {"training.accumulate": 3, "training.ema_decay": 0.5}])
+@pytest.mark.parametrize("settings", [{}, slow({"training.accumulate": 3, "training.ema_decay": 0.5})])
 def test_a_killed_run_ends_like_the_unbroken_one(place: Path, tmp_path: Path, settings: dict[str, Any]) -> None:
     killed(place / "new.tsv", tmp_path / "new", place / "old", place / "old.tsv", settings)
     ends = []

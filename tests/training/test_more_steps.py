@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 
 import golden
+from quick import slow
 from seqweave.config import TrainConfig
 from seqweave.errors import ConfigError, ModelFolderError
 from seqweave.folder import check_manifest, read_config
@@ -103,7 +104,7 @@ def test_so_is_one_that_goes_on_twice(place: Path, tmp_path: Path) -> None:
     assert spans == [(12, 12, 14), (14, 14, 20)]
 
 
-@pytest.mark.parametrize("kill", [killer("batch", 1), killer("batch", 8, batch=0)])
+@pytest.mark.parametrize("kill", [slow(killer("batch", 1)), killer("batch", 8, batch=0)])
 def test_so_is_one_that_was_stopped(place: Path, tmp_path: Path, kill: Listener) -> None:
     with pytest.raises(KilledError):
         more(place, tmp_path / "model", None, CONSTANT, kill)

@@ -127,6 +127,7 @@ def test_it_learns_to_write_what_frames_say(name: str) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick_are(["lstm"], READERS))
 def test_it_is_evaluated(name: str) -> None:
     model, *_ = trained(name)
