@@ -24,7 +24,7 @@ def table(folder: Path, seeds: Sequence[int], split: str) -> str:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").removesuffix("\n").split("\n")]
 
 
 def _wrong(folder: Path, seeds: Sequence[int], name: str) -> Wrong | None:

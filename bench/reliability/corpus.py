@@ -21,6 +21,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 MIB = 1 << 20
@@ -51,18 +53,24 @@ def write_corpus(path: Path, pairs: int, dirty: bool) -> None:
                 file.write(DIRT[number % len(DIRT)] + "\n")
 
 
-def measured_verb(verb: str, pairs: int, dirty: bool) -> dict[str, object]:
-    """The most memory that `check` or `split` held for one corpus, in this process."""
-    from seqweave.data.check import check_data
-    from seqweave.data.splitting import split_data
-
+@contextmanager
+def watched_corpus(pairs: int, dirty: bool) -> Iterator[tuple[Path, Anonymous, float]]:
+    """A corpus in a folder of its own, what watches the memory of this process, and the most so far, in bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pairs.tsv"
         write_corpus(path, pairs, dirty)
         watch = Anonymous()
         time.sleep(0.1)
-        before = watch.peak
-        found = check_data(path) if verb == "check" else split_data(path, Path(folder) / "parts")
+        yield path, watch, watch.peak
+
+
+def measured_verb(verb: str, pairs: int, dirty: bool) -> dict[str, object]:
+    """The most memory that `check` or `split` held for one corpus, in this process."""
+    from seqweave.data.check import check_data
+    from seqweave.data.splitting import split_data
+
+    with watched_corpus(pairs, dirty) as (path, watch, before):
+        found = check_data(path) if verb == "check" else split_data(path, path.with_name("parts"))
         assert found.kept == pairs
         return {
             "records": found.records,
@@ -79,18 +87,13 @@ def measured(pairs: int, dirty: bool) -> dict[str, object]:
     from seqweave.data.readers import PairReader
     from seqweave.text.tokenizers import train_tokenizer
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "pairs.tsv"
-        write_corpus(path, pairs, dirty)
-        watch = Anonymous()
-        time.sleep(0.1)
-        before = watch.peak
+    with watched_corpus(pairs, dirty) as (path, watch, before):
         reader = PairReader(path)
         kept = sum(1 for _ in reader)
         reading = watch.peak
         tokenizer = train_tokenizer(["sourcetag 0123456789"], TextConfig(units="char"))
         texts = ((pair.source, pair.target) for pair in reader)
-        write_dataset(texts, tokenizer, tokenizer, Path(folder) / "ids", 100, 100)
+        write_dataset(texts, tokenizer, tokenizer, path.with_name("ids"), 100, 100)
         report = reader.report
         assert kept == report.kept == pairs
         assert report.kept + report.dropped_records == report.records

@@ -13,6 +13,7 @@ import math
 import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -59,7 +60,7 @@ class Weights:
     entries: Mapping[str, Entry]
     _content: mmap.mmap
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """The SHA-256 of the file."""
         return hashlib.sha256(self._content).hexdigest()

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import tokenizers
 from tokenizers import normalizers
@@ -27,7 +28,9 @@ from seqweave.text.learning import learn_pipeline, surrogate_error
 from seqweave.text.tokenizer_files import read_pipeline
 from seqweave.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, UNKNOWN_CHARACTER, byte_names, display_name
 
-__all__ = ["Coverage", "Tokenizer", "coverage", "guess_units", "train_tokenizer"]
+__all__ = ["Coverage", "Tokenizer", "coverage", "guess_units", "in_batches", "train_tokenizer"]
+
+Item = TypeVar("Item")
 
 
 class Tokenizer:
@@ -103,7 +106,7 @@ class Tokenizer:
             content["model"]["merges"] = []
             self._letters = tokenizers.Tokenizer.from_str(json.dumps(content))
         found = []
-        for batch in _batches(texts, 1000):  # the library's encodings are large
+        for batch in in_batches(texts, 1000):  # the library's encodings are large
             for encoding in self._letters.encode_batch(batch, add_special_tokens=False):
                 found.append((encoding.ids, list(Counter(encoding.word_ids).values())))
         return found
@@ -242,14 +245,15 @@ class Coverage:
 def coverage(tokenizer: Tokenizer, texts: Iterable[str]) -> Coverage:
     """Count the items of `texts` (read once, as a stream), and those that are unknown."""
     tokens = unknown = 0
-    for batch in _batches(texts, 1000):
+    for batch in in_batches(texts, 1000):
         for ids in tokenizer.encode_batch(batch):
             tokens += len(ids)
             unknown += ids.count(UNK)
     return Coverage(tokens, unknown)
 
 
-def _batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    stream = iter(texts)
+def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of `size` items, the last one shorter, of a stream."""
+    stream = iter(items)
     while batch := list(islice(stream, size)):
         yield batch

@@ -19,8 +19,8 @@ class DataFiles:
 
     def paths(self) -> dict[str, Path]:
         """All files named, by what they are for."""
-        roles = {"train": self.train, "train_target": self.train_target, "dev": self.dev, "dev_target": self.dev_target}
-        roles["mix"] = self.mix
+        sides = {"train": self.train, "train_target": self.train_target}
+        roles = {**sides, "dev": self.dev, "dev_target": self.dev_target, "mix": self.mix}
         return {role: path for role, path in roles.items() if path is not None}
 
 

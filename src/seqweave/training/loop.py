@@ -35,7 +35,7 @@ from seqweave.training.distributed import Ranks
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.ids import subword_dropout
 from seqweave.training.memory import memory_of_validation
-from seqweave.training.more_steps import Extension, span
+from seqweave.training.more_steps import Extension, apply_all, span
 from seqweave.training.optimizer import FrozenRows, MovingAverage, Optimizer
 from seqweave.training.prepare import DevPairs
 from seqweave.training.record import Record
@@ -114,8 +114,7 @@ class Run:
 
     def extend(self) -> None:
         """Where more steps begin, take what ended the run before out of the state."""
-        for extension in self.extensions:
-            extension.apply(self.state)
+        apply_all(self.extensions, self.state)
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, in the schedule that it belongs to."""

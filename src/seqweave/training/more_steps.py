@@ -55,6 +55,12 @@ class Extension:
             state.__dict__.update(self.best)
 
 
+def apply_all(extensions: Sequence[Extension], state: TrainState) -> None:
+    """Where more steps begin, take what ended the run before out of its state."""
+    for extension in extensions:
+        extension.apply(state)
+
+
 def logs_at(extensions: Sequence[Extension], step: int) -> LogSums | None:
     """The sums of the logs of a finished run that goes on at this step; None where none does."""
     found = [extension.logs for extension in extensions if extension.begin == step and extension.logs is not None]
@@ -109,8 +115,8 @@ def extend(record: Record, run: Mapping[str, Any], wanted: Config, world: int, l
     """
     config, facts = decided_config(record.made, record.folder), run["facts"]
     done = newest_step(record.folder / files.CHECKPOINTS)
-    asked = build_config({STEPS: wanted.training.max_steps, EPOCHS: wanted.training.max_epochs}, config)
-    last = steps_of(asked, PairDataset.open(record.cache), world, "start_from" in facts)
+    asked = {STEPS: wanted.training.max_steps, EPOCHS: wanted.training.max_epochs}
+    last = steps_of(build_config(asked, config), PairDataset.open(record.cache), world, "start_from" in facts)
     if last <= done:
         raise _too_few(record, f"{EPOCHS}={wanted.training.max_epochs}, which are {last:,} steps,", done)
     assert config.training.max_steps is not None
@@ -122,11 +128,8 @@ def extend(record: Record, run: Mapping[str, Any], wanted: Config, world: int, l
         more = replace(earlier.pop(), after=last)
     kept = {key: value for key, value in facts.items() if key not in ("steps", "best_step", "seconds")}
     kept["extended"] = [asdict(extension) for extension in (*earlier, more)]
-    changed = build_config({STEPS: last, EPOCHS: wanted.training.max_epochs}, config)
-    requested = build_config(
-        {STEPS: wanted.training.max_steps, EPOCHS: wanted.training.max_epochs}, requested_config(run, record.folder)
-    )
-    record.reopen(requested, kept, changed)
+    requested = build_config(asked, requested_config(run, record.folder))
+    record.reopen(requested, kept, build_config({**asked, STEPS: last}, config))
     if done:
         text = (
             f"going on at step {done:,} to step {last:,}: the learning rate is laid anew over the "
@@ -143,8 +146,7 @@ def _best_of(record: Record, extensions: Sequence[Extension]) -> dict[str, Any]:
     newest = newest_checkpoint(record.folder / files.CHECKPOINTS)
     assert newest is not None
     state, _ = check_checkpoint(newest)
-    for extension in extensions:
-        extension.apply(state)
+    apply_all(extensions, state)
     found = fingerprint(record.folder / files.WEIGHTS)["sha256"]
     known = {"best": state.best, "best_step": state.best_step, "best_perplexity": state.best_perplexity}
     if state.best_sum == found:

@@ -365,12 +365,12 @@ def _lengths(config: Config, dataset: PairDataset, old: SearchConfig | None) -> 
     length = max(min(2 * longest + 10, _most_positions(config.model)), search.min_length + 1)
     ratio = round(float(np.max(dataset.target_lengths / np.maximum(dataset.source_lengths, 1))) + 0.005, 2)
     found = {"max_length": length, "max_length_ratio": ratio}
-    decided: dict[str, Any] = {}
+    lengths: dict[str, Any] = {}
     for key, least in found.items():
         given = getattr(search, key)
         as_before = old is not None and given == getattr(old, key)
-        decided[f"search.{key}"] = max(given or 0, least) if given is None or as_before else given
-    return decided
+        lengths[f"search.{key}"] = max(given or 0, least) if given is None or as_before else given
+    return lengths
 
 
 def _most_positions(model: ModelConfig) -> int:

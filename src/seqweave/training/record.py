@@ -83,11 +83,13 @@ class Record:
     def reopen(self, requested: Config, facts: Mapping[str, Any], config: Config) -> None:
         """Make a finished or stopped run one that trains on, with other settings; a kill in between is mended."""
         self.made = {**self.made, "config": config_to_tree(config)}
-        with suppress(ModelFolderError):  # a folder that is not sealed needs no more care
-            names = files.check_manifest(self.folder)
-            if files.RUN in names:
-                files.replace_file(self.folder, files.RUN, self._run("training", requested, facts), names)
-        self.run("training", requested, facts)
+        sealed: list[str] = []
+        with suppress(ModelFolderError):
+            sealed = files.check_manifest(self.folder)
+        if files.RUN in sealed:
+            files.replace_file(self.folder, files.RUN, self._run("training", requested, facts), sealed)
+        else:
+            self.run("training", requested, facts)
         self.unseal()
         self.config(config)
 

@@ -33,7 +33,7 @@ from seqweave.training.data_files import DataFiles
 from seqweave.training.events import Listener, TrainEvent
 from seqweave.training.leavings import remove
 from seqweave.training.logs import cut_log, cut_log_by_steps
-from seqweave.training.more_steps import EPOCHS, STEPS, Extension, logs_at
+from seqweave.training.more_steps import EPOCHS, STEPS, Extension, apply_all, logs_at
 from seqweave.training.precision import KEY
 from seqweave.training.prepare import sources_again, write_ids_again
 from seqweave.training.record import IDS, LOGS, Record, decided_config, is_older
@@ -225,8 +225,7 @@ def settle(record: Record, listen: Listener, extensions: Sequence[Extension] = (
 def _usable(path: Path, extensions: Sequence[Extension]) -> tuple[TrainState, LogSums]:
     """State and logs of a checkpoint that is whole, and so are those it would be averaged with."""
     state, logs = check_checkpoint(path)
-    for extension in extensions:
-        extension.apply(state)
+    apply_all(extensions, state)
     for step in state.averaged:
         other = path.with_name(checkpoint_name(step))
         if other == path:

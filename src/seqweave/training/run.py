@@ -284,7 +284,7 @@ def _continue(record: Record, plan: Plan, ranks: Ranks, listen: Listener, begun:
 
 
 def _resume(run: Run) -> bool:
-    """Take over the newest checkpoint; returns whether there is one."""
+    """Take over the newest checkpoint; returns whether a step of the run is done."""
     if run.ranks.first:
         settle(run.record, run.listen, run.extensions)
     run.ranks.wait()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from seqweave.data.readers import Pair
 from seqweave.data.sides import Sides
 from seqweave.text.extending import missing_entries, with_entries, with_tags
 from seqweave.text.features import FeaturedTokenizer, Features
-from seqweave.text.tokenizers import Tokenizer
+from seqweave.text.tokenizers import Tokenizer, in_batches
 from seqweave.text.unknown import UnknownItems
 from seqweave.training.origin import Origin
 
@@ -79,7 +79,7 @@ def unknown_facts(tokenizers: tuple[Tokenizer, Tokenizer], pairs: Iterable[Pair]
     tagged = isinstance(source, FeaturedTokenizer)
     counters = {"source": UnknownItems(Tokenizer(source.pipeline, source.config)), "target": UnknownItems(target)}
     unknown_tags = tags = 0
-    for chunk in _chunks(pairs):
+    for chunk in in_batches(pairs, _CHUNK):
         counters["source"].add([pair.source for pair in chunk])
         counters["target"].add([pair.target for pair in chunk])
         if isinstance(source, FeaturedTokenizer):
@@ -90,17 +90,6 @@ def unknown_facts(tokenizers: tuple[Tokenizer, Tokenizer], pairs: Iterable[Pair]
         for side, counter in counters.items()
     }
     return facts | ({"source tags": {"items": tags, "unknown": unknown_tags, "examples": []}} if tagged else {})
-
-
-def _chunks(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
-    chunk: list[Pair] = []
-    for pair in pairs:
-        chunk.append(pair)
-        if len(chunk) == _CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
 
 
 def _rows(old: int, new: int) -> list[int | None]:
