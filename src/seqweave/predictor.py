@@ -26,9 +26,9 @@ from seqweave.model.seq2seq import Seq2Seq
 from seqweave.paths import folders_of
 from seqweave.search.arguments import list_of_pairs, rows_of_features
 from seqweave.search.batches import Batches, inference
-from seqweave.search.contract import Found, StepFilter
 from seqweave.search.ensembles import check_vocabularies, combined_config
 from seqweave.search.filters import filters_of
+from seqweave.search.found import Found, StepFilter
 from seqweave.search.given import FrameSources, Given, SourceKind, TextSources
 from seqweave.search.hypothesis import Hypothesis, Shown, hypothesis_of, nothing
 from seqweave.search.options import SearchOptions

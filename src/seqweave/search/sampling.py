@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqweave.data.source import SourceBatch
-from seqweave.search.contract import Found, Searchable, StepFilter
+from seqweave.data.source_batch import SourceBatch
+from seqweave.search.contract import Searchable
+from seqweave.search.found import Found, StepFilter
 from seqweave.search.greedy import one_each
 from seqweave.search.options import SearchOptions
 from seqweave.search.steps import checked_limits, working_dtype
