@@ -93,6 +93,7 @@ sw_status sw_session_step(sw_session *session, const int32_t *ids, float *logits
                            sw_session_columns(session) - 1, (int)id);
         session->fed[row] = (size_t)id < model->output.entries ? id : UNKNOWN;
     }
+    session->asked_weights = weights != NULL;
     SW_TRY(sw_decoder_step(session, session->fed, error));
     sw_output_step(session, session->fed, logits);
     if (weights) memcpy(weights, session->weights, session->rows * longest * sizeof(float));
