@@ -28,16 +28,17 @@ static sw_status run(sw_session *session, const steps *of, float *logits, float 
     return SW_OK;
 }
 
-/* Logits and attention of all rows, step after step. */
-SW_API sw_status sw_run_steps(const sw_model *model, const sw_sources *sources, size_t count, const size_t *rows,
-                              const size_t *parents, const int32_t *ids, float *logits, float *weights,
-                              sw_error *error);
+/* Logits and attention of all rows, step after step; `most_steps` are announced. */
+SW_API sw_status sw_run_steps(const sw_model *model, const sw_sources *sources, size_t most_steps, size_t count,
+                              const size_t *rows, const size_t *parents, const int32_t *ids, float *logits,
+                              float *weights, sw_error *error);
 
-sw_status sw_run_steps(const sw_model *model, const sw_sources *sources, size_t count, const size_t *rows,
-                       const size_t *parents, const int32_t *ids, float *logits, float *weights, sw_error *error) {
+sw_status sw_run_steps(const sw_model *model, const sw_sources *sources, size_t most_steps, size_t count,
+                       const size_t *rows, const size_t *parents, const int32_t *ids, float *logits, float *weights,
+                       sw_error *error) {
     sw_session session;
     steps of = {count, rows, parents, ids};
-    sw_status status = sw_session_open(&session, model, sources, most_rows(&of), count, error);
+    sw_status status = sw_session_open(&session, model, sources, most_rows(&of), most_steps, error);
     if (!status) status = run(&session, &of, logits, weights, error);
     sw_session_close(&session);
     return status;

@@ -8,15 +8,13 @@ import numpy as np
 import pytest
 
 from architectures import CASES, each, small_model
-from engine_calls import opened_model, stepping_library
-from engine_oracle import Inputs, assert_near, inputs_of, torch_forced
+from engine_calls import opened_model
+from engine_oracle import assert_near, check_exchanged_rows, inputs_of, torch_forced
 from seqweave.config import ModelConfig
 
 
 @each()
-def test_given_outputs_have_the_logits_and_attention_of_torch(
-    config: ModelConfig, engine_library: ctypes.CDLL
-) -> None:
+def test_given_outputs_have_the_logits_and_attention_of_torch(config: ModelConfig, engine_library: ctypes.CDLL) -> None:
     model = small_model(config)
     inputs = inputs_of(config, [4, 1, 7, 2], [3, 0, 5, 9])
     with opened_model(engine_library, config, model) as network:
@@ -32,28 +30,7 @@ def test_given_outputs_have_the_logits_and_attention_of_torch(
 
 @each()
 def test_rows_that_are_exchanged_go_on_as_their_own(config: ModelConfig) -> None:
-    model = small_model(config)
-    inputs = inputs_of(config, [4, 0, 7], [0, 0, 0])
-    random = np.random.default_rng(5)
-    sizes, columns = [3, 7, 9, 9, 5, 8, 2, 9, 6, 1, 4], 9 + (7 if config.copy else 0)
-    parents = [[0, 1, 2]]
-    parents += [random.integers(0, was, now).tolist() for was, now in zip(sizes[:-1], sizes[1:], strict=True)]
-    fed = [[2] * 3, *[random.integers(3, columns, size).tolist() for size in sizes[1:]]]
-    with opened_model(stepping_library(), config, model) as network:
-        logits, weights = network.steps(inputs.call(), parents, fed)
-    whose, written = [0, 1, 2], [[] for _ in range(3)]  # the source of each row, and all that it was fed after the begin
-    for step, (chosen, ids) in enumerate(zip(parents, fed, strict=True)):
-        whose, written = [whose[row] for row in chosen], [written[row] for row in chosen]
-        if step:
-            written = [[*row, item] for row, item in zip(written, ids, strict=True)]
-        copies = None if inputs.copies is None else [inputs.copies[source] for source in whose]
-        rows = Inputs([inputs.sources[source] for source in whose], copies, written)
-        torchs, looks = torch_forced(model, rows)
-        width = max(len(source) for source in rows.sources)  # torch sees no longer source than those of its rows
-        expected = np.stack([row[-1] for row in torchs])
-        assert_near(logits[step][:, : expected.shape[1]], expected, config)
-        if looks is not None:
-            assert_near(weights[step][:, :width], np.stack([row[-1] for row in looks])[:, :width])
+    check_exchanged_rows(config, small_model(config), [3, 7, 9, 9, 5, 8, 2, 9, 6, 1, 4])
 
 
 @pytest.mark.parametrize("name", ["lstm-copies", "gru-general-after", "transformer-pre-sinusoidal", "lstm-none-first"])

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,7 +68,7 @@ def stepping_library() -> ctypes.CDLL:
     """The engine with `sw_run_steps` (tests/engine/stepping.c)."""
     here = ROOT / "tests" / "engine" / "stepping.c"
     library = declare(ctypes.CDLL(str(built("stepping", ["-I", str(ROOT / "native")], [Path(here)]))))
-    library.sw_run_steps.argtypes = [POINTER, POINTER, SIZE, POINTER, POINTER, POINTER, POINTER, POINTER, POINTER]
+    library.sw_run_steps.argtypes = [POINTER, POINTER, SIZE, SIZE, *[POINTER] * 6]
     return library
 
 
@@ -86,7 +87,7 @@ class Call:
     """Sources as the engine takes them, whose arrays live as long as this does."""
 
     sources: Sources
-    arrays: tuple[NDArray[np.generic], ...]
+    arrays: tuple[NDArray[Any], ...]
     lengths: list[int]
 
     @classmethod
@@ -108,8 +109,8 @@ def joined(lists: Sequence[Sequence[int]]) -> tuple[NDArray[np.uint64], NDArray[
     return lengths, np.array([item for one in lists for item in one], np.int32)
 
 
-def pointer(array: NDArray[np.generic]) -> int:
-    return array.ctypes.data
+def pointer(array: NDArray[Any]) -> int:
+    return int(array.ctypes.data)
 
 
 def checked(status: int, problem: Problem) -> None:
@@ -131,7 +132,7 @@ class Network:
 
     def columns(self, call: Call) -> int:
         sizes = self.sizes()
-        return sizes.target_entries + (call.longest if sizes.copies else 0)
+        return int(sizes.target_entries) + (call.longest if sizes.copies else 0)
 
     def force(
         self, call: Call, targets: Sequence[Sequence[int]], attention: bool = True
@@ -154,9 +155,12 @@ class Network:
         return logits, weights
 
     def steps(
-        self, call: Call, parents: Sequence[Sequence[int]], ids: Sequence[Sequence[int]]
+        self, call: Call, parents: Sequence[Sequence[int]], ids: Sequence[Sequence[int]], room: int | None = None
     ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
-        """Logits (rows, columns) and attention (rows, longest) of each step. `parents` are taken before every step."""
+        """Logits (rows, columns) and attention (rows, longest) of each step; each row's parent is taken before it.
+
+        `room` is the number of steps that are announced.
+        """
         counts, every_id = joined(ids)
         every_parent = np.array([parent for row in parents for parent in row], np.uint64)
         logits = np.zeros((len(every_id), self.columns(call)), np.float32)
@@ -165,8 +169,9 @@ class Network:
         status = self.library.sw_run_steps(
             self.handle,
             ctypes.byref(call.sources),
+            len(ids) if room is None else room,
             len(ids),
-            *map(pointer, (counts, every_parent, every_id, logits, weights)),
+            *(pointer(array) for array in (counts, every_parent, every_id, logits, weights)),
             ctypes.byref(problem),
         )
         checked(status, problem)
