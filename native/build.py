@@ -51,7 +51,7 @@ def build(to: Path, more: Sequence[str] = (), files: Sequence[Path] = ()) -> str
         more: more options of the compiler.
         files: more C files.
     """
-    stamp, now = to.with_name(f".{to.name}.stamp"), _fingerprint([*more, *map(str, files)])
+    stamp, now = to.with_name(f".{to.name}.stamp"), _fingerprint(more, files)
     if to.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == now:
         return None
     compiler = find_compiler()
@@ -73,10 +73,10 @@ def build(to: Path, more: Sequence[str] = (), files: Sequence[Path] = ()) -> str
     return None
 
 
-def _fingerprint(more: Sequence[str]) -> str:
+def _fingerprint(more: Sequence[str], files: Sequence[Path]) -> str:
     """Of all that decides what the library is."""
     digest = hashlib.sha256("\0".join([*FLAGS, *(find_compiler() or []), *more]).encode())
-    for path in sorted(HERE.glob("*.[ch]")):
+    for path in [*sorted(HERE.glob("*.[ch]")), *files]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

@@ -190,7 +190,8 @@ static void step_between(sw_session *session, const int32_t *ids) {
 
 sw_status sw_decoder_step(sw_session *session, const int32_t *ids, sw_error *error) {
     const sw_model *model = session->model;
-    if (model->decoder) return sw_transformer_step(session, ids, session->weights, error);
+    if (model->decoder)
+        return sw_transformer_step(session, ids, session->asked_weights ? session->weights : NULL, error);
     if (model->is.attention == SW_NO_ATTENTION) step_without_attention(session, ids);
     else if (model->is.attention_position == SW_BEFORE) step_before(session, ids);
     else if (model->is.attention_position == SW_AFTER) step_after(session, ids);

@@ -47,7 +47,7 @@ static sw_status run(work *at, const sw_sources *sources, const sw_targets *targ
             size_t source = session->source_of[row];
             at->ids[row] = step ? targets->ids[at->first[source] - source + step - 1] : BEGIN;
         }
-        SW_TRY(sw_session_step(session, at->ids, at->logits, at->weights, error));
+        SW_TRY(sw_session_step(session, at->ids, at->logits, attention ? at->weights : NULL, error));
         for (size_t row = 0; row < rows; row++) {
             size_t to = at->first[session->source_of[row]] + step;
             memcpy(logits + to * columns, at->logits + row * columns, columns * sizeof(float));
@@ -64,6 +64,7 @@ sw_status sw_force(const sw_model *model, const sw_sources *sources, const sw_ta
     for (size_t source = 0; source < sources->count; source++)
         if (targets->lengths[source] > longest) longest = targets->lengths[source];
     if (!sources->count) return SW_OK;
+    SW_TRY(sw_transformer_check_steps(model, longest + 1, error));
     sw_status status = sw_session_open(&at.session, model, sources, sources->count, longest + 1, error);
     if (!status) status = run(&at, sources, targets, longest, logits, attention, error);
     sw_session_close(&at.session);

@@ -30,7 +30,8 @@ static sw_status check_sources(const sw_model *model, const sw_sources *sources,
 static int take_room(sw_session *session) {
     const sw_model *model = session->model;
     sw_arena *arena = &session->arena;
-    size_t rows = session->most_rows, hidden = model->is.decoder_hidden_size, joined = model->encoded + hidden;
+    size_t rows = session->most_rows, hidden = model->decoder ? 0 : model->is.decoder_hidden_size;
+    size_t joined = model->encoded + hidden;
     size_t item = larger(model->target.width, larger(hidden, model->source.width)), gates = sw_gates_of(model->is.cell) * hidden;
     size_t wide = larger(2 * larger(model->output.size, hidden), larger(joined + hidden, model->output.entries));
     size_t asked = larger(larger(model->attention.query.outputs, model->attention.key_width), 1);
@@ -93,6 +94,7 @@ sw_status sw_session_step(sw_session *session, const int32_t *ids, float *logits
                            sw_session_columns(session) - 1, (int)id);
         session->fed[row] = (size_t)id < model->output.entries ? id : UNKNOWN;
     }
+    session->asked_weights = weights != NULL;
     SW_TRY(sw_decoder_step(session, session->fed, error));
     sw_output_step(session, session->fed, logits);
     if (weights) memcpy(weights, session->weights, session->rows * longest * sizeof(float));

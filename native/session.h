@@ -38,6 +38,7 @@ typedef struct sw_session {
     size_t part_count;
     int feed, earlier, covered; /* parts: the readout before, the weights before, and their sums; -1: none */
     sw_cache *cache;            /* of a Transformer that writes */
+    int asked_weights;          /* of this step: the Transformer fills `weights` only then */
 
     /* Room to work, for most_rows rows. */
     float *dense, *item;       /* what a layer reads; the vector of an item */
