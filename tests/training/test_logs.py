@@ -90,6 +90,17 @@ def test_a_changed_log_is_refused(tmp_path: Path) -> None:
         cut_log(path, sums)
 
 
+@pytest.mark.parametrize("other", [b"\0\0\x03\0\x0a", b"[1]\n", b'{"steps": 3}\n'])
+def test_a_shorter_log_with_lines_that_are_no_records_is_refused(tmp_path: Path, other: bytes) -> None:
+    """Such as another file of the folder in its place, which happens to hold the end of a line."""
+    path = tmp_path / "log"
+    sums = written(path, [*LINES, '{"step": 3, "averaged": [1, 2]}']).sums()
+    path.write_bytes(other + b"torn")
+    with pytest.raises(ModelFolderError, match=r"log was changed since the last checkpoint"):
+        cut_log(path, sums)
+    assert path.read_bytes() == other + b"torn"
+
+
 def test_in_a_log_without_sums_steps_decide(tmp_path: Path) -> None:
     path = tmp_path / "log"
     written(path, [*LINES, "[]", "no JSON", '{"step": "2"}', '{"step": 2, "averaged": [1]}', "\0\0"])

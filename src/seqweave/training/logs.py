@@ -2,8 +2,8 @@
 
 A checkpoint holds, of each log, how many bytes it had then and their SHA-256. A run that goes on from there cuts the
 log back to that place: the steps behind it are done again, and say the same again. What a kill or a full disk left of a
-line at the end goes with it. A log that is shorter than it was is cut back to its last whole line, and one that holds
-something else is refused, because nothing tells which of its figures are right.
+line at the end goes with it. A log that is shorter than it was is cut back to its last whole line. One that holds
+something else, or lines that are no records, is refused, because nothing tells which of its figures are right.
 """
 
 from __future__ import annotations
@@ -71,16 +71,15 @@ def cut_log(path: Path, sums: dict[str, Any]) -> list[str]:
         return [f"{path} is gone, and with it the record of the steps so far"] if size else []
     there = path.stat().st_size
     said = _said_of_the_end(path)
-    if there < size:
-        whole = _whole_lines(path)
-        os.truncate(path, whole)
-        return said or [f"{path} has lost its last lines: it has {whole:,} of {size:,} bytes"]
-    if _digest(path, size).hexdigest() != sums["sha256"]:
+    whole = _whole_lines(path)
+    if not _holds_records(path, whole) if there < size else _digest(path, size).hexdigest() != sums["sha256"]:
         raise ModelFolderError(
             f"{path} was changed since the last checkpoint, so its figures cannot be believed: restore it from a copy, "
             f"remove it to go on without a record of the steps so far, or {TRAIN_ANEW}"
         )
-    os.truncate(path, size)
+    os.truncate(path, min(size, whole))
+    if there < size:
+        return said or [f"{path} has lost its last lines: it has {whole:,} of {size:,} bytes"]
     return said
 
 
@@ -116,6 +115,15 @@ def _whole_lines(path: Path) -> int:
     return 0
 
 
+def _holds_records(path: Path, size: int) -> bool:
+    """Whether each of the lines in the first bytes of a file is a record of a step."""
+    with path.open("rb") as file:
+        while file.tell() < size:
+            if _record(file.readline()) is None:
+                return False
+    return True
+
+
 def _digest(path: Path, size: int) -> _Hash:
     """The sum of the first bytes of a file."""
     digest = hashlib.sha256()
@@ -128,8 +136,14 @@ def _digest(path: Path, size: int) -> _Hash:
 
 def _stays(line: bytes, step: int) -> bool:
     """Whether a line of a record is of a step that is done."""
+    values = _record(line)
+    return values is not None and values["step"] <= step and "averaged" not in values
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    """What a line records of a step, or None where it is no record."""
     try:
         values = json.loads(line)
-        return int(values["step"]) <= step and "averaged" not in values
+        return {**values, "step": int(values["step"])}
     except (ValueError, KeyError, TypeError, RecursionError):
-        return False
+        return None
