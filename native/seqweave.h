@@ -65,10 +65,15 @@ SW_API int32_t sw_version(void);
 /* The instruction set that products use on this machine, such as "avx2". */
 SW_API const char *sw_instructions(void);
 
+typedef struct sw_how {
+    sw_precision precision;
+    const char *instructions; /* an instruction set by name; NULL: the best that this machine has */
+} sw_how;
+
 /* Open a model. `settings` is the text of config.json, `weights` the bytes of model.safetensors; neither is needed
- * afterwards. On failure *model is NULL and `error` says why. */
+ * afterwards. `how` NULL: fp32, and the best instruction set. On failure *model is NULL and `error` says why. */
 SW_API sw_status sw_open(const char *settings, size_t settings_size, const void *weights, size_t weights_size,
-                         sw_precision precision, sw_model **model, sw_error *error);
+                         const sw_how *how, sw_model **model, sw_error *error);
 SW_API void sw_close(sw_model *model);
 SW_API void sw_sizes_of(const sw_model *model, sw_sizes *sizes);
 
