@@ -14,9 +14,10 @@ from seqweave import folder as folders
 from seqweave.config import Config, TextConfig, build_config, config_to_json
 from seqweave.errors import ConfigError, DataError, ModelFolderError
 from seqweave.inspection.tracing import trace
+from seqweave.loading import load
 from seqweave.model.build import build_model
 from seqweave.model.optimized.int8 import int8_works
-from seqweave.predictor import Model, load
+from seqweave.predictor import Model
 from seqweave.search.hypothesis import Hypothesis
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
 from seqweave.text.vocabulary import EOS

@@ -14,9 +14,10 @@ from seqweave.config import ModelConfig, TextConfig, build_config
 from seqweave.errors import ConfigError
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.inspection.tracing import trace
+from seqweave.loading import load
 from seqweave.model.build import build_model
 from seqweave.model.output.pointer_generator import PointerGenerator
-from seqweave.predictor import Model, load
+from seqweave.predictor import Model
 from seqweave.search.options import SearchOptions
 from tiny_model import tiny_folder, tiny_model
 

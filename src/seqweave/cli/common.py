@@ -97,7 +97,7 @@ def load_model(
 
 def warned_model(folder: Path, device: str) -> Model:
     """A model with its own settings; where its training has not ended, that is said on stderr."""
-    from seqweave.predictor import load
+    from seqweave.loading import load
 
     warn_of_unfinished([folder])
     return load(folder, device)

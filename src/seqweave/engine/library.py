@@ -16,22 +16,32 @@ BUILD = "python native/build.py"
 
 
 class CError(Structure):
+    """What went wrong, in one sentence."""
+
     _fields_ = (("text", c_char * 400),)
 
 
 class CHow(Structure):
+    """How a model is opened."""
+
     _fields_ = (("precision", c_int32), ("instructions", c_char_p))
 
 
 class CSources(Structure):
+    """Some sources, one after the other."""
+
     _fields_ = (("count", c_size_t), ("lengths", c_void_p), ("ids", c_void_p), ("copies", c_void_p))
 
 
 class CTargets(Structure):
+    """Given outputs, one after the other."""
+
     _fields_ = (("lengths", c_void_p), ("ids", c_void_p))
 
 
 class COptions(Structure):
+    """How outputs are found."""
+
     _fields_ = (
         ("beam_size", c_size_t),
         ("n_best", c_size_t),
@@ -55,6 +65,8 @@ class COptions(Structure):
 
 
 class CResults(Structure):
+    """Outputs in the engine's memory."""
+
     _fields_ = (
         ("sources", c_size_t),
         ("outputs", c_size_t),

@@ -6,6 +6,7 @@ import ctypes
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -160,7 +161,7 @@ def _outputs(found: c.CResults) -> list[list[Output]]:
         outputs.append(
             Output(ids[start : end - ended], scores[place], sums[place], log_probs[start:end], ended, weights)
         )
-    return [outputs[begin:end] for begin, end in zip(begins, begins[1:], strict=False)]
+    return [outputs[begin:end] for begin, end in pairwise(begins)]
 
 
 def _raised(status: int, error: c.CError) -> SeqweaveError:

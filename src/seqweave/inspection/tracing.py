@@ -82,9 +82,6 @@ def trace(
         return _traced(model, source, coded, reference, options, what_if)
 
 
-Model.trace = trace  # type: ignore[assignment, method-assign]
-
-
 def _traced(
     model: Model, given: Given, coded: Coded, target: Sentence | None, options: SearchOptions, what_if: WhatIf | None
 ) -> Trace:

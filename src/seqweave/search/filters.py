@@ -96,7 +96,19 @@ def constraints(
     if prefix:
         steps.append(Prefix(tuple(prefix)))
     most = None if max_length is None else max(max_length, start) + 1
-    return Filters((*steps, *functions), max(min_length, start) + 1, most)
+    asked = Constraints(min_length, no_repeat_ngram, tuple(forbidden), tuple(prefix), max_length)
+    return Filters((*steps, *functions), max(min_length, start) + 1, most, asked, len(functions))
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What an output may be, in ids of the target's vocabulary; see the filters of the same names."""
+
+    min_length: int = 0
+    no_repeat_ngram: int = 0
+    forbidden: tuple[int, ...] = ()
+    prefix: tuple[int, ...] = ()
+    max_length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -107,11 +119,15 @@ class Filters:
         steps: the filters, in the order in which they are called.
         least_positions: positions, `<eos>` counted, of the shortest output they ask for.
         most_positions: of the longest; None: any.
+        constraints: what the filters are made of, but for the caller's own functions.
+        functions: how many of the filters are those.
     """
 
     steps: tuple[StepFilter, ...] = ()
     least_positions: int = 1
     most_positions: int | None = None
+    constraints: Constraints = Constraints()
+    functions: int = 0
 
 
 @dataclass(frozen=True)
