@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -352,5 +352,6 @@ def _already_finished(record: Record) -> TrainResult:
     run = read_run(record.folder) or {}
     metrics = files.read_json(record.folder / files.METRICS)
     steps = int(run["facts"].get("steps", 0))
-    _tidy(record, steps)  # a kill may have come before
+    with suppress(OSError):  # on a read-only disk what a kill has left stays
+        _tidy(record, steps)
     return TrainResult(record.folder, "already_finished", steps, steps, metrics)
