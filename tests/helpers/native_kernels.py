@@ -93,7 +93,9 @@ def _panels(rows: npt.NDArray[Any], multiple: int) -> npt.NDArray[Any]:
     outputs, inputs = rows.shape
     full = np.zeros((-(-outputs // PANEL) * PANEL, -(-inputs // multiple) * multiple), rows.dtype)
     full[:outputs, :inputs] = rows
-    return np.ascontiguousarray(full.reshape(len(full) // PANEL, PANEL, full.shape[1] // multiple, multiple).transpose(0, 2, 1, 3))
+    return np.ascontiguousarray(
+        full.reshape(len(full) // PANEL, PANEL, full.shape[1] // multiple, multiple).transpose(0, 2, 1, 3)
+    )
 
 
 def _filled(numbers: Numbers) -> Numbers:
@@ -112,9 +114,7 @@ def int8_map(weights: Numbers, bias: Numbers) -> Map:
     scales = np.abs(weights).max(1, initial=0) / np.float32(127)
     levels = np.rint(weights / np.where(scales > 0, scales, 1)[:, None]).astype(np.int8)
     packed, filled, steps = _panels(levels, 4), _filled(bias), _filled(scales)
-    linear = _Linear(
-        *weights.shape, 1, None, packed.ctypes.data, steps.ctypes.data, filled.ctypes.data
-    )
+    linear = _Linear(*weights.shape, 1, None, packed.ctypes.data, steps.ctypes.data, filled.ctypes.data)
     return Map(levels * scales[:, None], bias, (packed, filled, steps), linear)
 
 
