@@ -90,7 +90,7 @@ INLINE vec tanh_of(vec x) {
 
 INLINE vec sigmoid_of(vec x) { return 1 / (1 + exp_of(-x)); }
 
-enum { KEYS_AT_ONCE = 4, VECTORS_AT_ONCE = 8 };
+enum { KEYS_AT_ONCE = 4, VECTORS_AT_ONCE = 8, BLOCK = 16 * LANES };
 
 /* Several keys side by side, so that no sum waits for itself; each sum is the same as alone. */
 INLINE void dots_of(const float *query, const float *keys, size_t stride, size_t width, float *out, const size_t count) {
@@ -155,26 +155,33 @@ static float largest_of(const float *values, size_t count) {
     return largest_lane(largest);
 }
 
+/* The sum of e^(value - largest), block by block, so that long rows lose no digits; with `keep` these replace values. */
+INLINE float exp_sum(float *values, size_t count, float largest, const int keep) {
+    vec sums = {0};
+    for (size_t begin = 0; begin < count; begin += BLOCK) {
+        size_t end = count - begin < BLOCK ? count : begin + BLOCK;
+        vec block = {0};
+        for (size_t place = begin; place < end; place += LANES) {
+            vec made = exp_of(load_or(values + place, count - place, -INFINITY) - largest);
+            if (keep) store(values + place, count - place, made);
+            block += made;
+        }
+        sums += block;
+    }
+    return sum_of(sums);
+}
+
 static void softmax(float *values, size_t count) {
     float largest = largest_of(values, count);
-    if (largest == -INFINITY) largest = 0;
-    vec sums = {0};
-    for (size_t place = 0; place < count; place += LANES) {
-        vec made = exp_of(load_or(values + place, count - place, -INFINITY) - largest);
-        store(values + place, count - place, made);
-        sums += made;
-    }
-    float sum = sum_of(sums), share = sum > 0 ? 1 / sum : sum == 0 ? 0 : sum; /* NaN stays NaN */
+    float sum = exp_sum(values, count, largest == -INFINITY ? 0 : largest, 1);
+    float share = sum > 0 ? 1 / sum : sum == 0 ? 0 : sum; /* NaN stays NaN */
     for (size_t place = 0; place < count; place += LANES)
         store(values + place, count - place, load(values + place, count - place) * share);
 }
 
 static void log_softmax(float *values, size_t count) {
     float largest = largest_of(values, count);
-    vec sums = {0};
-    for (size_t place = 0; place < count; place += LANES)
-        sums += exp_of(load_or(values + place, count - place, -INFINITY) - largest);
-    float all = largest + logf(sum_of(sums));
+    float all = largest + logf(exp_sum(values, count, largest, 0));
     for (size_t place = 0; place < count; place += LANES)
         store(values + place, count - place, load(values + place, count - place) - all);
 }

@@ -37,6 +37,8 @@ typedef struct part { /* the inputs from `first` on, of all rows */
     const float *steps;  /* int8: of each row */
 } part;
 
+typedef level narrow __attribute__((vector_size(LANES * sizeof(level))));
+
 static size_t smaller_size(size_t a, size_t b) { return a < b ? a : b; }
 
 INLINE vec begin_sum(const part *of, size_t row, size_t output) {
@@ -144,7 +146,8 @@ static void run_level_tile(const part *of, size_t row, size_t rows, size_t panel
     switch (16 * rows + panels) { LEVEL_TILES }
 }
 
-/* Whole levels of a row's inputs, zeros up to a multiple of four. Gives what a level stands for: as kernels_scalar.c. */
+/* Whole levels of a row's inputs, zeros up to a multiple of four, and up to LANES numbers of anything after them. Gives
+ * what a level stands for: NaN when an input is not finite. */
 static float to_levels(const float *in, size_t inputs, level *levels) {
     vec largest = {0}, spoiled = {0}; /* the second is NaN once a number is not finite */
     for (size_t at = 0; at < inputs; at += LANES) {
@@ -155,14 +158,15 @@ static float to_levels(const float *in, size_t inputs, level *levels) {
     float inverse, step = sw_level_step(largest_lane(largest), MOST_LEVELS, inputs, &inverse);
     for (size_t at = 0; at < (inputs + 3) / 4 * 4; at += LANES) {
         ints whole = whole_of(load(in + at, left_of(inputs, at)) * inverse) + SHIFT;
-        for (size_t lane = 0; lane < LANES && at + lane < (inputs + 3) / 4 * 4; lane++) levels[at + lane] = (level)whole[lane];
+        narrow some = __builtin_convertvector(whole, narrow);
+        memcpy(levels + at, &some, sizeof some);
     }
     return step + sum_of(spoiled);
 }
 
 /* Inputs become levels once, and then serve all panels. */
 static void level_product(const part *of, size_t rows) {
-    level levels[LEVEL_ROOM / sizeof(level)] __attribute__((aligned(64)));
+    level levels[LEVEL_ROOM / sizeof(level) + LANES] __attribute__((aligned(64)));
     float steps[BLOCK_ROWS];
     size_t inputs = of->map->inputs;
     for (size_t row = 0, here; row < rows; row += here) {

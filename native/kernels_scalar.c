@@ -93,17 +93,19 @@ static float largest_of(const float *values, size_t count) {
 }
 
 static void softmax(float *values, size_t count) {
-    float largest = largest_of(values, count), sum = 0;
+    float largest = largest_of(values, count);
+    double sum = 0; /* so that long rows lose no digits */
     if (largest == -INFINITY) largest = 0;
     for (size_t place = 0; place < count; place++) sum += values[place] = expf(values[place] - largest);
-    float share = sum > 0 ? 1 / sum : sum == 0 ? 0 : sum; /* NaN stays NaN */
+    float share = (float)(sum > 0 ? 1 / sum : sum == 0 ? 0 : sum); /* NaN stays NaN */
     for (size_t place = 0; place < count; place++) values[place] *= share;
 }
 
 static void log_softmax(float *values, size_t count) {
-    float largest = largest_of(values, count), sum = 0;
+    float largest = largest_of(values, count);
+    double sum = 0;
     for (size_t place = 0; place < count; place++) sum += expf(values[place] - largest);
-    float all = largest + logf(sum);
+    float all = largest + (float)log(sum);
     for (size_t place = 0; place < count; place++) values[place] -= all;
 }
 
