@@ -100,9 +100,10 @@ def network_of(found: Sequence[ModelFiles]) -> Network:
 
     networks = []
     for one in found:
-        with torch.random.fork_rng(devices=[]):  # fresh weights are drawn and thrown away; nobody should notice
+        # Fresh weights are drawn and thrown away: nobody should notice. Who asks may compute without gradients just now.
+        with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
             network = build_network(one.config, one.source, one.target)
-        one.weights.into(network)
+            one.weights.into(network)
         networks.append(network.eval())
     return networks[0] if len(networks) == 1 else Ensemble(networks).eval()
 

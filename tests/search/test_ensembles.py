@@ -166,9 +166,9 @@ def test_members_copy_all_or_none(folders: list[Path], tmp_path: Path) -> None:
         # One that was cut has no <eos>.
         assert again.token_log_probs[: len(one.token_log_probs)] == pytest.approx(one.token_log_probs, abs=1e-5)
     plain = ModelConfig(**SIZES)
-    other = tiny_model(plain, 3)
-    other.target_tokenizer = models[0].target_tokenizer
+    one, target = tiny_model(plain, 3), models[0].target_tokenizer
     torch.manual_seed(1)
-    other.network = build_model(plain, other.source_tokenizer.size, other.target_tokenizer.size)
+    network = build_model(plain, one.source_tokenizer.size, target.size)
+    other = Model(network, one.source_tokenizer, target, one.config)
     with pytest.raises(ConfigError, match="must all copy or none"):
         load([made[0], tiny_folder(other, tmp_path / "plain")], "cpu")

@@ -37,7 +37,8 @@ class TorchBackend:
 
     def __init__(self, network: Network, device: torch.device | str, target_size: int):
         self.device = choose_device(device) if isinstance(device, str) else device
-        self.network: Network = network.to(self.device)
+        with torch.inference_mode(False):  # weights that can be trained, whoever asks
+            self.network: Network = network.to(self.device)
         self.quiet = False
         self._target_size = target_size
         self._optimized: tuple[object, Searched] | None = None
