@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 from seqweave.backends.base import BackendName, Stored
 from seqweave.config import Config, build_config
@@ -31,7 +31,7 @@ def load(
     device: str = "auto",
     *,
     precision: str | None = None,
-    backend: BackendName = "auto",
+    backend: str = "auto",
 ) -> Model:
     """Load a model folder, after checking every file against its manifest; or several as one, an ensemble.
 
@@ -59,7 +59,7 @@ def build_of(
     device: str = "auto",
     *,
     precision: str | None = None,
-    backend: BackendName = "auto",
+    backend: str = "auto",
 ) -> Model:
     """The model of what was read from some folders; of several it is an ensemble. See `load`."""
     if backend not in get_args(BackendName):
@@ -74,7 +74,7 @@ def build_of(
         config = build_config({"search.precision": precision}, config)
     engine = engine_of(found) if backend != "torch" and on_processor(device) else None
     model = Model(Stored(lambda: network_of(found), device, engine), first.source, first.target, config)
-    model.backend = backend
+    model.backend = cast(BackendName, backend)
     if engine is None:
         _ = model.device  # a device that is not there is said now
     return model
@@ -100,7 +100,7 @@ def network_of(found: Sequence[ModelFiles]) -> Network:
 
     networks = []
     for one in found:
-        # Fresh weights are drawn and thrown away: nobody should notice. Who asks may compute without gradients just now.
+        # Fresh weights are drawn and thrown away: nobody should notice. Who asks may be in inference mode just now.
         with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
             network = build_network(one.config, one.source, one.target)
             one.weights.into(network)
