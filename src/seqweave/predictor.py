@@ -79,7 +79,7 @@ class Model:
             self._torch = _torch_backend(network, device, target_tokenizer.size)
 
     @property
-    def torch(self) -> TorchBackend:
+    def in_torch(self) -> TorchBackend:
         """The network in torch, made when it is first asked for."""
         if self._torch is None:
             assert self._stored is not None
@@ -92,12 +92,12 @@ class Model:
     @property
     def network(self) -> Network:
         """The network in torch, or an ensemble of some."""
-        return self.torch.network
+        return self.in_torch.network
 
     @property
     def device(self) -> torch.device:
         """Where the network in torch is."""
-        return self.torch.device
+        return self.in_torch.device
 
     @property
     def source_tokenizer(self) -> Tokenizer:
@@ -352,7 +352,7 @@ class Model:
         Args:
             precision: fp32 or int8; None takes `config.search.precision`.
         """
-        return self.torch.searched(precision or self.config.search.precision)
+        return self.in_torch.searched(precision or self.config.search.precision)
 
     def _chosen(self, options: SearchOptions, functions: int) -> Backend:
         """The backend of a call with so many step filters of the caller's own.
@@ -364,7 +364,7 @@ class Model:
         if engine is not None and self._torch is not None and self._torch.marks() != self._marks:
             engine = None  # somebody has changed the weights in torch
         if self.backend == "torch" or (engine is None and self.backend == "auto"):
-            return self.torch
+            return self.in_torch
         if engine is None:
             missing = engine_missing() or "it runs on processors, and this network was made or changed in torch"
             raise ConfigError(f"backend=engine was asked for, but the engine cannot run this: {missing}")
@@ -376,7 +376,7 @@ class Model:
         if functions and not self._told:
             self._told = True
             _LOGGER.info("step filters that are Python functions run through torch, which is slower than the engine")
-        return self.torch if functions else engine
+        return self.in_torch if functions else engine
 
 
 def _torch_backend(network: Network, device: torch.device | str, target_size: int) -> TorchBackend:

@@ -166,9 +166,9 @@ def test_members_copy_all_or_none(folders: list[Path], tmp_path: Path) -> None:
         # One that was cut has no <eos>.
         assert again.token_log_probs[: len(one.token_log_probs)] == pytest.approx(one.token_log_probs, abs=1e-5)
     plain = ModelConfig(**SIZES)
-    one, target = tiny_model(plain, 3), models[0].target_tokenizer
+    uncopied, target = tiny_model(plain, 3), models[0].target_tokenizer
     torch.manual_seed(1)
-    network = build_model(plain, one.source_tokenizer.size, target.size)
-    other = Model(network, one.source_tokenizer, target, one.config)
+    network = build_model(plain, uncopied.source_tokenizer.size, target.size)
+    other = Model(network, uncopied.source_tokenizer, target, uncopied.config)
     with pytest.raises(ConfigError, match="must all copy or none"):
         load([made[0], tiny_folder(other, tmp_path / "plain")], "cpu")
