@@ -26,6 +26,7 @@ from seqweave.search.options import SearchOptions
 Places = NDArray[np.int64]
 MOST_ROWS = 320
 """Outputs in the making at once: products gain nothing from more, and this many stay in the caches."""
+_FIRST = np.zeros(1, dtype=np.int64)
 _PARTS = 4  # of the work of a thread: so that all end at about the same time
 
 
@@ -43,11 +44,11 @@ class EngineBackend:
 
     Attributes:
         openings: of each network; they are opened when they are first needed, once for each precision.
-        threads: how many searches run at once; 0: one a core.
+        threads: how many searches run at once.
     """
 
     openings: Sequence[Opening]
-    threads: int = 0
+    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
     _opened: dict[str, list[EngineNetwork]] = field(default_factory=dict)
 
     def networks(self, precision: str) -> list[EngineNetwork]:
@@ -108,13 +109,15 @@ class EngineBackend:
         options: SearchOptions,
     ) -> Iterator[tuple[Places, list[Any]]]:
         """Work on sources of similar length together, on all threads; gives places and results as they come."""
-        threads = self.threads or os.cpu_count() or 1
-        most = max(1, min(MOST_ROWS // rows, -(-len(lengths) // (threads * _PARTS))))
+        if len(lengths) == 1:
+            yield _FIRST, work(_FIRST)
+            return
+        most = max(1, min(MOST_ROWS // rows, -(-len(lengths) // (self.threads * _PARTS))))
         batches = list(sequential_batches(lengths, max(1, options.batch_tokens // rows), most))
-        if threads == 1 or len(batches) == 1:
+        if self.threads == 1 or len(batches) == 1:
             yield from ((places, work(places)) for places in batches)
             return
-        with ThreadPoolExecutor(threads) as pool:
+        with ThreadPoolExecutor(self.threads) as pool:
             yield from zip(batches, pool.map(work, batches), strict=True)
 
 
