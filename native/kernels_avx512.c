@@ -32,12 +32,11 @@ INLINE vec odds(vec a, vec b) {
 
 #include "kernels_body.h"
 
-enum { TILE_ROWS = 8, DEPTH = 128 };
+enum { TILE_ROWS = 6, DEPTH = 128 };
 #define TILES TILE(1, 1) TILE(1, 2) TILE(1, 3) TILE(1, 4) TILE(1, 5) TILE(1, 6) TILE(1, 7) TILE(1, 8) \
-              TILE(2, 1) TILE(2, 3) TILE(2, 8) TILE(3, 1) TILE(3, 3) TILE(3, 8) TILE(4, 1) TILE(4, 3) TILE(4, 6) \
-              TILE(5, 1) TILE(5, 3) TILE(5, 4) TILE(6, 1) TILE(6, 3) TILE(6, 4) TILE(7, 1) TILE(7, 3) \
-              TILE(8, 1) TILE(8, 3)
-static size_t panels_of(size_t rows) { return rows > 3 ? 24 / rows : 8; }
+              TILE(2, 1) TILE(2, 4) TILE(3, 1) TILE(3, 4) TILE(4, 1) TILE(4, 4) TILE(5, 1) TILE(5, 4) \
+              TILE(6, 1) TILE(6, 4)
+static size_t panels_of(size_t rows) { return rows > 1 ? 4 : 8; }
 
 /* Inputs of 8 bits with 128 added, for the instruction takes one side without a sign: four products for each output. */
 typedef uint8_t level;
