@@ -13,7 +13,10 @@
 
 #include "seqweave.h"
 
-enum { SW_PANEL = 16 };
+enum {
+    SW_PANEL = 16,
+    SW_CHUNK = 2048 /* int8: inputs that share a scale; a multiple of 4 */
+};
 
 typedef struct sw_linear { /* W x + b */
     size_t outputs, inputs;
@@ -63,7 +66,32 @@ typedef struct sw_kernels {
 
 extern const sw_kernels sw_kernels_scalar;
 
-/* Those of this machine. */
+/* Vector instruction sets, each in its file; the compiler must know vector types (GCC's, which Clang has too). */
+#if defined(__GNUC__) && defined(__x86_64__)
+#define SW_X86 1
+extern const sw_kernels sw_kernels_avx2, sw_kernels_avx512;
+#else
+#define SW_X86 0
+#endif
+#if defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)
+#define SW_ARM64 1
+extern const sw_kernels sw_kernels_neon, sw_kernels_dotprod;
+#else
+#define SW_ARM64 0
+#endif
+#if defined(__clang__) && defined(__wasm__)
+#define SW_WASM 1
+extern const sw_kernels sw_kernels_wasm;
+#else
+#define SW_WASM 0
+#endif
+
+/* The best that this machine has, and those of a name; NULL: this machine cannot run them, or nobody knows them. */
 const sw_kernels *sw_kernels_here(void);
+const sw_kernels *sw_kernels_named(const char *name);
+
+/* int8: what one level of inputs stands for, whose largest is this: they have at most `most` levels to each side, and only
+ * so many that their sums of products have room in 32 bits. `inverse`: levels of 1. Inputs next to nothing are zeros. */
+float sw_level_step(float largest, float most, size_t inputs, float *inverse);
 
 #endif

@@ -3,7 +3,9 @@
 
 #include <math.h>
 
-enum { LEVELS = 127 };
+enum { MOST_LEVELS = 32767 };
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 static void add_panel_fp32(const sw_linear *map, size_t panel, const float *in, float *sums) {
     const float *weights = map->weights + panel * map->inputs * SW_PANEL;
@@ -11,32 +13,41 @@ static void add_panel_fp32(const sw_linear *map, size_t panel, const float *in, 
         for (size_t lane = 0; lane < SW_PANEL; lane++) sums[lane] += in[input] * weights[input * SW_PANEL + lane];
 }
 
-/* Inputs of a row have whole levels too, as many as their sums of products have room for in 32 bits. */
-static float input_step(const float *in, size_t inputs) {
-    float largest = 0;
-    for (size_t input = 0; input < inputs; input++) largest = fmaxf(largest, fabsf(in[input]));
-    float levels = fminf(32767.0f, floorf(2147483647.0f / (LEVELS * (float)(inputs ? inputs : 1))));
-    return largest > 0 ? largest / levels : 1.0f;
+/* Whole levels of inputs. Gives what a level stands for: NaN when an input is not finite. */
+static float to_levels(const float *in, size_t inputs, int16_t *levels) {
+    float largest = 0, inverse;
+    for (size_t input = 0; input < inputs; input++) {
+        if (!isfinite(in[input])) largest = INFINITY;
+        else if (fabsf(in[input]) > largest) largest = fabsf(in[input]);
+    }
+    float step = sw_level_step(largest, MOST_LEVELS, inputs, &inverse);
+    for (size_t input = 0; input < inputs; input++)
+        levels[input] = (int16_t)(largest < INFINITY ? rintf(in[input] * inverse) : 0);
+    return largest < INFINITY ? step : NAN;
 }
 
 static void add_panel_int8(const sw_linear *map, size_t panel, const float *in, float *sums) {
-    const int8_t *levels = map->levels + panel * ((map->inputs + 3) / 4 * 4) * SW_PANEL;
-    float step = input_step(in, map->inputs);
-    int32_t whole[SW_PANEL] = {0};
-    for (size_t input = 0; input < map->inputs; input++) {
-        int32_t level = (int32_t)rintf(in[input] / step);
-        const int8_t *four = levels + input / 4 * SW_PANEL * 4 + input % 4;
-        for (size_t lane = 0; lane < SW_PANEL; lane++) whole[lane] += level * four[4 * lane];
+    size_t fours = (map->inputs + 3) / 4;
+    for (size_t first = 0; first < map->inputs; first += SW_CHUNK) {
+        int16_t levels[SW_CHUNK];
+        int32_t whole[SW_PANEL] = {0};
+        size_t inputs = smaller(SW_CHUNK, map->inputs - first);
+        const int8_t *weights = map->levels + (panel * fours * 4 + first) * SW_PANEL;
+        float step = to_levels(in + first, inputs, levels);
+        for (size_t input = 0; input < inputs; input++) {
+            const int8_t *four = weights + input / 4 * SW_PANEL * 4 + input % 4;
+            for (size_t lane = 0; lane < SW_PANEL; lane++) whole[lane] += levels[input] * four[4 * lane];
+        }
+        for (size_t lane = 0; lane < SW_PANEL; lane++)
+            sums[lane] += (float)whole[lane] * (step * map->scales[panel * SW_PANEL + lane]);
     }
-    for (size_t lane = 0; lane < SW_PANEL; lane++)
-        sums[lane] += (float)whole[lane] * (step * map->scales[panel * SW_PANEL + lane]);
 }
 
 static void linear(const sw_linear *map, const float *in, size_t in_stride, float *out, size_t out_stride, size_t rows,
                    int add) {
     for (size_t row = 0; row < rows; row++)
         for (size_t first = 0; first < map->outputs; first += SW_PANEL) {
-            size_t here = map->outputs - first < SW_PANEL ? map->outputs - first : SW_PANEL;
+            size_t here = smaller(SW_PANEL, map->outputs - first);
             float *to = out + row * out_stride + first, sums[SW_PANEL];
             for (size_t lane = 0; lane < SW_PANEL; lane++) sums[lane] = add ? 0.0f : map->bias[first + lane];
             if (map->precision == SW_INT8)
@@ -82,17 +93,19 @@ static float largest_of(const float *values, size_t count) {
 }
 
 static void softmax(float *values, size_t count) {
-    float largest = largest_of(values, count), sum = 0;
+    float largest = largest_of(values, count);
+    double sum = 0; /* so that long rows lose no digits */
     if (largest == -INFINITY) largest = 0;
     for (size_t place = 0; place < count; place++) sum += values[place] = expf(values[place] - largest);
-    float share = sum > 0 ? 1 / sum : sum == 0 ? 0 : sum; /* NaN stays NaN */
+    float share = (float)(sum > 0 ? 1 / sum : sum == 0 ? 0 : sum); /* NaN stays NaN */
     for (size_t place = 0; place < count; place++) values[place] *= share;
 }
 
 static void log_softmax(float *values, size_t count) {
-    float largest = largest_of(values, count), sum = 0;
+    float largest = largest_of(values, count);
+    double sum = 0;
     for (size_t place = 0; place < count; place++) sum += expf(values[place] - largest);
-    float all = largest + logf(sum);
+    float all = largest + (float)log(sum);
     for (size_t place = 0; place < count; place++) values[place] -= all;
 }
 
@@ -142,7 +155,7 @@ static void normalize(float *values, size_t count, const float *gain, const floa
 static void larger_of_pairs(const float *values, float *out, size_t count) {
     for (size_t place = 0; place < count; place++) {
         float first = values[2 * place], second = values[2 * place + 1];
-        out[place] = second > first || second != second ? second : first;
+        out[place] = second > first || second != second ? second : first; /* NaN stays NaN */
     }
 }
 

@@ -142,15 +142,23 @@ static sw_status build(sw_building *in) {
     return SW_OK;
 }
 
+static const sw_kernels *kernels_of(const sw_how *how) {
+    return how && how->instructions ? sw_kernels_named(how->instructions) : sw_kernels_here();
+}
+
 sw_status sw_open(const char *settings, size_t settings_size, const void *weights, size_t weights_size,
-                  sw_precision precision, sw_model **model, sw_error *error) {
+                  const sw_how *how, sw_model **model, sw_error *error) {
     *model = NULL;
+    const sw_kernels *kernels = kernels_of(how);
+    if (!kernels)
+        return sw_fail(error, SW_BAD_ARGUMENT, "instructions must be a set that this machine has, such as %s, but they "
+                       "are %s", sw_instructions(), how->instructions);
     sw_arena passing = {NULL};
     sw_tensors tensors = {0};
     sw_model *made = calloc(1, sizeof *made);
     if (!made) return sw_no_memory(error);
-    made->precision = precision;
-    made->kernels = sw_kernels_here();
+    made->precision = how ? how->precision : SW_FP32;
+    made->kernels = kernels;
     sw_building in = {made, &tensors, {NULL}, error};
     sw_status status = sw_settings_read(settings, settings_size, &made->is, error);
     if (!status) status = sw_tensors_read(&passing, weights, weights_size, &tensors, error);

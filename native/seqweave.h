@@ -65,10 +65,15 @@ SW_API int32_t sw_version(void);
 /* The instruction set that products use on this machine, such as "avx2". */
 SW_API const char *sw_instructions(void);
 
+typedef struct sw_how {
+    sw_precision precision;
+    const char *instructions; /* an instruction set by name; NULL: the best that this machine has */
+} sw_how;
+
 /* Open a model. `settings` is the text of config.json, `weights` the bytes of model.safetensors; neither is needed
- * afterwards. On failure *model is NULL and `error` says why. */
+ * afterwards. `how` NULL: fp32, and the best instruction set. On failure *model is NULL and `error` says why. */
 SW_API sw_status sw_open(const char *settings, size_t settings_size, const void *weights, size_t weights_size,
-                         sw_precision precision, sw_model **model, sw_error *error);
+                         const sw_how *how, sw_model **model, sw_error *error);
 SW_API void sw_close(sw_model *model);
 SW_API void sw_sizes_of(const sw_model *model, sw_sizes *sizes);
 
@@ -78,6 +83,59 @@ SW_API void sw_sizes_of(const sw_model *model, sw_sizes *sizes);
  * longest source more. attention: NULL, or room for (steps of all) x longest source. */
 SW_API sw_status sw_force(const sw_model *model, const sw_sources *sources, const sw_targets *targets, float *logits,
                           float *attention, sw_error *error);
+
+typedef enum sw_stop { SW_ENOUGH = 0, SW_PROVEN = 1 } sw_stop;
+
+/* How outputs are found: as the settings search.* of the same names. Zeros are right but for `beam_size` and `n_best`,
+ * and of a draw `temperature` and `top_p`. */
+typedef struct sw_options {
+    size_t beam_size; /* 1 to 1,000; 1 is greedy search */
+    size_t n_best;    /* outputs of a source, at most beam_size; of draws any number from 1 */
+    double length_penalty, coverage_penalty;
+    int32_t stop; /* an sw_stop */
+
+    size_t min_length;      /* fewest items */
+    size_t max_length;      /* most items, those of the prefix aside; 0: as many as the limits allow */
+    size_t no_repeat_ngram; /* no run of so many items twice; 0: any */
+    const int32_t *forbidden;
+    size_t forbidden_count;
+    const int32_t *prefix; /* what every output begins with; it wins over the other constraints */
+    size_t prefix_length;
+
+    int32_t sample; /* 1: draw outputs; beam_size means nothing then */
+    double temperature, top_p;
+    size_t top_k;
+    const double *chances; /* numbers in [0, 1): source by source, draw by draw, one for each position to its limit */
+
+    int32_t return_attention; /* 1: also give weights of attention */
+} sw_options;
+
+/* Outputs, source by source, the best first. Output o is steps first[o] to first[o + 1]: an item each, and of one that
+ * is finished also the end. */
+typedef struct sw_results {
+    size_t sources, outputs, width; /* width: items of the longest source */
+    size_t *begins;                 /* (sources + 1): outputs of source b are begins[b] to begins[b + 1] */
+    size_t *first;                  /* (outputs + 1) */
+    int32_t *ids;                   /* (steps) */
+    float *token_log_probs;         /* (steps) */
+    double *scores;                 /* (outputs): what they are ranked by; higher is better */
+    double *log_probs;              /* (outputs): sums of token_log_probs */
+    uint8_t *finished;              /* (outputs): 0 where it was cut at its limit */
+    float *attention;               /* (steps, width), or NULL: not asked for, or the model has none */
+    void *memory;                   /* all of this, for sw_results_close */
+} sw_results;
+
+/* Find or draw outputs. Several models act as one, with the mean of their probabilities; they must have the same ids.
+ * limits: most positions of each source's outputs, the end counted. A source without items has no outputs.
+ * On failure *results is NULL and `error` says why. */
+SW_API sw_status sw_search(const sw_model *const *models, size_t count, const sw_sources *sources, const size_t *limits,
+                           const sw_options *options, sw_results **results, sw_error *error);
+
+/* Score given outputs, one of each source, with the penalties of `options`. */
+SW_API sw_status sw_score_targets(const sw_model *const *models, size_t count, const sw_sources *sources,
+                          const sw_targets *targets, const sw_options *options, sw_results **results, sw_error *error);
+
+SW_API void sw_results_close(sw_results *results);
 
 #ifdef __cplusplus
 }

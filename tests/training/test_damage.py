@@ -282,6 +282,15 @@ def test_a_damaged_manifest_is_written_again(stopped: Path, runs: Path, damage: 
     assert said.startswith("MANIFEST.json is written again, because ")
 
 
+def test_settings_that_were_only_laid_out_anew_are_written_as_they_were(stopped: Path, runs: Path) -> None:
+    path = stopped / "config.json"
+    before = path.read_bytes()
+    path.write_bytes(before + b" \n")
+    (said,) = gone_on(stopped, runs)
+    assert said.startswith("MANIFEST.json is written again, because ")
+    assert path.read_bytes() == before
+
+
 @pytest.mark.slow
 def test_weights_of_a_validation_that_is_done_again_are_put_back_without_a_word(runs: Path, tmp_path: Path) -> None:
     data = runs / "pairs.tsv"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from quick import slow
 from seqweave.errors import ModelFolderError, SeqweaveError
-from seqweave.predictor import load
+from seqweave.loading import load
 from seqweave.training import leavings
 from seqweave.training.run import train
 from tiny_run import SETTINGS, write_pairs
@@ -45,6 +46,18 @@ def model(finished: Path, tmp_path: Path) -> Path:
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
+
+
+def test_a_finished_run_on_a_read_only_disk_still_says_that_it_is_finished(
+    data: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There even the removal of a file that is not there is refused."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert train(data, model, settings=OTHER).status == "already_finished"
 
 
 @pytest.mark.parametrize("left", [slow([".run.json.123.tmp"]), [".run.json.123.tmp", ".run.json.7.tmp"]])

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from seqweave import folder as files
-from seqweave.config import Config, config_to_tree, differing_keys
+from seqweave.config import Config, config_to_json, config_to_tree, differing_keys
 from seqweave.data.dataset import PairDataset
 from seqweave.data.facts.hashes import SourceHashes
 from seqweave.errors import DataError, ModelFolderError
-from seqweave.files import fingerprint, remove_temporary
+from seqweave.files import fingerprint, remove_temporary, write_atomic
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.training.checkpoint import (
     DamagedCheckpointError,
@@ -257,6 +257,8 @@ def _mend_weights(record: Record, path: Path, state: TrainState, listen: Listene
         if not newer:
             _warn(listen, f"{weights} {why}: the best weights so far, of step {state.best_step:,}, are put back")
     elif problem := _manifest_problem(folder):
+        # The settings were compared with run.json: blanks that were added to their file go.
+        write_atomic(folder / files.CONFIG, config_to_json(files.read_config(folder)).encode())
         record.seal_model()
         _warn(listen, f"{files.MANIFEST} is written again, because {problem}; the files are as they were made")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +18,11 @@ from seqweave.device import choose_device
 from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.files import fingerprint, remove_temporary
+from seqweave.loading import build_network, load
 from seqweave.lock import only_one
 from seqweave.model.seq2seq import parameter_count
 from seqweave.model_card import model_card, unfinished_card
 from seqweave.paths import path_of
-from seqweave.predictor import build_network, load
 from seqweave.system_errors import refusals_of_system
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.training.checkpoint import newest_checkpoint, prune_checkpoints, remove_best, remove_leftovers
@@ -352,5 +352,6 @@ def _already_finished(record: Record) -> TrainResult:
     run = read_run(record.folder) or {}
     metrics = files.read_json(record.folder / files.METRICS)
     steps = int(run["facts"].get("steps", 0))
-    _tidy(record, steps)  # a kill may have come before
+    with suppress(OSError):  # on a read-only disk what a kill has left stays
+        _tidy(record, steps)
     return TrainResult(record.folder, "already_finished", steps, steps, metrics)
