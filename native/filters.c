@@ -64,8 +64,8 @@ void sw_filter(const sw_search_state *state, size_t row, float *log_probs) {
     size_t items = state->step, start = options->prefix_length, columns = state->members.columns;
     float end = log_probs[SW_END];
     log_probs[SW_PAD] = log_probs[SW_BEGIN] = -INFINITY;
-    size_t rules = options->min_length + options->no_repeat_ngram + options->forbidden_count + options->max_length + start;
-    if (!rules) return;
+    int lengths = options->min_length || options->max_length;
+    if (!lengths && !options->no_repeat_ngram && !options->forbidden_count && !start) return;
     if (items < options->min_length) log_probs[SW_END] = -INFINITY;
     if (options->no_repeat_ngram && items >= start) {
         sw_history_items(&state->history, state->links[row], items, state->written);

@@ -17,8 +17,8 @@ static sw_status check_models(const sw_model *const *models, size_t count, sw_er
                            "entries", model->output.entries);
         if (model->output.entries != first->output.entries || model->source.entries != first->source.entries)
             return sw_fail(error, SW_BAD_ARGUMENT, "models must have the same vocabularies to act as one, but number "
-                           "%zu has %zu and %zu entries where the first has %zu and %zu", index + 1, model->source.entries,
-                           model->output.entries, first->source.entries, first->output.entries);
+                           "%zu has %zu and %zu entries where the first has %zu and %zu", index + 1,
+                           model->source.entries, model->output.entries, first->source.entries, first->output.entries);
         if (model->is.copy != first->is.copy)
             return sw_fail(error, SW_BAD_ARGUMENT, "models that act as one must all copy or none, but they differ: "
                            "leave one kind out");

@@ -132,7 +132,7 @@ size_t sw_largest(const float *values, size_t count); /* the first one of the la
 /* An item drawn by a number in [0, 1); `room` for as many as there are columns. */
 size_t sw_draw(const float *log_probs, size_t columns, double chance, const sw_options *options, sw_drawable *room);
 
-/* One step of all rows: log-probabilities, filtered; attention is kept, and added up. `seen`: where that of row 0 is. */
+/* One step of all rows: log-probabilities, filtered; attention is kept and added up. `seen`: where that of row 0 is. */
 sw_status sw_search_step(sw_search_state *state, uint32_t *seen, sw_error *error);
 /* Row r goes on where row parents[r] was. */
 void sw_search_select(sw_search_state *state, size_t rows);
