@@ -90,8 +90,8 @@ extern const sw_kernels sw_kernels_wasm;
 const sw_kernels *sw_kernels_here(void);
 const sw_kernels *sw_kernels_named(const char *name);
 
-/* int8: what one level of inputs stands for, whose largest is this: they have at most `most` levels to each side, and only
- * so many that their sums of products have room in 32 bits. `inverse`: levels of 1. Inputs next to nothing are zeros. */
+/* int8: what one level of inputs stands for, whose largest is this: they have at most `most` levels to each side, and
+ * only so many that sums of products have room in 32 bits. `inverse`: levels of 1. Inputs next to nothing are zeros. */
 float sw_level_step(float largest, float most, size_t inputs, float *inverse);
 
 #endif

@@ -93,7 +93,8 @@ INLINE vec sigmoid_of(vec x) { return 1 / (1 + exp_of(-x)); }
 enum { KEYS_AT_ONCE = 4, VECTORS_AT_ONCE = 8, BLOCK = 16 * LANES };
 
 /* Several keys side by side, so that no sum waits for itself; each sum is the same as alone. */
-INLINE void dots_of(const float *query, const float *keys, size_t stride, size_t width, float *out, const size_t count) {
+INLINE void dots_of(const float *query, const float *keys, size_t stride, const size_t count, size_t width,
+                    float *out) {
     vec sums[KEYS_AT_ONCE] = {{0}};
     for (size_t place = 0; place < width; place += LANES) {
         size_t left = width - place;
@@ -107,8 +108,8 @@ INLINE void dots_of(const float *query, const float *keys, size_t stride, size_t
 static void dots(const float *query, const float *keys, size_t stride, size_t count, size_t width, float *out) {
     size_t key = 0;
     for (; key + KEYS_AT_ONCE <= count; key += KEYS_AT_ONCE)
-        dots_of(query, keys + key * stride, stride, width, out + key, KEYS_AT_ONCE);
-    for (; key < count; key++) dots_of(query, keys + key * stride, stride, width, out + key, 1);
+        dots_of(query, keys + key * stride, stride, KEYS_AT_ONCE, width, out + key);
+    for (; key < count; key++) dots_of(query, keys + key * stride, stride, 1, width, out + key);
 }
 
 static void tanh_dots(const float *query, const float *keys, size_t stride, size_t count, size_t width,
@@ -155,7 +156,7 @@ static float largest_of(const float *values, size_t count) {
     return largest_lane(largest);
 }
 
-/* The sum of e^(value - largest), block by block, so that long rows lose no digits; with `keep` these replace values. */
+/* The sum of e^(value - largest), block by block, so that long rows lose no digits; with `keep` these replace them. */
 INLINE float exp_sum(float *values, size_t count, float largest, const int keep) {
     vec sums = {0};
     for (size_t begin = 0; begin < count; begin += BLOCK) {

@@ -1,7 +1,8 @@
 /* Products with packed weights, once for all vector instruction sets; included after kernels_body.h. The file of a set
  * has defined, beside what stands there,
  *
- *     TILE_ROWS, DEPTH     rows of a tile at most; inputs after which other rows take their turn, for the cache of a core
+ *     TILE_ROWS            rows of a tile at most
+ *     DEPTH                inputs after which other rows take their turn: weights of a tile stay in a core's cache
  *     TILES                TILE(rows, panels) for every tile that is made: for each number of rows 1 panel at least
  *     panels_of(rows)      panels of a tile of so many rows
  *
@@ -89,7 +90,8 @@ INLINE void run_tiles(const part *of, size_t rows, size_t most_rows, size_t side
     for (size_t panel = 0, panels; panel < all; panel += panels) {
         panels = smaller_size(side_by_side, all - panel);
         if (panels < side_by_side && rows > 1) panels = 1; /* the rest of one row has a tile of its own */
-        for (size_t row = 0; row < rows; row += most_rows) run(of, row, smaller_size(most_rows, rows - row), panel, panels);
+        for (size_t row = 0; row < rows; row += most_rows)
+            run(of, row, smaller_size(most_rows, rows - row), panel, panels);
     }
 }
 

@@ -1,4 +1,4 @@
-/* The inner loops for WebAssembly with SIMD of 128 bits: four numbers at once, as many registers as the engine finds. */
+/* The inner loops for WebAssembly with SIMD of 128 bits: four numbers at once. */
 #include "kernels_vectors.h"
 
 #if SW_WASM

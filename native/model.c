@@ -63,13 +63,17 @@ static sw_status pack_int8(sw_building *in, const float *weights, size_t stride,
     if (!packed || !scales) return sw_no_memory(in->error);
     for (size_t output = 0; output < map->outputs; output++) {
         const float *row = weights + output * stride;
-        float largest = 0;
-        for (size_t input = 0; input < map->inputs; input++) largest = fmaxf(largest, fabsf(row[input]));
-        scales[output] = largest / 127;
+        float largest = 0, spoiled = 0; /* the second is NaN once a weight is not finite: then so is the scale */
+        for (size_t input = 0; input < map->inputs; input++) {
+            largest = fmaxf(largest, fabsf(row[input]));
+            spoiled += row[input] - row[input];
+        }
+        int whole = largest > 1e-30f && spoiled == 0; /* weights next to nothing are zeros */
+        scales[output] = largest / 127 + spoiled;
         int8_t *panel = packed + output / SW_PANEL * SW_PANEL * inputs + output % SW_PANEL * 4;
         for (size_t input = 0; input < map->inputs; input++)
             panel[input / 4 * SW_PANEL * 4 + input % 4] =
-                (int8_t)(largest > 0 ? rintf(row[input] / scales[output]) : 0.0f);
+                (int8_t)(whole ? rintf(row[input] / scales[output]) : 0.0f);
     }
     map->levels = packed;
     map->scales = scales;

@@ -1,7 +1,11 @@
-/* How near the inner loops come to this machine's limits, in one run: products of one row against reading as many bytes,
- * products of many rows against a loop of fused multiply-adds alone. Medians of rounds in which everything takes turns.
+/* How near the inner loops come to this machine's limits, in one run: products of one row against reading as many
+ * bytes, products of many rows against a loop of fused multiply-adds alone. Medians of rounds in which everything takes turns.
  *
- *     cc -O3 -march=native -Inative bench/engine/kernels.c native/[!t]*.c native/t[er]*.c -lm -o build/kernels && build/kernels [rounds]
+ *     cc -O3 -march=native -Inative bench/engine/kernels.c native/kernels*.c native/memory.c -lm -o kernels
+ *     ./kernels [rounds]
+ *
+ * Time is that of this thread alone, but others on the machine still take its cache and its memory: the ratios to the
+ * limits hold only where nothing else runs.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
@@ -12,7 +16,7 @@
 #include "kernels.h"
 #include "memory.h"
 
-enum { MOST_ROUNDS = 101, MOST_SETS = 6, MOST_CASES = 64, FAST = 64 };
+enum { MOST_ROUNDS = 101, MOST_SETS = 6, MOST_ROWS = 64, MOST_TASKS = 400 };
 static const char *const NAMES[MOST_SETS] = {"scalar", "avx2", "avx512", "neon", "dotprod", "wasm"};
 static const double LONG_ENOUGH = 5e-4; /* seconds of a measurement */
 
@@ -91,58 +95,74 @@ static sw_linear map_of(sw_arena *arena, size_t outputs, size_t inputs, int int8
         levels[at] = (int8_t)(at * 7 % 255 - 127);
         weights[at] = (float)levels[at] / 127;
     }
-    return (sw_linear){outputs, inputs, int8 ? SW_INT8 : SW_FP32, int8 ? NULL : weights, int8 ? levels : NULL, bias, bias};
+    sw_precision precision = int8 ? SW_INT8 : SW_FP32;
+    return (sw_linear){outputs, inputs, precision, int8 ? NULL : weights, int8 ? levels : NULL, bias, bias};
 }
 
-static void run(task *tasks, size_t count, size_t rounds) {
+static void run(task *all, size_t count, size_t rounds) {
     for (size_t round = 0; round < rounds; round++)
-        for (size_t index = 0; index < count; index++) tasks[index].seconds[round] = measure(&tasks[index]);
+        for (size_t index = 0; index < count; index++) all[index].seconds[round] = measure(&all[index]);
     for (size_t index = 0; index < count; index++) {
-        task *of = &tasks[index];
+        task *of = &all[index];
         qsort(of->seconds, rounds, sizeof(double), rising);
-        double speed = of->work / of->seconds[rounds / 2];
+        const task *limit = &all[of->limit];
+        double speed = of->work / of->seconds[rounds / 2], most = limit->work / limit->seconds[rounds / 2];
         printf("%-40s %9.1f %s", of->name, speed, of->bytes ? "GB/s" : "Gflop/s");
-        if (of->kernels) printf("  %3.0f%% of the limit", 100 * speed / (tasks[of->limit].work / tasks[of->limit].seconds[rounds / 2]));
+        if (of->kernels) printf("  %3.0f%% of the limit", 100 * speed / most);
         printf("\n");
     }
 }
 
+static const size_t SIZES[][2] = {{40, 512}, {1024, 256}, {2048, 512}, {6000, 512}}, MANY[] = {2, 5, 16, 64};
+static task tasks[MOST_TASKS];
+static size_t task_count;
+
+/* A product of so many rows: of one against reading as many bytes, of more against multiplying and adding. */
+static void add_product(const sw_kernels *kernels, const sw_linear *map, size_t rows, size_t reading) {
+    task *made = &tasks[task_count++];
+    size_t bytes = map->outputs * map->inputs * (map->precision == SW_INT8 ? 1 : sizeof(float));
+    *made = (task){.work = 1e-9 * (double)bytes, .bytes = bytes, .rows = rows, .kernels = kernels, .map = *map,
+                   .limit = reading};
+    if (rows > 1) {
+        made->work = 2e-9 * (double)(map->outputs * map->inputs * rows);
+        made->bytes = made->limit = 0;
+    }
+    snprintf(made->name, sizeof made->name, "%s %s %zux%zu, rows: %zu", kernels->name,
+             map->precision == SW_INT8 ? "int8" : "fp32", map->outputs, map->inputs, rows);
+}
+
+static void add_size(const sw_linear *map) {
+    size_t reading = task_count++;
+    int int8 = map->precision == SW_INT8;
+    tasks[reading] = (task){.bytes = map->outputs * map->inputs * (int8 ? 1 : sizeof(float)), .map = *map};
+    tasks[reading].work = 1e-9 * (double)tasks[reading].bytes;
+    tasks[reading].map.bias = int8 ? (const float *)map->levels : map->weights;
+    snprintf(tasks[reading].name, sizeof tasks[reading].name, "read %zu kB", tasks[reading].bytes / 1000);
+    for (size_t set = 0; set < MOST_SETS; set++) {
+        const sw_kernels *kernels = sw_kernels_named(NAMES[set]);
+        if (!kernels) continue;
+        add_product(kernels, map, 1, reading);
+        for (size_t index = 0; index < sizeof MANY / sizeof *MANY && set; index++)
+            add_product(kernels, map, MANY[index], reading);
+    }
+}
+
 int main(int argc, char **argv) {
-    static const size_t sizes[][2] = {{40, 512}, {1024, 256}, {2048, 512}, {6000, 512}}, many[] = {2, 5, 16, 64};
-    static task tasks[4 * MOST_SETS * 20];
     sw_arena arena = {NULL};
-    size_t count = 0, rounds = argc > 1 ? (size_t)atoi(argv[1]) : 5;
-    in = SW_TAKE(&arena, float, FAST * 512);
-    out = SW_TAKE(&arena, float, FAST * 6000);
+    size_t rounds = argc > 1 ? (size_t)atoi(argv[1]) : 5;
+    in = SW_TAKE(&arena, float, MOST_ROWS * 512);
+    out = SW_TAKE(&arena, float, MOST_ROWS * 6000);
     if (!in || !out || rounds < 1 || rounds > MOST_ROUNDS) return 1;
-    for (size_t at = 0; at < FAST * 512; at++) in[at] = (float)(at % 17) - 8;
-    task *peak = &tasks[count++];
+    for (size_t at = 0; at < MOST_ROWS * 512; at++) in[at] = (float)(at % 17) - 8;
+    task *peak = &tasks[task_count++];
     snprintf(peak->name, sizeof peak->name, "multiply and add");
     peak->work = 2e-9 * 12 * 1000 * LANES;
     for (int int8 = 0; int8 < 2; int8++)
-        for (size_t size = 0; size < sizeof sizes / sizeof *sizes; size++) {
-            size_t outputs = sizes[size][0], inputs = sizes[size][1], limit = count++;
-            size_t bytes = outputs * inputs * (int8 ? 1 : 4);
-            sw_linear map = map_of(&arena, outputs, inputs, int8);
-            task *reading = &tasks[limit];
-            snprintf(reading->name, sizeof reading->name, "read %zu kB", bytes / 1000);
-            *reading = (task){.work = 1e-9 * (double)bytes, .bytes = bytes, .map = map};
-            snprintf(reading->name, sizeof reading->name, "read %zu kB", bytes / 1000);
-            reading->map.bias = int8 ? (const float *)map.levels : map.weights;
-            for (size_t set = 0; set < MOST_SETS; set++) {
-                const sw_kernels *kernels = sw_kernels_named(NAMES[set]);
-                if (!kernels) continue;
-                task *one = &tasks[count++];
-                *one = (task){.work = 1e-9 * (double)bytes, .bytes = bytes, .rows = 1, .kernels = kernels, .map = map, .limit = limit};
-                snprintf(one->name, sizeof one->name, "%s %s %zux%zu, 1 row", NAMES[set], int8 ? "int8" : "fp32", outputs, inputs);
-                for (size_t index = 0; index < 4 && set; index++) {
-                    task *more = &tasks[count++];
-                    *more = (task){.work = 2e-9 * (double)(outputs * inputs * many[index]), .rows = many[index], .kernels = kernels, .map = map};
-                    snprintf(more->name, sizeof more->name, "%s %s %zux%zu, %zu rows", NAMES[set], int8 ? "int8" : "fp32", outputs, inputs, many[index]);
-                }
-            }
+        for (size_t size = 0; size < sizeof SIZES / sizeof *SIZES; size++) {
+            sw_linear map = map_of(&arena, SIZES[size][0], SIZES[size][1], int8);
+            add_size(&map);
         }
-    run(tasks, count, rounds);
+    run(tasks, task_count, rounds);
     sw_release(&arena);
     return 0;
 }
