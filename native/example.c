@@ -1,6 +1,6 @@
 /* A prediction in C: ids of a source in, ids of the best output out.
  *
- *     cc -std=c11 -O2 -o example native/*.c -lm; ./example MODEL_FOLDER 17 4 9 12
+ *     cd native; cc -std=c11 -O2 *.c -o example -lm; ./example MODEL_FOLDER 17 4 9 12
  */
 #include <stdio.h>
 #include <stdlib.h>

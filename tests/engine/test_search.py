@@ -83,7 +83,7 @@ MODELS = [
     for name, quick in {
         "lstm-general-after": True,
         "gru-additive-before": False,
-        "lstm-copies_feeding": True,
+        "lstm-copies_feeding": False,
         "gru-none-first": False,
         "gru-entmax": False,
     }.items()
