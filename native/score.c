@@ -48,8 +48,15 @@ static sw_status check_targets(const scoring *at, sw_error *error) {
     return SW_OK;
 }
 
+/* What a model that runs freely reads next: the most probable item, which is neither padding nor the begin. */
+static int32_t own_choice(const scoring *at, size_t row) {
+    float *log_probs = at->members.log_probs + row * at->members.columns;
+    log_probs[SW_PAD] = log_probs[SW_BEGIN] = -INFINITY;
+    return (int32_t)sw_largest(log_probs, at->members.columns);
+}
+
 /* One step: each row's next item, or its end, which is its last. */
-static sw_status advance(scoring *at, size_t step, sw_error *error) {
+static sw_status advance(scoring *at, size_t step, int free_running, sw_error *error) {
     size_t left = 0, width = at->members.longest;
     SW_TRY(sw_members_step(&at->members, at->ids, at->rows, error));
     for (size_t row = 0; row < at->rows; row++) {
@@ -63,7 +70,7 @@ static sw_status advance(scoring *at, size_t step, sw_error *error) {
         if (at->results->attention)
             memcpy(at->results->attention + to * width, at->members.attention + row * width, width * sizeof(float));
         if (step == length) continue;
-        at->ids[left] = item;
+        at->ids[left] = free_running ? own_choice(at, row) : item;
         at->source_of[left] = source;
         at->parents[left++] = row;
     }
@@ -113,7 +120,7 @@ static sw_status run(scoring *at, const sw_model *const *models, size_t count, c
     if (covers && !at->members.attention) return sw_no_attention(error);
     SW_TRY(check_targets(at, error));
     SW_TRY(open(at, at->members.attention != NULL, error));
-    for (size_t number = 0; at->rows; number++) SW_TRY(advance(at, number, error));
+    for (size_t number = 0; at->rows; number++) SW_TRY(advance(at, number, options->free_running, error));
     return add_up(at, options, error);
 }
 

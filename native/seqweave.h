@@ -108,6 +108,7 @@ typedef struct sw_options {
     const double *chances; /* numbers in [0, 1): source by source, draw by draw, one for each position to its limit */
 
     int32_t return_attention; /* 1: also give weights of attention */
+    int32_t free_running;     /* of given outputs, 1: the model reads what it finds most probable in their place */
 } sw_options;
 
 /* Outputs, source by source, the best first. Output o is steps first[o] to first[o + 1]: an item each, and of one that

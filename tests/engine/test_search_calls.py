@@ -22,7 +22,7 @@ from seqweave.data.source import Source
 from seqweave.errors import SeqweaveError
 from seqweave.model.build import build_model
 from seqweave.model.ensemble import Ensemble
-from seqweave.search.contract import Found, not_finite
+from seqweave.search.found import Found, not_finite
 from seqweave.search.options import SearchOptions
 from seqweave.search.penalties import no_attention
 from seqweave.search.score import force_score

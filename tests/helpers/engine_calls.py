@@ -17,22 +17,13 @@ from torch import nn
 
 from native_library import ROOT, built
 from seqweave.config import ModelConfig
+from seqweave.engine.library import CError as Problem
+from seqweave.engine.library import CSources as Sources
+from seqweave.engine.library import CTargets as Targets
 
 BEGIN = 2
 OK, BAD_MODEL, BAD_ARGUMENT, TOO_LONG = 0, 2, 3, 4
 SIZE, POINTER = ctypes.c_size_t, ctypes.c_void_p
-
-
-class Sources(ctypes.Structure):
-    _fields_ = (("count", SIZE), ("lengths", POINTER), ("ids", POINTER), ("copies", POINTER))
-
-
-class Targets(ctypes.Structure):
-    _fields_ = (("lengths", POINTER), ("ids", POINTER))
-
-
-class Problem(ctypes.Structure):
-    _fields_ = (("text", ctypes.c_char * 400),)
 
 
 class Sizes(ctypes.Structure):

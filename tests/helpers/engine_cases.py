@@ -11,9 +11,10 @@ from architectures import FEATURES, SOURCE_SIZE, batch_of
 from engine_search import Engine, Rules, searched
 from near_ties import watched
 from seqweave.config import ModelConfig
-from seqweave.data.source import SourceBatch
+from seqweave.data.source_batch import SourceBatch
 from seqweave.model.seq2seq import Seq2Seq
-from seqweave.search.contract import Found, Searchable
+from seqweave.search.contract import Searchable
+from seqweave.search.found import Found
 from seqweave.search.options import SearchOptions
 from seqweave.text.vocabulary import EOS
 

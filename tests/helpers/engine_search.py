@@ -4,78 +4,29 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import POINTER, byref, c_char, c_char_p, c_double, c_float, c_int32, c_size_t, c_uint8, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_size_t, c_void_p
 from typing import Any, NamedTuple
 
 import numpy as np
-import pytest
 import torch
 from safetensors.torch import save
 
 from seqweave.config import ModelConfig
-from seqweave.data.source import SourceBatch
+from seqweave.data.source_batch import SourceBatch
+from seqweave.engine.library import CError as _Error
+from seqweave.engine.library import COptions as Options
+from seqweave.engine.library import CResults as _Results
+from seqweave.engine.library import CSources as _Sources
+from seqweave.engine.library import CTargets as _Targets
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.search.beam import beam_search
 from seqweave.search.chances import chances_of
-from seqweave.search.contract import Found, Searchable
+from seqweave.search.contract import Searchable
 from seqweave.search.filters import constraints
+from seqweave.search.found import Found
 from seqweave.search.greedy import greedy_search
 from seqweave.search.options import SearchOptions
 from seqweave.search.sampling import sample_search
-
-
-class _Sources(ctypes.Structure):
-    _fields_ = (("count", c_size_t), ("lengths", c_void_p), ("ids", c_void_p), ("copies", c_void_p))
-
-
-class _Targets(ctypes.Structure):
-    _fields_ = (("lengths", c_void_p), ("ids", c_void_p))
-
-
-class _Error(ctypes.Structure):
-    _fields_ = (("text", c_char * 400),)
-
-
-class Options(ctypes.Structure):
-    """`sw_options`."""
-
-    _fields_ = (
-        ("beam_size", c_size_t),
-        ("n_best", c_size_t),
-        ("length_penalty", c_double),
-        ("coverage_penalty", c_double),
-        ("stop", c_int32),
-        ("min_length", c_size_t),
-        ("max_length", c_size_t),
-        ("no_repeat_ngram", c_size_t),
-        ("forbidden", c_void_p),
-        ("forbidden_count", c_size_t),
-        ("prefix", c_void_p),
-        ("prefix_length", c_size_t),
-        ("sample", c_int32),
-        ("temperature", c_double),
-        ("top_p", c_double),
-        ("top_k", c_size_t),
-        ("chances", c_void_p),
-        ("return_attention", c_int32),
-    )
-
-
-class _Results(ctypes.Structure):
-    _fields_ = (
-        ("sources", c_size_t),
-        ("outputs", c_size_t),
-        ("width", c_size_t),
-        ("begins", POINTER(c_size_t)),
-        ("first", POINTER(c_size_t)),
-        ("ids", POINTER(c_int32)),
-        ("token_log_probs", POINTER(c_float)),
-        ("scores", POINTER(c_double)),
-        ("log_probs", POINTER(c_double)),
-        ("finished", POINTER(c_uint8)),
-        ("attention", POINTER(c_float)),
-        ("memory", c_void_p),
-    )
 
 
 class Refused(Exception):  # noqa: N818
@@ -120,8 +71,6 @@ class Engine:
         model, error = c_void_p(), _Error()
         sized = (c_char_p(settings), c_size_t(len(settings)), c_char_p(weights), c_size_t(len(weights)))
         status = self._library.sw_open(*sized, 0, byref(model), byref(error))
-        if error.text == b"no Transformer yet":
-            pytest.skip("the engine has no Transformer yet")
         _check(status, error)
         return model.value
 

@@ -61,6 +61,7 @@ class COptions(Structure):
         ("top_k", c_size_t),
         ("chances", c_void_p),
         ("return_attention", c_int32),
+        ("free_running", c_int32),
     )
 
 
