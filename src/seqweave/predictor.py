@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from seqweave.backends.base import Backend, BackendName, Stored
 from seqweave.config import Config
@@ -31,6 +31,7 @@ from seqweave.text.tokenizers import Tokenizer
 if TYPE_CHECKING:
     import torch
 
+    from seqweave.backends.with_engine import EngineBackend
     from seqweave.backends.with_torch import Network, Searched, TorchBackend
     from seqweave.model.seq2seq import Seq2Seq
 
@@ -135,11 +136,16 @@ class Model:
         return self.network
 
     @property
+    def engine(self) -> EngineBackend | None:
+        """The engine, where it is what this model searches and scores with; None: torch is."""
+        chosen = self._chosen(self.options, 0)
+        return None if chosen is self._torch else cast("EngineBackend", chosen)
+
+    @property
     def precision(self) -> str:
         """What the matrix products of a search are computed in here: fp32 or int8."""
-        options = self.options
-        if self._chosen(options, 0) is not self._torch:
-            return options.precision
+        if self.engine is not None:
+            return self.options.precision
         from seqweave.model.optimized import precision_of
 
         return precision_of(self.searched())

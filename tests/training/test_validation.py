@@ -13,8 +13,7 @@ from seqweave.config import Config, Metric, build_config
 from seqweave.data.batching import count_batches
 from seqweave.data.dataset import write_dataset
 from seqweave.data.readers import Pair
-from seqweave.evaluation.evaluate import pair_batches
-from seqweave.evaluation.perplexity import perplexities
+from seqweave.evaluation.perplexity import pair_batches, perplexities
 from seqweave.inspection.timelapse import read_timelapse
 from seqweave.model.build import build_model
 from seqweave.predictor import Model

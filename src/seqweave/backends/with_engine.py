@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import Array, c_int32, c_void_p, cast
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -87,11 +87,21 @@ class EngineBackend:
                 tell_done(len(groups))
         return found
 
-    def force(self, sources: Sequence[Source], targets: Sequence[list[int]], options: SearchOptions) -> list[Found]:
-        """See `Backend`; always in fp32, so that scores do not depend on the precision of searches."""
+    def force(
+        self,
+        sources: Sequence[Source],
+        targets: Sequence[list[int]],
+        options: SearchOptions,
+        free_running: bool = False,
+    ) -> list[Found]:
+        """See `Backend`; always in fp32, so that scores do not depend on the precision of searches.
+
+        With `free_running` the network reads what it finds most probable in the place of the targets.
+        """
         networks, found = self.networks("fp32"), [Output([], 0.0, 0.0, [], True, None)] * len(sources)
         lengths = np.array([max(len(s), len(t) + 1) for s, t in zip(sources, targets, strict=True)], dtype=np.int64)
-        asked, _ = _options(options, Filters(), [], [])
+        asked, _ = _options(replace(options, sample=False), Filters(), [], [])
+        asked.free_running = int(free_running)
 
         def work(places: Places) -> list[Output]:
             return force(networks, _sources([sources[p] for p in places]), [targets[p] for p in places], asked)
