@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from native_kernels import CHUNK, EIGHT_BITS, SETS, Map, Numbers, fp32_map, int8_map, kernels, rounded_inputs
+from native_kernels import (
+    CHUNK,
+    EIGHT_BITS,
+    SETS,
+    Map,
+    Numbers,
+    fp32_map,
+    int8_map,
+    kernels,
+    rounded_inputs,
+    testing_library,
+)
 
 GAP = np.float32(77.25)  # stands where nothing may be written
 PACK: dict[str, Callable[[Numbers, Numbers], Map]] = {"fp32": fp32_map, "int8": int8_map}
@@ -123,3 +135,20 @@ def test_whole_sums_are_those_of_scalar(name: str) -> None:
         made(kernels("scalar"), read, one)
         made(kernels(name), read, other)
         np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-6 * inputs**0.5)
+
+
+class _How(ctypes.Structure):
+    _fields_ = [("precision", ctypes.c_int), ("instructions", ctypes.c_char_p)]
+
+
+def test_an_instruction_set_that_is_not_here_is_refused_by_name() -> None:
+    library = testing_library()
+    model, said, how = ctypes.c_void_p(), ctypes.create_string_buffer(400), _How(0, b"mmx")
+    library.sw_instructions.restype = ctypes.c_char_p
+    size = ctypes.c_size_t(2)
+    assert library.sw_open(b"{}", size, b"{}", size, ctypes.byref(how), ctypes.byref(model), said) == 3
+    best = library.sw_instructions().decode()
+    assert said.value.decode() == (
+        f"instructions must be a set that this machine has, such as {best}, but they are mmx"
+    )
+    assert not model.value
