@@ -56,6 +56,16 @@ static sw_status pack_fp32(sw_building *in, const float *weights, size_t stride,
     return SW_OK;
 }
 
+/* What a level of a row of weights stands for: NaN where a weight is not finite, 0 where all are nearly that. */
+static float scale_of(const float *row, size_t inputs) {
+    float largest = 0;
+    for (size_t input = 0; input < inputs; input++) {
+        if (!isfinite(row[input])) return NAN;
+        largest = fmaxf(largest, fabsf(row[input]));
+    }
+    return largest / 127;
+}
+
 static sw_status pack_int8(sw_building *in, const float *weights, size_t stride, sw_linear *map) {
     size_t panels = (map->outputs + SW_PANEL - 1) / SW_PANEL, inputs = (map->inputs + 3) / 4 * 4;
     int8_t *packed = SW_TAKE(&in->model->arena, int8_t, sw_times(panels * SW_PANEL, inputs));
@@ -63,17 +73,10 @@ static sw_status pack_int8(sw_building *in, const float *weights, size_t stride,
     if (!packed || !scales) return sw_no_memory(in->error);
     for (size_t output = 0; output < map->outputs; output++) {
         const float *row = weights + output * stride;
-        float largest = 0, spoiled = 0; /* the second is NaN once a weight is not finite: then so is the scale */
-        for (size_t input = 0; input < map->inputs; input++) {
-            largest = fmaxf(largest, fabsf(row[input]));
-            spoiled += row[input] - row[input];
-        }
-        int whole = largest > 1e-30f && spoiled == 0; /* weights next to nothing are zeros */
-        scales[output] = largest / 127 + spoiled;
+        float scale = scales[output] = scale_of(row, map->inputs);
         int8_t *panel = packed + output / SW_PANEL * SW_PANEL * inputs + output % SW_PANEL * 4;
-        for (size_t input = 0; input < map->inputs; input++)
-            panel[input / 4 * SW_PANEL * 4 + input % 4] =
-                (int8_t)(whole ? rintf(row[input] / scales[output]) : 0.0f);
+        for (size_t input = 0; scale > 0 && input < map->inputs; input++)
+            panel[input / 4 * SW_PANEL * 4 + input % 4] = (int8_t)rintf(fmaxf(-127, fminf(127, row[input] / scale)));
     }
     map->levels = packed;
     map->scales = scales;

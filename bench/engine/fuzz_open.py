@@ -31,7 +31,7 @@ from seqweave.model.build import build_model
 
 HERE = Path(__file__).resolve().parent
 NATIVE = HERE.parents[1] / "native"
-SANITIZED = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
+SANITIZED = ("-g", "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 SMALL: dict[str, Any] = {"embedding_size": 8, "encoder_hidden_size": 3, "decoder_hidden_size": 6, "dropout": 0}
 NETWORKS: dict[str, dict[str, Any]] = {
     "plain": {},

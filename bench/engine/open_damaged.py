@@ -36,6 +36,12 @@ class Targets(ctypes.Structure):
     _fields_ = (("lengths", POINTER), ("ids", POINTER))
 
 
+class How(ctypes.Structure):
+    """As in seqweave.h."""
+
+    _fields_ = (("precision", ctypes.c_int), ("instructions", ctypes.c_char_p))
+
+
 class Sizes(ctypes.Structure):
     """As in seqweave.h."""
 
@@ -51,7 +57,7 @@ class Sizes(ctypes.Structure):
 def load(path: str) -> ctypes.CDLL:
     """The engine, declared."""
     library = ctypes.CDLL(path)
-    library.sw_open.argtypes = [ctypes.c_char_p, SIZE, ctypes.c_char_p, SIZE, ctypes.c_int, POINTER, POINTER]
+    library.sw_open.argtypes = [ctypes.c_char_p, SIZE, ctypes.c_char_p, SIZE, POINTER, POINTER, POINTER]
     library.sw_close.argtypes = library.sw_sizes_of.argtypes = None
     library.sw_force.argtypes = [POINTER] * 6
     return library
@@ -78,7 +84,8 @@ def run_once(library: ctypes.CDLL, model: ctypes.c_void_p, draw: random.Random) 
 def try_one(library: ctypes.CDLL, settings: bytes, weights: bytes, draw: random.Random) -> tuple[str, bytes]:
     """What came of one pair, and the engine's sentence where it refused."""
     model, error = ctypes.c_void_p(), ctypes.create_string_buffer(400)
-    arguments = (settings, len(settings), weights, len(weights), draw.randrange(2))
+    how = How(draw.randrange(2), draw.choice([None, b"scalar"]))  # fp32 or int8; this machine's loops or plain ones
+    arguments = (settings, len(settings), weights, len(weights), ctypes.byref(how))
     status = library.sw_open(*arguments, ctypes.byref(model), error)
     if status:
         known = status in (NO_MEMORY, BAD_MODEL) and not model.value

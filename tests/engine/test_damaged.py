@@ -84,7 +84,7 @@ def test_what_is_said_of_damaged_weights(
         ("heads", 0, "model.heads must be a whole number from 1 to 1048576"),
         ("heads", 2.5, "model.heads must be a whole number from 1 to 1048576"),
         ("embedding_size", None, "model.embedding_size must be a whole number from 1 to 1048576"),
-        ("decoder_layers", 2, "the weights do not fit the settings: decoder.stack.layers.1.weight_ih is missing"),
+        ("encoder_layers", 2, "the weights do not fit the settings: encoder.forwards.1.weight_ih is missing"),
         ("frame_size", 3, "the engine reads items, but model.frame_size says frames"),
     ],
 )

@@ -18,6 +18,7 @@ from torch import nn
 from native_library import ROOT, built
 from seqweave.config import ModelConfig
 from seqweave.engine.library import CError as Problem
+from seqweave.engine.library import CHow as How
 from seqweave.engine.library import CSources as Sources
 from seqweave.engine.library import CTargets as Targets
 
@@ -46,7 +47,7 @@ class RefusedError(Exception):
 
 def declare(library: ctypes.CDLL) -> ctypes.CDLL:
     """Tell ctypes what the calls take."""
-    library.sw_open.argtypes = [ctypes.c_char_p, SIZE, ctypes.c_char_p, SIZE, ctypes.c_int, POINTER, POINTER]
+    library.sw_open.argtypes = [ctypes.c_char_p, SIZE, ctypes.c_char_p, SIZE, POINTER, POINTER, POINTER]
     library.sw_close.argtypes = [POINTER]
     library.sw_close.restype = None
     library.sw_sizes_of.argtypes = [POINTER, POINTER]
@@ -173,9 +174,9 @@ class Network:
 @contextmanager
 def opened(library: ctypes.CDLL, settings: bytes, weights: bytes, precision: int = 0) -> Iterator[Network]:
     """A network, closed at the end."""
-    handle, problem = ctypes.c_void_p(), Problem()
+    handle, problem, how = ctypes.c_void_p(), Problem(), How(precision, None)
     status = declare(library).sw_open(
-        settings, len(settings), weights, len(weights), precision, ctypes.byref(handle), ctypes.byref(problem)
+        settings, len(settings), weights, len(weights), ctypes.byref(how), ctypes.byref(handle), ctypes.byref(problem)
     )
     checked(status, problem)
     try:
