@@ -1,4 +1,4 @@
-/* Random searches and scores, for sanitizers: ./stress TIMES FOLDER ... Prints how many were refused, and how many not. */
+/* Random searches and scores, for sanitizers: ./stress TIMES FOLDER ... Prints how many were refused and done. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

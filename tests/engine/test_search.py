@@ -41,7 +41,7 @@ AXES: dict[str, tuple[Any, ...]] = {
 RULES = ("min_length", "no_repeat_ngram", "forbidden", "prefix", "max_length")
 DRAWS = {"temperature", "top_k", "top_p"}
 BEAMS = {"beam_size", "stop"}
-ALL = pairwise(AXES, idle=lambda chosen: BEAMS if chosen["sample"] else DRAWS)
+ALL = pairwise(AXES, idle=lambda chosen: BEAMS if chosen["sample"] else DRAWS, moves=1)
 FIRST = {name: values[0] for name, values in AXES.items()}
 ALONE = [{**FIRST, "sample": name in DRAWS, name: value} for name in AXES for value in AXES[name][1:]]
 
