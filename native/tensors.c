@@ -31,6 +31,7 @@ static sw_status read_tensor(const sw_json *header, size_t name, const unsigned 
     if (begin < 0 || end < begin || (uint64_t)end > size) return damaged(error, "a tensor lies outside of the file");
     if ((uint64_t)(end - begin) != wanted) return damaged(error, "a tensor is not as long as its shape");
     tensor->bytes = data + begin;
+    tensor->size = wanted;
     return SW_OK;
 }
 
@@ -46,12 +47,14 @@ sw_status sw_tensors_read(sw_arena *arena, const void *bytes, size_t size, sw_te
     tensors->all = SW_TAKE(arena, sw_tensor, header->count);
     if (!tensors->all) return sw_no_memory(error);
     const unsigned char *data = first + 8 + header_size;
+    size_t room = size - 8 - (size_t)header_size, filled = 0;
     for (size_t name = 1; name < header->values[0].next; name = header->values[header->values[name].next].next) {
         if (sw_json_is(header, name, "__metadata__")) continue;
-        SW_TRY(read_tensor(header, name, data, size - 8 - (size_t)header_size, &tensors->all[tensors->count], error));
-        tensors->count++;
+        sw_tensor *tensor = &tensors->all[tensors->count++];
+        SW_TRY(read_tensor(header, name, data, room, tensor, error));
+        filled += tensor->size;
     }
-    return SW_OK;
+    return filled == room ? SW_OK : damaged(error, "its tensors do not fill the file");
 }
 
 const sw_tensor *sw_tensors_find(const sw_tensors *tensors, const char *name) {

@@ -9,6 +9,7 @@ enum { SW_MOST_AXES = 4 };
 typedef struct sw_tensor {
     size_t name; /* where its name stands among the header's values */
     size_t axes, shape[SW_MOST_AXES];
+    size_t size;                /* in bytes */
     const unsigned char *bytes; /* of fp32 numbers; aligned to nothing */
 } sw_tensor;
 

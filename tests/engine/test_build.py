@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -27,21 +28,26 @@ def test_without_a_compiler_there_is_one_sentence(tmp_path: Path, monkeypatch: p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_the_compiler_says_is_shown(tmp_path: Path) -> None:
-    wrong = tmp_path / "wrong.c"
-    wrong.write_text("int x = ;\n")
+def of_one_file(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """`native/build.py` where the engine is one small file."""
     build = native_build()
     if build.find_compiler() is None:
         pytest.skip("there is no C compiler here")
+    monkeypatch.setattr(build, "sources", lambda: [build.HERE / "memory.c"])
+    return build
+
+
+def test_what_the_compiler_says_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = tmp_path / "wrong.c"
+    wrong.write_text("int x = ;\n")
+    build = of_one_file(monkeypatch)
     said = build.build(tmp_path / build.library_name(), (), [wrong])
     assert "failed: " in said
     assert "wrong.c:1" in said
 
 
-def test_it_is_compiled_again_only_after_a_change(tmp_path: Path) -> None:
-    build = native_build()
-    if build.find_compiler() is None:
-        pytest.skip("there is no C compiler here")
+def test_it_is_compiled_again_only_after_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = of_one_file(monkeypatch)
     library = tmp_path / build.library_name()
     assert build.build(library) is None
     first = library.stat().st_mtime_ns

@@ -35,7 +35,8 @@ def network() -> tuple[bytes, bytes]:
     return settings_of(config), weights_of(small_model(config))
 
 
-@pytest.mark.parametrize("runs", [300, pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("runs", [20_000])
 def test_damaged_networks_are_refused_or_open(runs: int, fuzz: ModuleType, tmp_path: Path) -> None:
     preloaded = fuzz.sanitizer_library()
     if preloaded is None:

@@ -17,9 +17,10 @@ from native_kernels import (
     fp32_map,
     int8_map,
     kernels,
+    kernels_library,
     rounded_inputs,
-    testing_library,
 )
+from seqweave.engine.library import CHow
 
 GAP = np.float32(77.25)  # stands where nothing may be written
 PACK: dict[str, Callable[[Numbers, Numbers], Map]] = {"fp32": fp32_map, "int8": int8_map}
@@ -137,13 +138,9 @@ def test_whole_sums_are_those_of_scalar(name: str) -> None:
         np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-6 * inputs**0.5)
 
 
-class _How(ctypes.Structure):
-    _fields_ = [("precision", ctypes.c_int), ("instructions", ctypes.c_char_p)]
-
-
 def test_an_instruction_set_that_is_not_here_is_refused_by_name() -> None:
-    library = testing_library()
-    model, said, how = ctypes.c_void_p(), ctypes.create_string_buffer(400), _How(0, b"mmx")
+    library = kernels_library()
+    model, said, how = ctypes.c_void_p(), ctypes.create_string_buffer(400), CHow(0, b"mmx")
     library.sw_instructions.restype = ctypes.c_char_p
     size = ctypes.c_size_t(2)
     assert library.sw_open(b"{}", size, b"{}", size, ctypes.byref(how), ctypes.byref(model), said) == 3

@@ -6,7 +6,6 @@ import ctypes
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import nn
 
-from native_library import ROOT, built
+from native_library import library
 from seqweave.config import ModelConfig
 from seqweave.engine.library import CError as Problem
 from seqweave.engine.library import CHow as How
@@ -58,10 +57,9 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
 
 def stepping_library() -> ctypes.CDLL:
     """The engine with `sw_run_steps` (tests/engine/stepping.c)."""
-    here = ROOT / "tests" / "engine" / "stepping.c"
-    library = declare(ctypes.CDLL(str(built("stepping", ["-I", str(ROOT / "native")], [Path(here)]))))
-    library.sw_run_steps.argtypes = [POINTER, POINTER, SIZE, SIZE, *[POINTER] * 6]
-    return library
+    found = declare(library())
+    found.sw_run_steps.argtypes = [POINTER, POINTER, SIZE, SIZE, *[POINTER] * 6]
+    return found
 
 
 def settings_of(config: ModelConfig) -> bytes:

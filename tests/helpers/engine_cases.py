@@ -47,11 +47,11 @@ def same(ours: Found, theirs: Found) -> bool:
     return (ours.ids, ours.finished) == (theirs.ids, theirs.finished)
 
 
-def assert_equal_numbers(ours: Found, theirs: Found, width: int) -> None:
+def assert_equal_numbers(ours: Found, theirs: Found, width: int, widest: float) -> None:
     """Everything but the items."""
     expected = np.array(theirs.token_log_probs)
     # Entmax squares what is above a threshold, so that the logarithm of a small probability tells rounding apart.
-    room = 2e-5 + 1e-5 * np.abs(expected) + 5e-7 * np.exp(-np.maximum(expected, -20) / 2)
+    room = 2e-5 + 4e-6 * widest + 1e-5 * np.abs(expected) + 5e-7 * np.exp(-np.maximum(expected, -20) / 2)
     assert (np.abs(np.array(ours.token_log_probs) - expected) <= room).all(), (ours, theirs)
     differences = np.array([ours.score - theirs.score, ours.log_prob - theirs.log_prob])
     assert (np.abs(differences) <= room.sum()).all(), (ours, theirs)
@@ -75,5 +75,5 @@ def compare(
         COMPARED["tie"] += 1
         return
     for pair in pairs:
-        assert_equal_numbers(*pair, width=source.width)
+        assert_equal_numbers(*pair, width=source.width, widest=gaps.widest)
     COMPARED["equal"] += 1

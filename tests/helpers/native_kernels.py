@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from native_library import ROOT, built
+from native_library import library
 
 SETS = ("scalar", "avx2", "avx512", "neon", "dotprod", "wasm")
 EIGHT_BITS = ("avx512", "dotprod")  # int8: their inputs have 8 bits, those of the others 16
@@ -52,16 +52,16 @@ class _Linear(ctypes.Structure):
 
 
 @cache
-def testing_library() -> ctypes.CDLL:
+def kernels_library() -> ctypes.CDLL:
     """The engine with the calls that only tests have."""
-    library = ctypes.CDLL(str(built("kernels", ["-DSW_TESTING"], [ROOT / "native" / "testing.c"])))
-    library.sw_testing_kernels.restype = ctypes.POINTER(_Kernels)
-    return library
+    found = library()
+    found.sw_testing_kernels.restype = ctypes.POINTER(_Kernels)
+    return found
 
 
 def kernels(name: str) -> Any:
     """The inner loops of an instruction set by their names; the test is skipped where the machine has no such set."""
-    found = testing_library().sw_testing_kernels(name.encode())
+    found = kernels_library().sw_testing_kernels(name.encode())
     if not found:
         pytest.skip(f"this machine does not have {name}")
     return found.contents

@@ -19,15 +19,21 @@ Array = np.ndarray[Any, Any]
 
 
 class Gaps:
-    """The smallest difference so far between two numbers of which one was chosen."""
+    """The smallest difference so far between two numbers of which one was chosen, and how wide their range is."""
 
     def __init__(self) -> None:
         self.smallest = float("inf")
+        self.widest = 0.0  # the largest distance of a log-probability from 0: logits are rounded in proportion
 
     @property
     def close(self) -> bool:
         """Whether another backend may choose otherwise."""
         return self.smallest < CLOSE
+
+    def see_log_probs(self, log_probs: torch.Tensor) -> None:
+        """Those of a step, (R, V)."""
+        finite = log_probs[torch.isfinite(log_probs)]
+        self.widest = max(self.widest, float(finite.abs().max()) if len(finite) else 0.0)
 
     def see(self, values: Array) -> None:
         """Numbers (rows, n) that are put in order."""
@@ -70,11 +76,13 @@ def watched() -> Iterator[Gaps]:
     draw = sampling.draw_items
 
     def see_best(log_probs: torch.Tensor, totals: Array, count: int) -> Any:
+        gaps.see_log_probs(log_probs)
         sums = (log_probs.double().numpy().reshape(*totals.shape, -1) + totals[:, :, None]).reshape(len(totals), -1)
         gaps.see(-np.sort(-sums, axis=1)[:, : count + 1])
         return best(log_probs, totals, count)
 
     def see_choice(self: Any, log_probs: torch.Tensor, step: int) -> Any:
+        gaps.see_log_probs(log_probs)
         gaps.see(-np.sort(-log_probs.numpy(), axis=1)[:, :2])
         return choose(self, log_probs, step)
 
@@ -89,6 +97,7 @@ def watched() -> Iterator[Gaps]:
         close(self, step)
 
     def see_draws(log_probs: torch.Tensor, chance: torch.Tensor, options: Any) -> Any:
+        gaps.see_log_probs(log_probs)
         _see_draws(gaps, log_probs, chance, options)
         return draw(log_probs, chance, options)
 
