@@ -83,7 +83,8 @@ def test_both_score_the_same(both: tuple[Model, Model]) -> None:
 
 def test_a_result_does_not_depend_on_the_call(both: tuple[Model, Model]) -> None:
     engine, many = both[0], TEXTS * 40
-    together, told = engine.predict(many, beam_size=3), []
+    together = engine.predict(many, beam_size=3)
+    told: list[int] = []
     engine.tell_done = told.append
     assert [one.text for one in engine.predict(many, beam_size=3)] == [one.text for one in together]
     assert sum(told) == sum(bool(text.strip()) for text in many)

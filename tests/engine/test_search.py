@@ -123,6 +123,7 @@ def test_equal_candidates_are_taken_in_the_same_order(
     config = CASES["gru-general-after"]
     network = small_model(config)
     assert isinstance(network.output.bias, torch.Tensor)
+    assert isinstance(network.output.weight, torch.Tensor)
     with torch.no_grad():
         network.output.weight.zero_()
         network.output.bias.copy_(torch.tensor([0, 1.3, 0, 0, 0, 1.3, 1.3, 0, 0]))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqweave.search import greedy, host, sampling
+from seqweave.search import greedy, host, sampling, topk
 from seqweave.search.penalties import length_normalised
 
 CLOSE = 1e-5
@@ -68,7 +68,7 @@ def watched() -> Iterator[Gaps]:
     """Watch the searches and draws of torch inside."""
     gaps = Gaps()
     best, choose, add, close = (
-        host.best_continuations,
+        topk.best_continuations,
         greedy.MostProbable.choose,
         host.HostFinished.add,
         host.HostBeam._close,

@@ -222,6 +222,6 @@ def test_draws_of_a_batch_do_not_depend_on_the_version() -> None:
 
 def test_logits_of_a_batch_stay_small(monkeypatch: pytest.MonkeyPatch) -> None:
     model = small_model()
-    monkeypatch.setattr("seqweave.evaluation.evaluate.MOST_LOGITS", 12 * model.target_tokenizer.size)
+    monkeypatch.setattr("seqweave.evaluation.perplexity.MOST_LOGITS", 12 * model.target_tokenizer.size)
     batches = list(pair_batches(model, ["ab"] * 9, ["abc"] * 9))  # 6 positions a pair
     assert [len(batch.source.lengths) for batch in batches] == [2, 2, 2, 2, 1]
