@@ -9,7 +9,7 @@ import pytest
 
 from engine_search import Engine
 from id_batches import pad_ids
-from native_library import library, native_build
+from native_library import built, library, native_build
 from seqweave.config import ModelConfig
 from seqweave.search.options import SearchOptions
 from tiny_model import tiny_folder, tiny_model
@@ -22,9 +22,9 @@ def example(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     if compiler is None:
         pytest.skip("there is no C compiler here")
     program = tmp_path_factory.mktemp("example") / "example"
-    files = [str(root / "native" / "example.c"), *map(str, native_build().sources())]
     flags = ["-std=c11", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
-    subprocess.run([*compiler, *flags, "-o", str(program), *files, "-lm"], check=True)
+    linked = [str(built()), f"-Wl,-rpath,{built().parent}"]
+    subprocess.run([*compiler, *flags, "-o", str(program), str(root / "native" / "example.c"), *linked], check=True)
     return program
 
 

@@ -13,7 +13,7 @@ from engine_oracle import assert_near, check_exchanged_rows, inputs_of, torch_fo
 from seqweave.config import ModelConfig
 
 
-@each()
+@each(plain=False)
 def test_given_outputs_have_the_logits_and_attention_of_torch(config: ModelConfig, engine_library: ctypes.CDLL) -> None:
     model = small_model(config)
     inputs = inputs_of(config, [4, 1, 7, 2], [3, 0, 5, 9])
@@ -28,7 +28,7 @@ def test_given_outputs_have_the_logits_and_attention_of_torch(config: ModelConfi
         assert_near(weights, np.concatenate(looks))
 
 
-@each()
+@each(plain=False)
 def test_rows_that_are_exchanged_go_on_as_their_own(config: ModelConfig) -> None:
     check_exchanged_rows(config, small_model(config), [3, 7, 9, 9, 5, 8, 2, 9, 6, 1, 4])
 
