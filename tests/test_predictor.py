@@ -14,9 +14,10 @@ from seqweave import folder as folders
 from seqweave.config import Config, TextConfig, build_config, config_to_json
 from seqweave.errors import ConfigError, DataError, ModelFolderError
 from seqweave.inspection.tracing import trace
+from seqweave.loading import load
 from seqweave.model.build import build_model
 from seqweave.model.optimized.int8 import int8_works
-from seqweave.predictor import Model, load
+from seqweave.predictor import Model
 from seqweave.search.hypothesis import Hypothesis
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
 from seqweave.text.vocabulary import EOS
@@ -251,7 +252,7 @@ def test_a_loaded_model_is_the_same(model: Model, tmp_path: Path) -> None:
     _save(model, tmp_path / "model")
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
-    loaded = load(tmp_path / "model", device="cpu")
+    loaded = load(tmp_path / "model", device="cpu", backend="torch")
     assert torch.equal(before, torch.random.get_rng_state()), "loading must not disturb anybody's random numbers"
     assert not loaded.network.training
     assert loaded.predict(TEXTS) == model.predict(TEXTS)
@@ -287,7 +288,7 @@ def test_int8_is_the_same_search_on_rounded_weights(
 ) -> None:
     monkeypatch.setattr("seqweave.model.optimized.linear.SMALL", 0)
     _save(model, tmp_path / "model")
-    exact, rounded = (load(tmp_path / "model", precision=precision) for precision in ("fp32", "int8"))
+    exact, rounded = (load(tmp_path / "model", precision=precision, backend="torch") for precision in ("fp32", "int8"))
     assert (exact.precision, rounded.precision) == ("fp32", "int8")
     texts = ["abc", "b", "cab ba"]
     for beam_size in (1, 3):
@@ -304,7 +305,7 @@ def test_int8_without_fast_products_says_so(
 ) -> None:
     monkeypatch.setattr("seqweave.model.optimized.network.int8_works", lambda: False)
     _save(model, tmp_path / "model")
-    loaded = load(tmp_path / "model", precision="int8")
+    loaded = load(tmp_path / "model", precision="int8", backend="torch")
     with caplog.at_level(logging.WARNING, logger="seqweave"):
         assert [one.text for one in loaded.predict(["abc"])] == [one.text for one in model.predict(["abc"])]
     assert [record.getMessage() for record in caplog.records] == [

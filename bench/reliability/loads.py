@@ -23,8 +23,8 @@ from seqweave.config import Config, ModelConfig, TextConfig, config_to_json
 from seqweave.config.data import DataConfig
 from seqweave.errors import SeqweaveError
 from seqweave.folder import CONFIG, SOURCE_TOKENIZER, TARGET_TOKENIZER
+from seqweave.loading import load
 from seqweave.model.build import build_model
-from seqweave.predictor import load
 from seqweave.text.tokenizers import train_tokenizer
 from seqweave.training.record import Record
 

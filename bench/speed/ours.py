@@ -13,9 +13,10 @@ import torch
 from seqweave import folder as files
 from seqweave.config import Config, build_config, config_to_json
 from seqweave.data.dataset import PairDataset, write_dataset
+from seqweave.loading import load
 from seqweave.model.build import build_model
 from seqweave.model.seq2seq import Seq2Seq
-from seqweave.predictor import Model, load
+from seqweave.predictor import Model
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
 from seqweave.text.vocabulary import EOS
 from seqweave.training.distributed import Ranks

@@ -76,8 +76,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'seqweave' has no attribute {name!r}")
     try:
-        if name == "Model":
-            import_module("seqweave.inspection.tracing")  # it puts `trace` on `Model`
         value = getattr(import_module(f"seqweave.{_HOMES[name]}"), name)
     except ModuleNotFoundError as error:
         sentence = missing_library(error, f"seqweave.{name}")

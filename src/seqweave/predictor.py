@@ -9,26 +9,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
-import torch
-
-from seqweave.config import Config, build_config
+from seqweave.backends.base import Backend, BackendName, Stored
+from seqweave.config import Config
 from seqweave.data.copying import Coded, CopyCoder
-from seqweave.device import choose_device
+from seqweave.engine import engine_missing
 from seqweave.errors import ConfigError, DataError
-from seqweave.folder import ModelFiles, read_model
-from seqweave.model.build import build_model
-from seqweave.model.ensemble import Ensemble
-from seqweave.model.optimized import OptimizedSeq2Seq, optimized, precision_of
-from seqweave.model.seq2seq import Seq2Seq
-from seqweave.paths import folders_of
 from seqweave.search.arguments import list_of_pairs, rows_of_features
-from seqweave.search.batches import Batches, inference
-from seqweave.search.contract import Found, StepFilter
-from seqweave.search.ensembles import check_vocabularies, combined_config
 from seqweave.search.filters import filters_of
+from seqweave.search.found import Found, StepFilter
 from seqweave.search.given import FrameSources, Given, SourceKind, TextSources
 from seqweave.search.hypothesis import Hypothesis, Shown, hypothesis_of, nothing
 from seqweave.search.options import SearchOptions
@@ -37,15 +28,21 @@ from seqweave.text.ends import trimmed
 from seqweave.text.features import FeaturedTokenizer
 from seqweave.text.tokenizers import Tokenizer
 
+if TYPE_CHECKING:
+    import torch
+
+    from seqweave.backends.with_engine import EngineBackend
+    from seqweave.backends.with_torch import Network, Searched, TorchBackend
+    from seqweave.model.seq2seq import Seq2Seq
+
 _LOGGER = logging.getLogger("seqweave")
-Searched = Seq2Seq | OptimizedSeq2Seq | Ensemble
 
 
 class Model:
     """A network with its tokenizers and its config.
 
     Args:
-        network: the trained network, or an ensemble of some; it is moved to `device`.
+        network: the trained network, or an ensemble of some; it is moved to `device`. Or one that is stored.
         source_tokenizer, target_tokenizer: text to ids and back; a model that reads frames has none for sources.
         config: `config.search` has the defaults of decoding.
         device: where to compute.
@@ -58,15 +55,17 @@ class Model:
 
     def __init__(
         self,
-        network: Seq2Seq | Ensemble,
+        network: Network | Stored,
         source_tokenizer: Tokenizer | None,
         target_tokenizer: Tokenizer,
         config: Config,
         device: torch.device | str = "cpu",
     ):
-        self.device = torch.device(device)
-        self.network: Seq2Seq | Ensemble = network.to(self.device)
-        self._optimized: tuple[object, Searched] | None = None
+        self._stored = network if isinstance(network, Stored) else None
+        self._torch: TorchBackend | None = None
+        self._marks: object = None
+        self._told = False
+        self.backend: BackendName = "auto"
         self._source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.config = config
@@ -77,6 +76,29 @@ class Model:
         if source_tokenizer is not None:
             self._coder = CopyCoder(source_tokenizer, target_tokenizer) if config.model.copy else None
             self.sources = TextSources(source_tokenizer, self._coder, config.data.trim_ends)
+        if not isinstance(network, Stored):
+            self._torch = _torch_backend(network, device, target_tokenizer.size)
+
+    @property
+    def in_torch(self) -> TorchBackend:
+        """The network in torch, made when it is first asked for."""
+        if self._torch is None:
+            assert self._stored is not None
+            network = self._stored.make()
+            self._torch = _torch_backend(network, self._stored.device, self.target_tokenizer.size)
+            self._marks = self._torch.marks()
+        self._torch.quiet = self.quiet
+        return self._torch
+
+    @property
+    def network(self) -> Network:
+        """The network in torch, or an ensemble of some."""
+        return self.in_torch.network
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network in torch is."""
+        return self.in_torch.device
 
     @property
     def source_tokenizer(self) -> Tokenizer:
@@ -104,6 +126,8 @@ class Model:
         Raises:
             ConfigError: when this is an ensemble.
         """
+        from seqweave.model.ensemble import Ensemble
+
         if isinstance(self.network, Ensemble):
             raise ConfigError(
                 f"only one network can be looked into, but this model is an ensemble of {len(self.network.networks)}: "
@@ -112,8 +136,18 @@ class Model:
         return self.network
 
     @property
+    def engine(self) -> EngineBackend | None:
+        """The engine, where it is what this model searches and scores with; None: torch is."""
+        chosen = self._chosen(self.options, 0)
+        return None if chosen is self._torch else cast("EngineBackend", chosen)
+
+    @property
     def precision(self) -> str:
         """What the matrix products of a search are computed in here: fp32 or int8."""
+        if self.engine is not None:
+            return self.options.precision
+        from seqweave.model.optimized import precision_of
+
         return precision_of(self.searched())
 
     @property
@@ -212,10 +246,9 @@ class Model:
         if replacing:
             check_replaces_unknown(self.config)
             options = replace(options, return_attention=True)
-        batches = self._batches(options)
+        filters = filters_of(options, self.target_tokenizer)
         coded = self._encode_sources(given)
-        with inference(self.network):
-            found = batches.find(self.searched(options.precision), coded.sources)
+        found = self._chosen(options, filters.functions).find(coded.sources, options, filters, self.tell_done)
         results = []
         for one, source, extra, each in zip(given, coded.sources, coded.extra, found, strict=True):
             about = Shown(self.sources.names(one, source), extra, one if replacing else None, shown)
@@ -247,26 +280,25 @@ class Model:
                 raise DataError(
                     f"pair {number} of {len(pairs)} must have a source, but it is empty: leave the pair out"
                 )
-        batches = self._batches(replace(self.options, return_attention=return_attention))
-        with inference(self.network):
-            found = batches.force(self.network, coded.sources, targets)
+        options = replace(self.options, return_attention=return_attention)
+        found = self._chosen(options, 0).force(coded.sources, targets, options)
         return [
             self._hypothesis(best, Shown(self.sources.names(one, source), extra, None, return_attention))
             for one, source, extra, best in zip(given, coded.sources, coded.extra, found, strict=True)
         ]
 
-    if TYPE_CHECKING:
-
-        def trace(
-            self,
-            source: Given,
-            target: str | None = None,
-            beam_size: int = 5,
-            *,
-            features: str | Sequence[str] | None = None,
-            options: SearchOptions | None = None,
-        ) -> Any:
-            """`seqweave.trace` of this model; `seqweave.inspection.tracing` puts it here when it is imported."""
+    def trace(
+        self,
+        source: Given,
+        target: str | None = None,
+        beam_size: int = 5,
+        *,
+        features: str | Sequence[str] | None = None,
+        options: SearchOptions | None = None,
+    ) -> Any:
+        """`seqweave.trace` of this model."""
+        trace = import_module("seqweave.inspection.tracing").trace  # by name: what looks inside stands on this module
+        return trace(self, source, target, beam_size, features=features, options=options)
 
     def with_features(self, texts: list[Any], features: Iterable[str | Sequence[str]] | None) -> list[Any]:
         """The texts with their cells of features after them.
@@ -320,79 +352,40 @@ class Model:
     def _hypothesis(self, found: Found, shown: Shown) -> Hypothesis:
         return hypothesis_of(found, shown, self._source_tokenizer, self.target_tokenizer)
 
-    def _batches(self, options: SearchOptions) -> Batches:
-        filters = filters_of(options, self.target_tokenizer)
-        return Batches(options, filters, self.device, self.target_tokenizer.size, self.tell_done)
-
     def searched(self, precision: str | None = None) -> Searched:
-        """The network with weights optimized for search, made again when weights or precision are others.
+        """The network in torch with weights optimized for search.
 
         Args:
             precision: fp32 or int8; None takes `config.search.precision`.
         """
-        wanted = precision or self.config.search.precision
-        marks = (wanted, [(part.data_ptr(), part._version) for part in self.network.parameters()])
-        if self._optimized is None or self._optimized[0] != marks:
-            self._optimized = marks, optimized(self.network, int8=wanted == "int8")
-            got = precision_of(self._optimized[1])
-            if got != wanted and not self.quiet:
-                _LOGGER.warning(
-                    "search.precision is %s, but the matrix products of this model run in %s here", wanted, got
-                )
-        return self._optimized[1]
+        return self.in_torch.searched(precision or self.config.search.precision)
+
+    def _chosen(self, options: SearchOptions, functions: int) -> Backend:
+        """The backend of a call with so many step filters of the caller's own.
+
+        Raises:
+            ConfigError: when the engine was asked for and cannot do it.
+        """
+        engine = None if self._stored is None else self._stored.engine
+        if engine is not None and self._torch is not None and self._torch.marks() != self._marks:
+            engine = None  # somebody has changed the weights in torch
+        if self.backend == "torch" or (engine is None and self.backend == "auto"):
+            return self.in_torch
+        if engine is None:
+            missing = engine_missing() or "it runs on processors, and this network was made or changed in torch"
+            raise ConfigError(f"backend=engine was asked for, but the engine cannot run this: {missing}")
+        if functions and self.backend == "engine":
+            raise ConfigError(
+                "backend=engine was asked for, but step filters that are Python functions need torch: leave filters "
+                "out, or choose backend=auto"
+            )
+        if functions and not self._told:
+            self._told = True
+            _LOGGER.info("step filters that are Python functions run through torch, which is slower than the engine")
+        return self.in_torch if functions else engine
 
 
-def load(folder: Path | str | Sequence[Path | str], device: str = "auto", *, precision: str | None = None) -> Model:
-    """Load a model folder, after checking every file against its manifest; or several as one, an ensemble.
+def _torch_backend(network: Network, device: torch.device | str, target_size: int) -> TorchBackend:
+    from seqweave.backends.with_torch import TorchBackend
 
-    An ensemble averages the probabilities of its members at every step (`seqweave.model.ensemble`), and decodes
-    with the settings of the first.
-
-    Args:
-        folder: what `seqweave train -o` wrote, or a list of such folders.
-        device: auto, cpu, cuda or mps.
-        precision: of decoding, in place of the folder's `search.precision`: fp32 or int8.
-
-    Raises:
-        ModelFolderError: when it is not a model folder, or a file is missing, changed or damaged.
-        ConfigError: when the device is not there, the precision is another, the list is empty, or vocabularies of
-            an ensemble differ.
-    """
-    folders = folders_of(folder)
-    return build_of(folders, [read_model(one) for one in folders], device, precision=precision)
-
-
-def build_of(
-    folders: Sequence[Path], found: Sequence[ModelFiles], device: str = "auto", *, precision: str | None = None
-) -> Model:
-    """The model of what was read from some folders; of several it is an ensemble. See `load`."""
-    model = _ensemble_of(folders, [_model_of(one, device) for one in found])
-    if precision is not None:
-        model.config = build_config({"search.precision": precision}, model.config)
-    return model
-
-
-def _ensemble_of(folders: Sequence[Path], models: Sequence[Model]) -> Model:
-    first = models[0]
-    if len(models) == 1:
-        return first
-    check_vocabularies(folders, [(model._source_tokenizer, model.target_tokenizer) for model in models])
-    config = combined_config([model.config for model in models])
-    network = Ensemble([model.single for model in models]).eval()
-    return Model(network, first._source_tokenizer, first.target_tokenizer, config, first.device)
-
-
-def _model_of(found: ModelFiles, device: str) -> Model:
-    where = choose_device(device)
-    with torch.random.fork_rng(devices=[]):  # fresh weights are drawn and thrown away; nobody else should notice
-        network = build_network(found.config, found.source, found.target)
-    found.weights.into(network)
-    network.eval()
-    return Model(network, found.source, found.target, found.config, where)
-
-
-def build_network(config: Config, source: Tokenizer | None, target: Tokenizer) -> Seq2Seq:
-    """The network of a config and its tokenizers, with fresh weights; see `seqweave.model.build`."""
-    if source is None:
-        return build_model(config.model, 0, target.size)
-    return build_model(config.model, source.size, target.size, source.feature_count)
+    return TorchBackend(network, device, target_size)

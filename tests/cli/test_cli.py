@@ -18,8 +18,8 @@ from seqweave.cli import main as cli
 from seqweave.cli.main import main, two_dev_files
 from seqweave.config import TextConfig, build_config, config_to_json, fields_of
 from seqweave.folder import save_weights, write_manifest
+from seqweave.loading import load
 from seqweave.model.build import build_model
-from seqweave.predictor import load
 from seqweave.text.tokenizers import train_tokenizer
 from seqweave.text.vocabulary import EOS
 

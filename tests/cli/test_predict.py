@@ -20,7 +20,7 @@ import seqweave
 from architectures import CASES
 from seqweave.cli.main import main
 from seqweave.config import ModelConfig, TextConfig
-from seqweave.predictor import load
+from seqweave.loading import load
 from seqweave.text.tokenizers import train_tokenizer
 from tiny_model import tiny_folder, tiny_model
 

@@ -8,7 +8,8 @@ import torch
 
 from seqweave.data.batch import collate, make_batch
 from seqweave.data.dataset import PairDataset
-from seqweave.data.source import Source, make_sources, pad_sources
+from seqweave.data.source import Source, make_sources
+from seqweave.data.source_batch import pad_sources
 from seqweave.errors import DataError
 
 FRAMES: list[np.ndarray] = [np.arange(6, dtype=np.float64).reshape(3, 2) + 1, np.full((1, 2), 0.5, dtype=np.float32)]

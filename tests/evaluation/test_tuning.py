@@ -16,7 +16,8 @@ from seqweave.config import ModelConfig, build_config
 from seqweave.errors import ConfigError, DataError
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.evaluation.tuning import Choice, tune_model
-from seqweave.predictor import Model, load
+from seqweave.loading import load
+from seqweave.predictor import Model
 from seqweave.text.vocabulary import EOS
 from tiny_model import tiny_folder, tiny_model
 

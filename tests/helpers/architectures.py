@@ -17,7 +17,8 @@ import torch
 from pairwise import pairwise
 from seqweave.config import AttentionKind, Cell, Config, ModelConfig, checks
 from seqweave.config.model import Norm, PositionKind
-from seqweave.data.source import Source, SourceBatch
+from seqweave.data.source import Source
+from seqweave.data.source_batch import SourceBatch
 from seqweave.model.attention.scorers import ScorerSettings, build_scorer
 from seqweave.model.build import build_model
 from seqweave.model.cells import cell_named

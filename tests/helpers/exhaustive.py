@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 
-from seqweave.data.source import SourceBatch
+from seqweave.data.source_batch import SourceBatch
 from seqweave.errors import LimitError
-from seqweave.search.contract import Found, Searchable
+from seqweave.search.contract import Searchable
+from seqweave.search.found import Found
 from seqweave.search.penalties import length_normalised
 from seqweave.text.vocabulary import BOS, EOS, PAD
 

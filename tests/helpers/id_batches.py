@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seqweave.data.batch import Batch, make_batch
-from seqweave.data.source import SourceBatch, make_sources, pad_sources
+from seqweave.data.source import make_sources
+from seqweave.data.source_batch import SourceBatch, pad_sources
 
 
 def pad_ids(sources: Sequence[Sequence[int]]) -> SourceBatch:

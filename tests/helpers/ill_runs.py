@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from seqweave.predictor import Model, load
+from seqweave.loading import load
+from seqweave.predictor import Model
 from seqweave.training.run import train
 
 ALPHABET = "abcdé가나다"

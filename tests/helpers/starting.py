@@ -11,7 +11,8 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
-from seqweave.predictor import Model, load
+from seqweave.loading import load
+from seqweave.predictor import Model
 from seqweave.training.events import Listener, TrainEvent, ignore
 from seqweave.training.run import TrainResult, train
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from architectures import CASES, SOURCE_SIZE, batch_of, small_model
 from exhaustive import exhaustive_search
 from id_batches import pad_ids
-from seqweave.data.source import SourceBatch
+from seqweave.data.source_batch import SourceBatch
 from seqweave.inspection.beam_tree import found_of, grow_beam, path_of
 from seqweave.inspection.trace import REASONS, Beam
 from seqweave.model.seq2seq import Seq2Seq

@@ -11,7 +11,8 @@ import torch
 from architectures import CASES
 from quick import quick_are
 from seqweave.data.copying import CopyCoder
-from seqweave.data.source import Source, pad_sources
+from seqweave.data.source import Source
+from seqweave.data.source_batch import pad_sources
 from seqweave.errors import DataError
 from seqweave.inspection.attributions import METHODS, attribute, with_attributions
 from seqweave.inspection.changes import WhatIf

@@ -17,7 +17,7 @@ from seqweave.inspection.changes import WhatIf
 from seqweave.inspection.trace_json import trace_from_json, trace_to_json
 from seqweave.inspection.tracing import trace as traced
 from seqweave.predictor import Model
-from seqweave.search.steps import IMPOSSIBLE
+from seqweave.search.filters import IMPOSSIBLE
 from seqweave.text.vocabulary import EOS
 from tiny_model import tiny_model
 

@@ -14,7 +14,7 @@ from seqweave.data.batch import make_batch
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.proofs.deviations import furthest, gap
 from seqweave.search.beam import beam_search
-from seqweave.search.contract import Found
+from seqweave.search.found import Found
 from seqweave.search.greedy import greedy_search
 from seqweave.search.options import SearchOptions
 from seqweave.search.score import force_score

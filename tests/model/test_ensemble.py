@@ -9,7 +9,7 @@ import torch
 
 from architectures import CASES, batch_of, small_batch, small_model, sources_of
 from id_batches import ids_batch
-from seqweave.data.source import SourceBatch
+from seqweave.data.source_batch import SourceBatch
 from seqweave.model.ensemble import Ensemble, mean_logits
 from seqweave.model.optimized import optimized
 from seqweave.proofs.sources import Sources

@@ -81,7 +81,7 @@ def test_rows_of_zeros_give_the_bias() -> None:
         assert torch.equal(product(torch.zeros(rows, 4)), bias.repeat(rows, 1))
 
 
-@each(may_be_optimized)
+@each(may_be_optimized, plain=False)
 @torch.inference_mode()
 def test_logits_move_by_hundredths(config: ModelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every product in 8 bits, for architectures with an optimized form."""
@@ -109,7 +109,7 @@ def test_logits_move_by_hundredths(config: ModelConfig, monkeypatch: pytest.Monk
     assert moved, "nothing was rounded"
 
 
-@each(may_be_optimized)
+@each(may_be_optimized, plain=False)
 @torch.inference_mode()
 def test_a_sentence_does_not_depend_on_how_many_stand_beside_it(
     config: ModelConfig, monkeypatch: pytest.MonkeyPatch

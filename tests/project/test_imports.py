@@ -24,11 +24,13 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"data", "device", "folder"}),
     frozenset({"model", "run_status"}),
     frozenset({"search"}),
+    frozenset({"backends"}),
     frozenset({"predictor"}),
+    frozenset({"loading"}),
     frozenset({"proofs", "evaluation", "inspection"}),
     frozenset({"model_card"}),
     frozenset({"training", "export", "serving"}),
-    frozenset({"benchmark", "loading"}),
+    frozenset({"benchmark"}),
     frozenset({PUBLIC}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
@@ -37,6 +39,8 @@ LEVELS: tuple[frozenset[str], ...] = (
 ALLOWED: dict[str, frozenset[str]] = {
     part: frozenset().union(*LEVELS[:level]) for level, parts in enumerate(LEVELS) for part in parts
 }
+for part in ("backends", "predictor", "loading", "training", "benchmark", "cli"):
+    ALLOWED[part] |= {"engine"}
 ALLOWED["engine"] = frozenset({"errors", "text", "folder"})
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -20,8 +20,10 @@ from seqweave.config import ModelConfig, TextConfig
 from seqweave.errors import ConfigError
 from seqweave.search import beam
 from seqweave.search.beam import Beam, beam_search
-from seqweave.search.contract import Found, Searchable, StepFilter
-from seqweave.search.filters import Filters, constraints, filtered, filters_of
+from seqweave.search.contract import Searchable
+from seqweave.search.filtering import filtered
+from seqweave.search.filters import Filters, constraints, filters_of
+from seqweave.search.found import Found, StepFilter
 from seqweave.search.greedy import greedy_search
 from seqweave.search.options import SearchOptions
 from seqweave.search.sampling import sample_search

@@ -25,7 +25,8 @@ from seqweave.proofs.search_errors import count_search_errors
 from seqweave.proofs.sources import Sources
 from seqweave.proofs.verify import prove, verify_search
 from seqweave.search.beam import beam_search
-from seqweave.search.contract import Found, Searchable
+from seqweave.search.contract import Searchable
+from seqweave.search.found import Found
 from seqweave.search.greedy import greedy_search
 from seqweave.search.options import SearchOptions
 from seqweave.search.penalties import LEAST, Coverage, coverage_term, length_normalised

@@ -15,7 +15,8 @@ from seqweave.config import SearchConfig, build_config
 from seqweave.errors import ConfigError
 from seqweave.evaluation.evaluate import predict_rows
 from seqweave.evaluation.tuning import tune_model
-from seqweave.predictor import Model, load
+from seqweave.loading import load
+from seqweave.predictor import Model
 from seqweave.search.options import SearchOptions
 from seqweave.training.run import train
 from tiny_model import tiny_folder, tiny_model

@@ -14,9 +14,10 @@ from seqweave.config import ModelConfig, TextConfig, build_config
 from seqweave.errors import ConfigError
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.inspection.tracing import trace
+from seqweave.loading import load
 from seqweave.model.build import build_model
 from seqweave.model.output.pointer_generator import PointerGenerator
-from seqweave.predictor import Model, load
+from seqweave.predictor import Model
 from seqweave.search.options import SearchOptions
 from tiny_model import tiny_folder, tiny_model
 
@@ -165,9 +166,9 @@ def test_members_copy_all_or_none(folders: list[Path], tmp_path: Path) -> None:
         # One that was cut has no <eos>.
         assert again.token_log_probs[: len(one.token_log_probs)] == pytest.approx(one.token_log_probs, abs=1e-5)
     plain = ModelConfig(**SIZES)
-    other = tiny_model(plain, 3)
-    other.target_tokenizer = models[0].target_tokenizer
+    uncopied, target = tiny_model(plain, 3), models[0].target_tokenizer
     torch.manual_seed(1)
-    other.network = build_model(plain, other.source_tokenizer.size, other.target_tokenizer.size)
+    network = build_model(plain, uncopied.source_tokenizer.size, target.size)
+    other = Model(network, uncopied.source_tokenizer, target, uncopied.config)
     with pytest.raises(ConfigError, match="must all copy or none"):
         load([made[0], tiny_folder(other, tmp_path / "plain")], "cpu")

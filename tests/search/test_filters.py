@@ -15,8 +15,9 @@ from seqweave.config import ModelConfig
 from seqweave.errors import ConfigError
 from seqweave.search import beam
 from seqweave.search.beam import Beam, beam_search
-from seqweave.search.contract import Found, StepFilter
-from seqweave.search.filters import MinLength, constraints, filtered
+from seqweave.search.filtering import filtered
+from seqweave.search.filters import MinLength, constraints
+from seqweave.search.found import Found, StepFilter
 from seqweave.search.greedy import greedy_search
 from seqweave.search.options import SearchOptions
 from seqweave.search.sampling import sample_search

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from id_batches import pad_ids
 from seqweave.search import beam
 from seqweave.search.beam import Beam, beam_search
-from seqweave.search.contract import Found
+from seqweave.search.found import Found
 from seqweave.search.options import SearchOptions, Stop
 from toy_search import ToyModel
 

@@ -20,7 +20,7 @@ def close(one: Tensor | None, other: Tensor | None) -> None:
         torch.testing.assert_close(one, other, atol=TOLERANCE * (1 + float(other.abs().max())), rtol=0)
 
 
-@each(may_be_optimized)
+@each(may_be_optimized, plain=False)
 @pytest.mark.parametrize("tables", [True, False])
 @torch.inference_mode()
 def test_steps_are_those_of_the_network(config: ModelConfig, tables: bool, monkeypatch: pytest.MonkeyPatch) -> None:

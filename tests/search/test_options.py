@@ -16,7 +16,7 @@ from architectures import CASES
 from seqweave.cli.main import main
 from seqweave.config import SearchConfig, build_config
 from seqweave.errors import ConfigError
-from seqweave.predictor import load
+from seqweave.loading import load
 from seqweave.search.options import SearchOptions
 from tiny_model import tiny_folder, tiny_model
 

@@ -16,7 +16,8 @@ from id_batches import ids_batch, pad_ids
 from seqweave.cli.main import main
 from seqweave.config import ModelConfig
 from seqweave.errors import ConfigError, SeqweaveError
-from seqweave.search.contract import Found, Searchable
+from seqweave.search.contract import Searchable
+from seqweave.search.found import Found
 from seqweave.search.greedy import greedy_search
 from seqweave.search.options import SearchOptions
 from seqweave.search.sampling import draw_items, sample_search

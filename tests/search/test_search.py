@@ -15,7 +15,8 @@ from architectures import CASES, small_model
 from exhaustive import exhaustive_search
 from id_batches import ids_batch, pad_ids
 from seqweave.search.beam import beam_search
-from seqweave.search.contract import Found, Searchable
+from seqweave.search.contract import Searchable
+from seqweave.search.found import Found
 from seqweave.search.greedy import greedy_search
 from seqweave.search.options import SearchOptions, Stop
 from seqweave.search.score import force_score

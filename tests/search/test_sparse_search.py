@@ -30,13 +30,13 @@ from seqweave.proofs.sources import Sources
 from seqweave.proofs.verify import prove, verify_search
 from seqweave.search import beam
 from seqweave.search.beam import Beam, beam_search
-from seqweave.search.contract import Found, Searchable
-from seqweave.search.filters import Filters, constraints
+from seqweave.search.contract import Searchable
+from seqweave.search.filters import IMPOSSIBLE, Filters, constraints
+from seqweave.search.found import Found
 from seqweave.search.greedy import greedy_search
 from seqweave.search.options import SearchOptions, Stop
 from seqweave.search.sampling import sample_search
 from seqweave.search.score import force_score
-from seqweave.search.steps import IMPOSSIBLE
 from seqweave.text.vocabulary import EOS
 from tiny_model import tiny_folder, tiny_model
 

@@ -11,8 +11,7 @@ import torch
 from architectures import CASES
 from seqweave.config import TextConfig, build_config
 from seqweave.errors import ConfigError
-from seqweave.evaluation.evaluate import pair_batches
-from seqweave.evaluation.perplexity import perplexities
+from seqweave.evaluation.perplexity import pair_batches, perplexities
 from seqweave.model.ensemble import Ensemble
 from seqweave.model.output.pointer_generator import PointerGenerator
 from seqweave.predictor import Model

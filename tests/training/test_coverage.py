@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from seqweave.cli.progress import step_text
-from seqweave.predictor import load
+from seqweave.loading import load
 from seqweave.training.losses import coverage_loss
 from seqweave.training.run import train
 from tiny_run import SETTINGS, write_pairs

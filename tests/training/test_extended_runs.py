@@ -12,7 +12,8 @@ import torch
 from quick import quick_are
 from seqweave.cli.progress import start_text
 from seqweave.folder import read_config
-from seqweave.predictor import Model, load
+from seqweave.loading import load
+from seqweave.predictor import Model
 from seqweave.text.features import FeaturedTokenizer
 from seqweave.text.vocabulary import UNK
 from seqweave.training.run import train

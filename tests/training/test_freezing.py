@@ -13,7 +13,7 @@ from torch import Tensor
 from architectures import batch_of, each, quick_cases, small_batch, small_model
 from seqweave.cli.main import main
 from seqweave.config import ModelConfig, TrainConfig
-from seqweave.data.source import SourceBatch
+from seqweave.data.source_batch import SourceBatch
 from seqweave.errors import ConfigError
 from seqweave.folder.shapes import Vocabularies, tensor_shapes
 from seqweave.model.parts import PARTS, check_frozen, part_of, sizes_of_parts

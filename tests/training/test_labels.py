@@ -16,7 +16,8 @@ from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.evaluation.metrics import evaluate_outputs, metrics_from_json, quick_metric
 from seqweave.evaluation.report import figures_table
 from seqweave.evaluation.tuning import tune_model
-from seqweave.search.filters import constraints, filtered
+from seqweave.search.filtering import filtered
+from seqweave.search.filters import constraints
 from seqweave.search.options import SearchOptions
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
 from seqweave.text.vocabulary import ENTRIES, EOS, UNK

@@ -12,7 +12,7 @@ import pytest
 
 from quick import slow
 from seqweave.errors import ModelFolderError, SeqweaveError
-from seqweave.predictor import load
+from seqweave.loading import load
 from seqweave.training import leavings
 from seqweave.training.run import train
 from tiny_run import SETTINGS, write_pairs

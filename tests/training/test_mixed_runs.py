@@ -16,7 +16,7 @@ from seqweave.cli.main import main
 from seqweave.cli.progress import found_text
 from seqweave.data.dataset import PairDataset
 from seqweave.errors import ConfigError, DataError
-from seqweave.predictor import load
+from seqweave.loading import load
 from seqweave.training.run import train
 from starting import LETTERS, MORE, NEW, OLD, answers, old_model, said, start, words, write
 from tiny_run import SETTINGS, train_in_two_processes, write_pairs

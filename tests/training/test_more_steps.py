@@ -17,7 +17,7 @@ from quick import slow
 from seqweave.config import TrainConfig
 from seqweave.errors import ConfigError, ModelFolderError
 from seqweave.folder import check_manifest, read_config
-from seqweave.predictor import load
+from seqweave.loading import load
 from seqweave.training.events import Listener, TrainEvent, ignore
 from seqweave.training.more_steps import Extension, span
 from seqweave.training.optimizer import Optimizer

@@ -15,7 +15,7 @@ from seqweave.cli.main import main
 from seqweave.config import build_config
 from seqweave.errors import ConfigError
 from seqweave.folder import read_config, replace_config
-from seqweave.predictor import load
+from seqweave.loading import load
 from seqweave.run_status import run_status
 from seqweave.training.events import Listener, TrainEvent, ignore
 from seqweave.training.run import TrainResult, train

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from architectures import FEATURES, SOURCE_SIZE, TARGET_SIZE, batch_of, each, quick_cases, small_batch, small_model
 from seqweave.config import ModelConfig
-from seqweave.data.source import SourceBatch
+from seqweave.data.source_batch import SourceBatch
 from seqweave.errors import ConfigError
 from seqweave.folder.shapes import Vocabularies, tensor_shapes
 from seqweave.model.build import build_model

@@ -15,7 +15,7 @@ from processors import need_bf16
 from seqweave.data.sides import Sides
 from seqweave.errors import ConfigError
 from seqweave.folder import check_manifest, read_config
-from seqweave.predictor import load
+from seqweave.loading import load
 from seqweave.training import precision, prepare
 from seqweave.training.events import TrainEvent
 from seqweave.training.run import TrainResult, train

@@ -13,8 +13,8 @@ import torch
 from quick import slow
 from seqweave.config import Config, TrainConfig
 from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
+from seqweave.loading import load
 from seqweave.model.output.softmax import summed_loss
-from seqweave.predictor import load
 from seqweave.training.events import TrainEvent
 from seqweave.training.record import Record
 from seqweave.training.run import train

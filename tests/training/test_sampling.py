@@ -16,7 +16,7 @@ from architectures import CASES, SOURCE_SIZE, TARGET_SIZE, small_model, sources_
 from processors import need_bf16
 from seqweave.config import ModelConfig, TrainConfig, config_from_json
 from seqweave.data.batch import Batch, make_batch
-from seqweave.data.source import SourceBatch
+from seqweave.data.source_batch import SourceBatch
 from seqweave.model.output.softmax import summed_loss
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.text.vocabulary import BOS, EOS, PAD

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from quick import quick_are
-from seqweave.predictor import load
+from seqweave.loading import load
 from seqweave.training import loop
 from seqweave.training.run import train
 from seqweave.training.validation import Validation

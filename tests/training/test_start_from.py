@@ -17,8 +17,8 @@ from seqweave.cli.main import main
 from seqweave.config import build_config
 from seqweave.errors import ConfigError, ModelFolderError
 from seqweave.folder import WEIGHTS, check_manifest, read_config, write_manifest
+from seqweave.loading import load
 from seqweave.model.build import build_model
-from seqweave.predictor import load
 from seqweave.text.tokenizers import train_tokenizer
 from seqweave.training.events import TrainEvent
 from seqweave.training.origin import settings_to_start_with

@@ -16,7 +16,7 @@ from architectures import CASES, small_model
 from seqweave.config import TextConfig, build_config
 from seqweave.data.bpe_dropout import SubwordDropout
 from seqweave.data.dataset import PairDataset, write_dataset
-from seqweave.predictor import load
+from seqweave.loading import load
 from seqweave.text.features import FeaturedTokenizer, Features
 from seqweave.text.tokenizers import Tokenizer, train_tokenizer
 from seqweave.training.distributed import Ranks

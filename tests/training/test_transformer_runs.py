@@ -12,7 +12,7 @@ from quick import slow
 from seqweave.config import config_from_json
 from seqweave.data.builtin import split_dates
 from seqweave.errors import LimitError
-from seqweave.predictor import load
+from seqweave.loading import load
 from seqweave.training.events import TrainEvent
 from seqweave.training.run import train
 from tiny_run import SETTINGS, write_pairs

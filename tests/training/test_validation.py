@@ -13,8 +13,7 @@ from seqweave.config import Config, Metric, build_config
 from seqweave.data.batching import count_batches
 from seqweave.data.dataset import write_dataset
 from seqweave.data.readers import Pair
-from seqweave.evaluation.evaluate import pair_batches
-from seqweave.evaluation.perplexity import perplexities
+from seqweave.evaluation.perplexity import pair_batches, perplexities
 from seqweave.inspection.timelapse import read_timelapse
 from seqweave.model.build import build_model
 from seqweave.predictor import Model
@@ -223,6 +222,6 @@ def test_draws_of_a_batch_do_not_depend_on_the_version() -> None:
 
 def test_logits_of_a_batch_stay_small(monkeypatch: pytest.MonkeyPatch) -> None:
     model = small_model()
-    monkeypatch.setattr("seqweave.evaluation.evaluate.MOST_LOGITS", 12 * model.target_tokenizer.size)
+    monkeypatch.setattr("seqweave.evaluation.perplexity.MOST_LOGITS", 12 * model.target_tokenizer.size)
     batches = list(pair_batches(model, ["ab"] * 9, ["abc"] * 9))  # 6 positions a pair
     assert [len(batch.source.lengths) for batch in batches] == [2, 2, 2, 2, 1]

@@ -19,8 +19,8 @@ from seqweave.cli.progress import found_text
 from seqweave.config import TrainConfig, build_config
 from seqweave.data.vectors import Vectors
 from seqweave.errors import ConfigError, DataError
+from seqweave.loading import load
 from seqweave.model.input.embeddings import FeaturedEmbedding
-from seqweave.predictor import load
 from seqweave.training.events import TrainEvent
 from seqweave.training.optimizer import FrozenRows, Optimizer
 from seqweave.training.run import train

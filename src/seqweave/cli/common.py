@@ -54,6 +54,15 @@ Precision = Annotated[
         "model's setting.",
     ),
 ]
+BackendChoice = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        metavar="auto|engine|torch",
+        help="What computes: the engine (fast, on a processor), or torch. auto: the engine on a processor, torch on a "
+        "GPU.",
+    ),
+]
 DataSettings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting of data, as for `train`; repeatable."),
@@ -72,6 +81,7 @@ def load_model(
     *,
     ensemble: Sequence[Path] | None = None,
     precision: str | None = None,
+    backend: str = "auto",
 ) -> Model:
     """The model of DIR and `--ensemble`, with the settings of decoding that `--set` changes for this call.
 
@@ -87,7 +97,7 @@ def load_model(
     for key in changed:
         if not key.startswith("search."):
             raise ConfigError(f"--set takes only settings of decoding here, such as search.beam_size=3, but got {key}")
-    model = load([folder, *ensemble] if ensemble else folder, device, precision=precision)
+    model = load([folder, *ensemble] if ensemble else folder, device, precision=precision, backend=backend)
     if changed:
         model.config = build_config(changed, model.config)
     model.check_reads_text()
@@ -97,7 +107,7 @@ def load_model(
 
 def warned_model(folder: Path, device: str) -> Model:
     """A model with its own settings; where its training has not ended, that is said on stderr."""
-    from seqweave.predictor import load
+    from seqweave.loading import load
 
     warn_of_unfinished([folder])
     return load(folder, device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seqweave.cli.common import (
+    BackendChoice,
     BeamSize,
     Data,
     Device,
@@ -29,6 +30,7 @@ def evaluate(
     ensemble: Ensemble = None,
     replace_unknown: ReplaceUnknown = None,
     precision: Precision = None,
+    backend: BackendChoice = "auto",
     settings: SearchSettings = None,
     bleu_tokenize: BleuTokenizer = None,
     json: Json = False,
@@ -46,7 +48,7 @@ def evaluate(
     from seqweave.evaluation.report import metrics_table
     from seqweave.run_status import unfinished
 
-    model = load_model(folder, device, settings, ensemble=ensemble, precision=precision)
+    model = load_model(folder, device, settings, ensemble=ensemble, precision=precision, backend=backend)
     sources, targets = read_pairs(data, target_file, model.config.data)
     note_unknown_pairs(model, sources, targets)
     metrics = evaluate_model(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqweave.cli.answers import Answers, progress, shows_progress
 from seqweave.cli.common import (
+    BackendChoice,
     BeamSize,
     Device,
     Ensemble,
@@ -73,6 +74,7 @@ def predict(
     ensemble: Ensemble = None,
     replace_unknown: ReplaceUnknown = None,
     precision: Precision = None,
+    backend: BackendChoice = "auto",
     settings: SearchSettings = None,
     json: Json = False,
     device: Device = "auto",
@@ -88,7 +90,7 @@ def predict(
     columns = [name.strip() for name in (column or "").split(",") if name.strip()]
     lines = _source_lines(folder, file, columns, encoding, plain)
     answers = Answers(output)
-    model = load_model(folder, device, settings, ensemble=ensemble, precision=precision)
+    model = load_model(folder, device, settings, ensemble=ensemble, precision=precision, backend=backend)
     constraints = {"min_length": min_length, "no_repeat_ngram": no_repeat_ngram, "forbid": forbid or None}
     drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     chosen = {"replace_unknown": replace_unknown, "prefix": prefix, "return_attention": json, **constraints}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seqweave.cli.common import (
+    BackendChoice,
     Data,
     Device,
     Ensemble,
@@ -23,6 +24,7 @@ def score(
     data: Data,
     target_file: TargetFile = None,
     ensemble: Ensemble = None,
+    backend: BackendChoice = "auto",
     settings: SearchSettings = None,
     json: Json = False,
     device: Device = "auto",
@@ -33,7 +35,7 @@ def score(
 
     Example: seqweave score model pairs.tsv --json
     """
-    model = load_model(folder, device, settings, ensemble=ensemble)
+    model = load_model(folder, device, settings, ensemble=ensemble, backend=backend)
     pairs = usable_pairs(data, target_file, model.config.data)
     texts = [(pair.whole, pair.target) for pair in pairs]
     for pair, (source, target), found in zip(pairs, texts, model.score(texts), strict=True):

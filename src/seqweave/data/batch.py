@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqweave.data.dataset import PairDataset
-from seqweave.data.source import Ids, Source, SourceBatch, flattened, moved, pad_sources, padded, source_batch
+from seqweave.data.source import Ids, Source, flattened, padded
+from seqweave.data.source_batch import SourceBatch, moved, pad_sources, source_batch
 from seqweave.errors import DataError
 from seqweave.text.vocabulary import BOS, EOS, PAD
 

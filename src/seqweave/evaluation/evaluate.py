@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 
-import numpy as np
-
-from seqweave.data.batch import Batch, make_batch
-from seqweave.data.batching import sequential_batches
 from seqweave.evaluation.measures import Measures, measures_of
-from seqweave.evaluation.metrics import Metrics, evaluate_outputs
-from seqweave.evaluation.perplexity import perplexities
+from seqweave.evaluation.metrics import Metrics, evaluate_outputs, perplexity
 from seqweave.predictor import Model
-from seqweave.search.batches import MOST_LOGITS
 from seqweave.search.given import Given
 from seqweave.search.options import SearchOptions
 from seqweave.text.ends import trimmed
-
-_BATCH_POSITIONS = 8192
-_BATCH_PAIRS = 256
 
 
 def evaluate_model(
@@ -60,7 +52,25 @@ def evaluate_model(
         samples=samples,
         measures=measures,
     )
-    return metrics.with_perplexity(*perplexities(model.network, pair_batches(model, sources, targets)))
+    return metrics.with_perplexity(*both_perplexities(model, sources, targets))
+
+
+def both_perplexities(model: Model, sources: Sequence[Given], targets: Sequence[str]) -> tuple[float, float]:
+    """Teacher-forced and free-running perplexity of a model on pairs, through its backend."""
+    if model.engine is None:
+        from seqweave.evaluation.perplexity import pair_batches, perplexities
+
+        return perplexities(model.network, pair_batches(model, sources, targets))
+    coded = model.encode_sources(sources)
+    ids = model.encode_targets(targets, coded)
+    kept = [row for row, source in enumerate(coded.sources) if len(source)]
+    pairs = [coded.sources[row] for row in kept], [ids[row] for row in kept]
+    items = sum(len(target) + 1 for target in pairs[1])  # with <eos>
+    forced, free = (
+        math.fsum(one.log_prob for one in model.engine.force(*pairs, model.options, free_running=runs))
+        for runs in (False, True)
+    )
+    return perplexity(forced, items), perplexity(free, items)
 
 
 def references_of(targets: Sequence[str], measures: Measures) -> list[str]:
@@ -83,18 +93,3 @@ def predict_rows(
     )
     texts = {key: hypothesis.text for key, hypothesis in zip(distinct, found, strict=True)}
     return [texts[key] for key in keys]
-
-
-def pair_batches(model: Model, sources: Sequence[Given], targets: Sequence[str]) -> Iterator[Batch]:
-    """Pairs as batches on the model's device, sorted by length, longest first.
-
-    Sources are cut as `Model.predict` cuts them; pairs without source items are left out.
-    """
-    coded = model.encode_sources(sources)
-    target_ids = model.encode_targets(targets, coded)
-    kept = [row for row, source in enumerate(coded.sources) if len(source)]
-    lengths = [len(coded.sources[row]) + len(target_ids[row]) + 1 for row in kept]  # with <eos>
-    positions = max(1, min(_BATCH_POSITIONS, MOST_LOGITS // model.target_tokenizer.size))
-    for rows in sequential_batches(np.array(lengths), positions, _BATCH_PAIRS):
-        chosen = [kept[row] for row in rows.tolist()]
-        yield make_batch([coded.sources[i] for i in chosen], [target_ids[i] for i in chosen]).to(model.device)

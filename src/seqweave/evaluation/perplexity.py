@@ -7,17 +7,25 @@ teacher forcing ratio of 0 print it). The gap between them is exposure bias (Ran
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from seqweave.data.batch import Batch
+from seqweave.data.batch import Batch, make_batch
+from seqweave.data.batching import sequential_batches
 from seqweave.evaluation.metrics import perplexity
+from seqweave.predictor import Model
+from seqweave.search.batches import MOST_LOGITS
 from seqweave.search.contract import Searchable
+from seqweave.search.given import Given
 from seqweave.search.steps import next_log_probs
 from seqweave.text.vocabulary import PAD
+
+_BATCH_POSITIONS = 8192
+_BATCH_PAIRS = 256
 
 
 @torch.inference_mode()
@@ -43,6 +51,21 @@ def free_running_logits(model: Searchable, batch: Batch, encoded: Any) -> Tensor
         state, ids = output.state, next_log_probs(output.logits).argmax(-1)  # never <pad> or <bos>
         logits.append(output.logits)
     return torch.stack(logits, 1)  # (B, T, V)
+
+
+def pair_batches(model: Model, sources: Sequence[Given], targets: Sequence[str]) -> Iterator[Batch]:
+    """Pairs as batches on the model's device, sorted by length, longest first.
+
+    Sources are cut as `Model.predict` cuts them; pairs without source items are left out.
+    """
+    coded = model.encode_sources(sources)
+    target_ids = model.encode_targets(targets, coded)
+    kept = [row for row, source in enumerate(coded.sources) if len(source)]
+    lengths = [len(coded.sources[row]) + len(target_ids[row]) + 1 for row in kept]  # with <eos>
+    positions = max(1, min(_BATCH_POSITIONS, MOST_LOGITS // model.target_tokenizer.size))
+    for rows in sequential_batches(np.array(lengths), positions, _BATCH_PAIRS):
+        chosen = [kept[row] for row in rows.tolist()]
+        yield make_batch([coded.sources[i] for i in chosen], [target_ids[i] for i in chosen]).to(model.device)
 
 
 def _log_prob(logits: Tensor, target_out: Tensor) -> float:

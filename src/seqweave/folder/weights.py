@@ -96,6 +96,17 @@ class Weights:
                 f"{RESTORE_OR_TRAIN}"
             )
 
+    def as_file(self) -> memoryview | bytes:
+        """The bytes of a file with these tensors by their names of today; not a copy where this file has them."""
+        length = int.from_bytes(self._content[:_LENGTH], "little")
+        first = _LENGTH + length
+        header = json.loads(self._content[_LENGTH:first])
+        header.pop("__metadata__", None)
+        if header.keys() == self.entries.keys():
+            return memoryview(self._content)
+        renamed = json.dumps({tensor_name(name): facts for name, facts in header.items()}).encode()
+        return len(renamed).to_bytes(_LENGTH, "little") + renamed + self._content[first:]
+
     def into(self, module: nn.Module) -> None:
         """Copy the tensors into a module; names, shapes and types must be the same on both sides.
 

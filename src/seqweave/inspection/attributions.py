@@ -26,13 +26,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqweave.data.source import Source, SourceBatch, pad_sources
+from seqweave.data.source import Source
+from seqweave.data.source_batch import SourceBatch, pad_sources
 from seqweave.errors import ConfigError
 from seqweave.inspection.recorder import recording_copy, to_array
 from seqweave.inspection.trace import Array, Attribution, Trace, attention_of
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.predictor import Model
-from seqweave.search.steps import IMPOSSIBLE
+from seqweave.search.filters import IMPOSSIBLE
 from seqweave.text.vocabulary import BOS, UNK
 
 METHODS = ("gradient_x_input", "integrated_gradients", "occlusion")

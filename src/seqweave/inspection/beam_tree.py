@@ -21,11 +21,13 @@ from seqweave.inspection.recorder import recording_copy
 from seqweave.inspection.trace import REASONS, STATUSES, Beam
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import Encoded
-from seqweave.search.contract import Found, Searchable, StepFilter, not_finite
-from seqweave.search.filters import filtered
+from seqweave.search.contract import Searchable
+from seqweave.search.filtering import filtered
+from seqweave.search.filters import IMPOSSIBLE
+from seqweave.search.found import Found, StepFilter, not_finite
 from seqweave.search.options import SearchOptions
 from seqweave.search.penalties import Coverage, length_normalised
-from seqweave.search.steps import IMPOSSIBLE, next_log_probs
+from seqweave.search.steps import next_log_probs
 from seqweave.search.topk import top_k
 from seqweave.text.vocabulary import BOS, EOS
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seqweave.data.source import pad_sources
+from seqweave.data.source_batch import pad_sources
 from seqweave.errors import ConfigError, DataError
 from seqweave.model.seq2seq import Seq2Seq
 from seqweave.model.state import DecoderState, Encoded

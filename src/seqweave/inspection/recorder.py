@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seqweave.data.source import SourceBatch
+from seqweave.data.source_batch import SourceBatch
 from seqweave.inspection.changes import NO_CHANGES, Changes, Overwritten
 from seqweave.inspection.gates import before, cell_states, gate_values
 from seqweave.inspection.trace import Array, Attention, Encoder, Layer

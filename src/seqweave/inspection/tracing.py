@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from seqweave.data.copying import Coded
-from seqweave.data.source import pad_sources
+from seqweave.data.source_batch import pad_sources
 from seqweave.errors import ConfigError, DataError
 from seqweave.inspection.beam_tree import found_of, grow_beam
 from seqweave.inspection.changes import NO_CHANGES, Changes, WhatIf, changes_of
@@ -25,12 +25,11 @@ from seqweave.model.seq2seq import parameter_count
 from seqweave.model.state import DecoderState, Encoded
 from seqweave.predictor import Model
 from seqweave.search.arguments import kind_of
-from seqweave.search.filters import Filters, filters_of
+from seqweave.search.filters import IMPOSSIBLE, Filters, filters_of
 from seqweave.search.given import Given, items_of
 from seqweave.search.lengths import max_lengths
 from seqweave.search.options import SearchOptions
 from seqweave.search.penalties import coverage_term, length_normalised, no_attention
-from seqweave.search.steps import IMPOSSIBLE
 from seqweave.search.topk import top_k
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import BOS, EOS
@@ -81,9 +80,6 @@ def trace(
         reference = _sentence(model.target_tokenizer, target, ids)
     with torch.inference_mode():
         return _traced(model, source, coded, reference, options, what_if)
-
-
-Model.trace = trace  # type: ignore[assignment, method-assign]
 
 
 def _traced(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from seqweave.search.contract import Found
+from seqweave.search.found import Found
 from seqweave.search.penalties import Number
 
 Array = np.ndarray[Any, Any]

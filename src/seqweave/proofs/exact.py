@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqweave.data.source import SourceBatch
+from seqweave.data.source_batch import SourceBatch
 from seqweave.errors import LimitError
-from seqweave.search.contract import Found, Searchable, not_finite
+from seqweave.search.contract import Searchable
+from seqweave.search.found import Found, not_finite
 from seqweave.search.options import SearchOptions
 from seqweave.search.penalties import Coverage, length_normalised
 from seqweave.search.steps import next_log_probs

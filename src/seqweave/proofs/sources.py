@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from seqweave.data.source import Source, SourceBatch, pad_sources
+from seqweave.data.source import Source
+from seqweave.data.source_batch import SourceBatch, pad_sources
 from seqweave.search.beam import beam_search
-from seqweave.search.contract import Found, Searchable
+from seqweave.search.contract import Searchable
+from seqweave.search.found import Found
 from seqweave.search.greedy import greedy_search
 from seqweave.search.options import SearchOptions
 

@@ -29,7 +29,8 @@ from seqweave.proofs.deviations import comparable, furthest, gap, item_gaps, row
 from seqweave.proofs.search_errors import SearchErrors, count_search_errors
 from seqweave.proofs.sources import AT_ONCE, PADDING, Sources, chunks
 from seqweave.search.batches import MOST_LOGITS
-from seqweave.search.contract import Found, Searchable
+from seqweave.search.contract import Searchable
+from seqweave.search.found import Found
 from seqweave.search.given import Given
 from seqweave.search.lengths import max_lengths
 from seqweave.search.score import force_score

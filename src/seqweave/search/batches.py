@@ -11,10 +11,12 @@ import torch
 
 from seqweave.data.batch import make_batch
 from seqweave.data.batching import sequential_batches
-from seqweave.data.source import Source, pad_sources
+from seqweave.data.source import Source
+from seqweave.data.source_batch import pad_sources
 from seqweave.search.beam import beam_search
-from seqweave.search.contract import Found, Searchable
+from seqweave.search.contract import Searchable
 from seqweave.search.filters import Filters
+from seqweave.search.found import Found
 from seqweave.search.greedy import greedy_search
 from seqweave.search.lengths import max_lengths
 from seqweave.search.options import SearchOptions

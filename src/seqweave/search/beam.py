@@ -19,11 +19,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqweave.data.source import SourceBatch
+from seqweave.data.source_batch import SourceBatch
 from seqweave.search.beam_parts import AnyBeam, Chosen
-from seqweave.search.contract import Found, Searchable, StepFilter, not_finite
-from seqweave.search.filters import Outputs
+from seqweave.search.contract import Searchable
+from seqweave.search.filtering import Outputs
 from seqweave.search.finished import Finished
+from seqweave.search.found import Found, StepFilter, not_finite
 from seqweave.search.history import BeamHistory
 from seqweave.search.host import HostBeam
 from seqweave.search.options import SearchOptions

@@ -16,17 +16,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from seqweave.errors import ConfigError
-from seqweave.search.contract import StepFilter
+from seqweave.search.found import StepFilter
 from seqweave.search.options import SearchOptions
-from seqweave.search.steps import IMPOSSIBLE
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+IMPOSSIBLE = -1e4
+"""Log-probability that an item counts as having which must be taken although the model gives it probability 0.
+
+With minus infinity no output after it could be told from another.
+"""
 _NEVER = float("-inf")
 
 
@@ -91,35 +96,19 @@ def constraints(
     if prefix:
         steps.append(Prefix(tuple(prefix)))
     most = None if max_length is None else max(max_length, start) + 1
-    return Filters((*steps, *functions), max(min_length, start) + 1, most)
+    asked = Constraints(min_length, no_repeat_ngram, tuple(forbidden), tuple(prefix), max_length)
+    return Filters((*steps, *functions), max(min_length, start) + 1, most, asked, len(functions))
 
 
-def filtered(log_probs: Tensor, outputs: list[list[int]], filters: Sequence[StepFilter]) -> Tensor:
-    """What filters leave of log-probabilities, which they may change.
+@dataclass(frozen=True)
+class Constraints:
+    """What an output may be, in ids of the target's vocabulary; see the filters of the same names."""
 
-    Where they leave nothing, the output may end: `<eos>` gets its value back, and where the model gives it
-    probability 0 (entmax-1.5), `IMPOSSIBLE`.
-
-    Shape: log_probs (R, V), one of `outputs` a row -> (R, V).
-
-    Raises:
-        ConfigError: when a filter returns something else.
-    """
-    ends = log_probs[:, EOS].clamp(min=IMPOSSIBLE)  # (R,)
-    for one in filters:
-        changed = one(log_probs, outputs)
-        if changed is None:
-            continue
-        if not isinstance(changed, Tensor) or changed.shape != log_probs.shape:
-            what = f"a tensor {tuple(changed.shape)}" if isinstance(changed, Tensor) else f"{type(changed).__name__}"
-            raise ConfigError(
-                f"a step filter must return None or log-probabilities of shape {tuple(log_probs.shape)}, but "
-                f"{getattr(one, '__name__', one)} returned {what}: correct the function"
-            )
-        log_probs = changed
-    lost = log_probs.amax(1).isneginf()  # (R,); NaN is not lost, and is found by the search
-    log_probs[:, EOS] = torch.where(lost, ends.to(log_probs.dtype), log_probs[:, EOS])
-    return log_probs
+    min_length: int = 0
+    no_repeat_ngram: int = 0
+    forbidden: tuple[int, ...] = ()
+    prefix: tuple[int, ...] = ()
+    max_length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -130,11 +119,15 @@ class Filters:
         steps: the filters, in the order in which they are called.
         least_positions: positions, `<eos>` counted, of the shortest output they ask for.
         most_positions: of the longest; None: any.
+        constraints: what the filters are made of, but for the caller's own functions.
+        functions: how many of the filters are those.
     """
 
     steps: tuple[StepFilter, ...] = ()
     least_positions: int = 1
     most_positions: int | None = None
+    constraints: Constraints = Constraints()
+    functions: int = 0
 
 
 @dataclass(frozen=True)
@@ -201,41 +194,6 @@ class Prefix:
         for row, output in zip(log_probs, outputs, strict=True):  # row (V,), a view
             if len(output) < len(self.ids):
                 _leave_only(row, self.ids[len(output)])
-
-
-class Outputs:
-    """The hypotheses of a batch written out for its filters, row by row; without filters nothing is kept."""
-
-    def __init__(self, filters: Sequence[StepFilter], sentences: int):
-        self._filters = tuple(filters)
-        self._outputs: list[list[int]] = [[] for _ in range(sentences if filters else 0)]
-
-    def filtered(self, log_probs: Tensor) -> Tensor:
-        """What the filters leave of log-probabilities. Shape: (R, V) -> (R, V)."""
-        return filtered(log_probs, self._outputs, self._filters) if self._filters else log_probs
-
-    def follow(self, ids: Tensor, rows: Tensor | None = None, size: int = 1) -> None:
-        """Each row took an item and is now at another place: row r continues `rows[r]` with `ids[r]`.
-
-        Args:
-            ids: the items, (R,).
-            rows: the rows continued, (R,); None: each its own. In the first step they count `size` rows of a sentence.
-            size: rows of a sentence.
-        """
-        if not self._filters:
-            return
-        items = ids.tolist()
-        if rows is None:
-            self._outputs = [[*output, item] for output, item in zip(self._outputs, items, strict=True)]
-            return
-        shared = size if len(self._outputs) < len(items) else 1
-        pairs = zip(rows.tolist(), items, strict=True)
-        self._outputs = [[*self._outputs[row // shared], item] for row, item in pairs]
-
-    def keep(self, stay: Tensor, size: int = 1) -> None:
-        """Sentences leave; those at the given indices stay."""
-        if self._filters:
-            self._outputs = [one for s in stay.tolist() for one in self._outputs[s * size : (s + 1) * size]]
 
 
 def _leave_only(row: Tensor, item: int) -> None:

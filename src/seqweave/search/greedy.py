@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqweave.data.source import SourceBatch
-from seqweave.search.contract import Found, Searchable, StepFilter, not_finite
-from seqweave.search.filters import Outputs
+from seqweave.data.source_batch import SourceBatch
+from seqweave.search.contract import Searchable
+from seqweave.search.filtering import Outputs
+from seqweave.search.found import Found, StepFilter, not_finite
 from seqweave.search.options import SearchOptions
 from seqweave.search.penalties import length_normalised, needs_attention, with_coverage
 from seqweave.search.steps import BatchMap, checked_limits, checks_after, next_log_probs

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from seqweave.search.contract import Found
 from seqweave.search.finished import Finished
+from seqweave.search.found import Found
 from seqweave.search.host import HostFinished
 from seqweave.search.penalties import length_normalised
 from seqweave.search.steps import BatchMap

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seqweave.search.contract import Found
+from seqweave.search.found import Found
 from seqweave.search.unknown import replaced_unknown, target_items
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.text.vocabulary import UNK

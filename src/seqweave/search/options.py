@@ -16,7 +16,7 @@ import numpy as np
 
 from seqweave.config import LARGEST_BEAM, LARGEST_MIN_LENGTH, SearchConfig
 from seqweave.errors import ConfigError
-from seqweave.search.contract import StepFilter
+from seqweave.search.found import StepFilter
 
 Stop = Literal["enough", "proven"]
 Precision = Literal["fp32", "int8"]

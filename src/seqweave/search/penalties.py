@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from seqweave.errors import ConfigError
-from seqweave.search.contract import Found
+from seqweave.search.found import Found
 from seqweave.search.options import SearchOptions
 from seqweave.search.steps import working_dtype
 

@@ -7,7 +7,6 @@ What a hypothesis is scored by stays the model's own log-probability, with none 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqweave.data.source import SourceBatch
-from seqweave.search.contract import Found, Searchable, StepFilter
+from seqweave.data.source_batch import SourceBatch
+from seqweave.search.chances import chances_of
+from seqweave.search.contract import Searchable
+from seqweave.search.found import Found, StepFilter
 from seqweave.search.greedy import one_each
 from seqweave.search.options import SearchOptions
 from seqweave.search.steps import checked_limits, working_dtype
@@ -89,25 +90,9 @@ def draw_items(log_probs: Tensor, chance: Tensor, options: SearchOptions) -> Ten
 
 
 def _chances(source: SourceBatch, limits: list[int], seed: int, draw: int) -> np.ndarray[Any, Any]:
-    """Numbers in [0, 1) for each step of each sentence, (B, T), 0 behind its limit.
-
-    The generator of a sentence is keyed by a hash of seed, draw and source.
-    """
+    """Numbers in [0, 1) for each step of each sentence, (B, T), 0 behind its limit."""
     chances = np.zeros((len(limits), max(limits)))
-    values, copies = (None if part is None else part.cpu().numpy() for part in (source.values, source.copies))
-    assert values is not None
+    parts = [part.cpu().numpy() for part in (source.values, source.copies) if part is not None]
     for row, (length, limit) in enumerate(zip(source.lengths.tolist(), limits, strict=True)):
-        hashed = hashlib.blake2b(f"{seed} {draw}".encode(), digest_size=16)
-        for part in (values, copies):
-            if part is not None:
-                hashed.update(_hashed(part[row, :length]))
-        key = int.from_bytes(hashed.digest(), "little")
-        chances[row, :limit] = np.random.Generator(np.random.Philox(key=key)).random(limit)
+        chances[row, :limit] = chances_of([part[row, :length] for part in parts], limit, seed, draw)
     return chances
-
-
-def _hashed(values: np.ndarray[Any, Any]) -> bytes:
-    """Ids of a source, or its frames, for the hash; ids as text, so that draws are those of earlier versions."""
-    if values.ndim == 1:
-        return "".join(f" {id_}" for id_ in values.tolist()).encode()
-    return np.ascontiguousarray(values).tobytes()

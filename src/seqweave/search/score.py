@@ -8,8 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from seqweave.data.source import SourceBatch
-from seqweave.search.contract import Found, Searchable, not_finite
+from seqweave.data.source_batch import SourceBatch
+from seqweave.search.contract import Searchable
+from seqweave.search.found import Found, not_finite
 from seqweave.search.options import SearchOptions
 from seqweave.search.penalties import length_normalised, needs_attention, with_coverage
 

@@ -8,11 +8,6 @@ from torch import Tensor
 from seqweave.errors import ConfigError
 from seqweave.text.vocabulary import BOS, PAD
 
-IMPOSSIBLE = -1e4
-"""Log-probability that an item counts as having which must be taken although the model gives it probability 0.
-
-With minus infinity no output after it could be told from another.
-"""
 _GPU_STEPS_BETWEEN_CHECKS = 4
 
 

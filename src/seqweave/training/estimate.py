@@ -6,8 +6,7 @@ import time
 from dataclasses import replace
 from itertools import islice
 
-from seqweave.evaluation.evaluate import pair_batches
-from seqweave.evaluation.perplexity import perplexities
+from seqweave.evaluation.perplexity import pair_batches, perplexities
 from seqweave.training.distributed import Ranks
 from seqweave.training.events import ignore
 from seqweave.training.loop import Run

@@ -18,11 +18,11 @@ from seqweave.device import choose_device
 from seqweave.errors import ConfigError, DataError, ModelFolderError, SeqweaveError
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.files import fingerprint, remove_temporary
+from seqweave.loading import build_network, load
 from seqweave.lock import only_one
 from seqweave.model.seq2seq import parameter_count
 from seqweave.model_card import model_card, unfinished_card
 from seqweave.paths import path_of
-from seqweave.predictor import build_network, load
 from seqweave.system_errors import refusals_of_system
 from seqweave.text.tokenizers import Tokenizer
 from seqweave.training.checkpoint import newest_checkpoint, prune_checkpoints, remove_best, remove_leftovers

@@ -12,8 +12,8 @@ from seqweave import folder as files
 from seqweave.config import Config
 from seqweave.data.vectors import Vectors
 from seqweave.errors import LimitError, ModelFolderError
+from seqweave.loading import build_network
 from seqweave.model.seq2seq import Seq2Seq
-from seqweave.predictor import build_network
 from seqweave.search.filters import filters_of
 from seqweave.search.options import SearchOptions
 from seqweave.training.checkpoint import Checkpoint, write_checkpoint

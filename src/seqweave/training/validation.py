@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from seqweave.config import Metric
 from seqweave.data.batch import Batch
-from seqweave.evaluation.evaluate import pair_batches, references_of
+from seqweave.evaluation.evaluate import references_of
 from seqweave.evaluation.measures import measures_of
 from seqweave.evaluation.metrics import higher_is_better, quick_metric
-from seqweave.evaluation.perplexity import perplexities
+from seqweave.evaluation.perplexity import pair_batches, perplexities
 from seqweave.predictor import Model
 from seqweave.search.hypothesis import Hypothesis
 from seqweave.training.prepare import DevPairs

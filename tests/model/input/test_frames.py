@@ -15,7 +15,8 @@ from quick import quick_are
 from seqweave import load, trace
 from seqweave.config import Config, build_config
 from seqweave.data.dataset import PairDataset
-from seqweave.data.source import make_sources, pad_sources
+from seqweave.data.source import make_sources
+from seqweave.data.source_batch import pad_sources
 from seqweave.errors import ConfigError, ModelFolderError
 from seqweave.evaluation.evaluate import evaluate_model
 from seqweave.folder import CONFIG, SOURCE_TOKENIZER, check_manifest

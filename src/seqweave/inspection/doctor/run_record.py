@@ -22,7 +22,8 @@ from seqweave.folder import (
     read_object,
     read_rows,
 )
-from seqweave.predictor import Model, load
+from seqweave.loading import load
+from seqweave.predictor import Model
 from seqweave.search.hypothesis import Hypothesis
 from seqweave.wording import RESTORE, RESTORE_OR_TRAIN
 
