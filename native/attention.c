@@ -42,7 +42,8 @@ static sw_status build_location_aware(sw_building *in, sw_attention *attention) 
     filters = copy;
     SW_TRY(sw_weights(in, width, count, &features, "decoder.scorer.features.weight"));
     for (size_t filter = 0; filter < count; filter++)
-        for (size_t place = 0; place < width; place++) turned[filter * width + place] = features[place * count + filter];
+        for (size_t place = 0; place < width; place++)
+            turned[filter * width + place] = features[place * count + filter];
     attention->filters = count;
     attention->filter_width = span;
     attention->convolution = filters;
@@ -61,8 +62,10 @@ static sw_status build_scorer(sw_building *in, sw_attention *attention) {
         case SW_DOT:
         case SW_SCALED_DOT:
             if (query != attention->width)
-                return sw_fail(in->error, SW_BAD_MODEL, "the settings contradict each other: attention=dot needs states "
-                               "as wide as the encoder's outputs, %zu, but they have %zu", attention->width, query);
+                return sw_fail(in->error, SW_BAD_MODEL,
+                               "the settings contradict each other: attention=dot "
+                               "needs states as wide as the encoder's outputs, %zu, but they have %zu",
+                               attention->width, query);
             attention->key_width = query;
             attention->keys_are_values = 1;
             return SW_OK;
@@ -121,7 +124,8 @@ sw_status sw_attention_start(sw_session *session, sw_error *error) {
     session->earlier = session->covered = -1;
     if (attention->score == SW_LOCATION_AWARE) session->earlier = sw_session_part(session, session->longest);
     if (attention->coverage) session->covered = sw_session_part(session, session->longest);
-    if ((attention->score == SW_LOCATION_AWARE && session->earlier < 0) || (attention->coverage && session->covered < 0))
+    if ((attention->score == SW_LOCATION_AWARE && session->earlier < 0) ||
+        (attention->coverage && session->covered < 0))
         return sw_no_memory(error);
     if (attention->keys_are_values || attention->score == SW_LOCATION) return SW_OK;
     session->keys = SW_TAKE(&session->arena, float, sw_times(positions, width));
@@ -161,7 +165,8 @@ static void add_memory(sw_session *session, size_t row, const float *keys, size_
 }
 
 /* Scores of a row; `query` as the scorer wants it. */
-static void score(sw_session *session, size_t row, const float *query, const float *keys, size_t length, float *scores) {
+static void score(sw_session *session, size_t row, const float *query, const float *keys, size_t length,
+                  float *scores) {
     const sw_attention *attention = &session->model->attention;
     const sw_kernels *kernels = session->model->kernels;
     size_t width = attention->key_width;

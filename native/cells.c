@@ -85,7 +85,8 @@ void sw_stack_step(sw_session *session, const sw_stack *stack, sw_part *parts, c
             kernels->linear(&layer->dense, index ? out : dense, index ? size : dense_stride, session->given,
                             stack->gates, rows, reads_items);
         kernels->linear(&layer->recurrent, hidden, size, session->recurrent, stack->gates, rows, 0);
-        const float *inputs = !stack->residual ? NULL : index ? out : whole_inputs(session, stack, ids, dense, dense_stride);
+        const float *inputs = NULL;
+        if (stack->residual) inputs = index ? out : whole_inputs(session, stack, ids, dense, dense_stride);
         for (size_t row = 0; row < rows; row++) {
             float *own = hidden + row * size, *to = out + row * size;
             sw_cell_step(kernels, stack->cell, session->given + row * stack->gates,

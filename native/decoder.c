@@ -8,8 +8,9 @@ static sw_status build_bridge(sw_building *in) {
     sw_model *model = in->model;
     size_t parts = sw_parts_of(model->is.cell) * model->is.decoder_layers, hidden = model->is.decoder_hidden_size;
     if (model->is.bridge == SW_BRIDGE_COPY && hidden != model->encoded)
-        return sw_fail(in->error, SW_BAD_MODEL, "the settings contradict each other: bridge=copy needs states as wide as "
-                       "the encoder's outputs, %zu, but they have %zu", model->encoded, hidden);
+        return sw_fail(in->error, SW_BAD_MODEL,
+                       "the settings contradict each other: bridge=copy "
+                       "needs states as wide as the encoder's outputs, %zu, but they have %zu", model->encoded, hidden);
     if (model->is.bridge != SW_BRIDGE_DENSE) return SW_OK;
     model->bridge = SW_TAKE(&model->arena, sw_linear, parts);
     if (!model->bridge) return sw_no_memory(in->error);
@@ -73,8 +74,8 @@ sw_status sw_decoder_build(sw_building *in) {
     size_t dense = 0;
     if (attends ? is->attention_position == SW_BEFORE : is->context_every_step) dense = model->encoded;
     else if (attends && is->input_feeding) dense = model->readout.size;
-    return sw_stack_build(in, "decoder.stack.layers", "decoder.stack.norms", layers, hidden, &model->target, dense, hidden,
-                          &model->bottom);
+    return sw_stack_build(in, "decoder.stack.layers", "decoder.stack.norms", layers, hidden, &model->target, dense,
+                          hidden, &model->bottom);
 }
 
 /* The encoder's layer whose final state starts a layer of the decoder: counted from the top. */
@@ -112,7 +113,8 @@ static void read_out_joined(sw_session *session) {
     const sw_readout *readout = &model->readout;
     size_t width = model->encoded, hidden = model->is.decoder_hidden_size, rows = session->rows;
     for (size_t row = 0; row < rows; row++)
-        memcpy(session->joined + row * (width + hidden) + width, session->output + row * hidden, hidden * sizeof(float));
+        memcpy(session->joined + row * (width + hidden) + width, session->output + row * hidden,
+               hidden * sizeof(float));
     model->kernels->linear(&readout->map, session->joined, width + hidden, session->readout, readout->size, rows, 0);
     model->kernels->tanh(session->readout, rows * readout->size);
 }
@@ -158,7 +160,8 @@ static void step_without_attention(sw_session *session, const int32_t *ids) {
 
 static void step_before(sw_session *session, const int32_t *ids) {
     const sw_model *model = session->model;
-    size_t stride = model->encoded + model->is.decoder_hidden_size, last = model->bottom.parts * (model->bottom.count - 1);
+    size_t stride = model->encoded + model->is.decoder_hidden_size;
+    size_t last = model->bottom.parts * (model->bottom.count - 1);
     sw_attend(session, session->parts[last].now, model->bottom.hidden, session->joined, stride);
     sw_stack_step(session, &model->bottom, session->parts, ids, session->joined, stride, session->output);
     read_out_maxout(session, ids);

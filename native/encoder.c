@@ -80,7 +80,8 @@ static size_t *longest_first(sw_session *session, sw_arena *arena) {
     size_t *order = SW_TAKE(arena, size_t, session->sources);
     sized *all = SW_TAKE(arena, sized, session->sources);
     if (!order || !all) return NULL;
-    for (size_t source = 0; source < session->sources; source++) all[source] = (sized){length_of(session, source), source};
+    for (size_t source = 0; source < session->sources; source++)
+        all[source] = (sized){length_of(session, source), source};
     qsort(all, session->sources, sizeof *all, longer_first);
     for (size_t place = 0; place < session->sources; place++) order[place] = all[place].source;
     return order;
@@ -121,7 +122,8 @@ static sw_status run_layers(sw_session *session, sw_arena *arena, sw_error *erro
         }
         const sw_norm *norm = model->forwards.norms ? &model->forwards.norms[layer] : NULL;
         for (size_t position = 0; position < positions; position++)
-            sw_join(model, norm, connected ? inputs + position * width : NULL, session->values + position * width, width);
+            sw_join(model, norm, connected ? inputs + position * width : NULL, session->values + position * width,
+                    width);
     }
     return SW_OK;
 }

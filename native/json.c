@@ -85,14 +85,16 @@ static size_t most_values(const char *text, size_t size) {
     return most;
 }
 
-sw_status sw_json_read(sw_arena *arena, const char *text, size_t size, const char *what, sw_json *json, sw_error *error) {
+sw_status sw_json_read(sw_arena *arena, const char *text, size_t size, const char *what, sw_json *json,
+                       sw_error *error) {
     size_t room = most_values(text, size);
     reader in = {text, size, 0, SW_TAKE(arena, sw_json_value, room), 0, room};
     if (!in.values) return sw_no_memory(error);
     int whole = read_value(&in, 0);
     skip_blanks(&in);
     if (!whole || in.at != size || in.values[0].kind != SW_JSON_OBJECT)
-        return sw_fail(error, SW_BAD_MODEL, "%s must be a JSON object, but it is none from character %zu on", what, in.at);
+        return sw_fail(error, SW_BAD_MODEL, "%s must be a JSON object, but it is none from character %zu on", what,
+                       in.at);
     *json = (sw_json){text, in.values, in.count};
     return SW_OK;
 }

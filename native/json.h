@@ -18,7 +18,8 @@ typedef struct sw_json { /* values in the order of the text; value 0 is the whol
     size_t count;
 } sw_json;
 
-sw_status sw_json_read(sw_arena *arena, const char *text, size_t size, const char *what, sw_json *json, sw_error *error);
+sw_status sw_json_read(sw_arena *arena, const char *text, size_t size, const char *what, sw_json *json,
+                       sw_error *error);
 
 /* The value of a name in an object, or 0 when there is none. An object holds name, value, name, value, ... */
 size_t sw_json_find(const sw_json *json, size_t object, const char *name);

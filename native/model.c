@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const size_t LARGEST_TABLE = (size_t)1 << 21; /* numbers: 8 MiB, what a cache of a core may hold beside the rest */
+static const size_t LARGEST_TABLE = (size_t)1 << 21; /* numbers: 8 MiB, what a cache may hold beside the rest */
 
 int32_t sw_version(void) { return SW_VERSION; }
 
@@ -98,7 +98,8 @@ sw_status sw_pack(sw_building *in, const float *weights, size_t stride, size_t f
     return pack_as(in, in->model->precision, weights, stride, first, outputs, inputs, bias, map);
 }
 
-sw_status sw_pack_named(sw_building *in, size_t outputs, size_t inputs, int has_bias, const char *name, sw_linear *map) {
+sw_status sw_pack_named(sw_building *in, size_t outputs, size_t inputs, int has_bias, const char *name,
+                        sw_linear *map) {
     const float *weights, *bias = NULL;
     SW_TRY(sw_weights(in, outputs, inputs, &weights, "%s.weight", name));
     if (has_bias) SW_TRY(sw_weights(in, outputs, 0, &bias, "%s.bias", name));

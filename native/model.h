@@ -61,7 +61,7 @@ typedef enum sw_readout_kind { SW_PLAIN, SW_TANH, SW_MAXOUT } sw_readout_kind;
 typedef struct sw_readout {
     sw_readout_kind kind;
     size_t size;
-    sw_linear map;     /* of a plain one, the state (no outputs: the state as it is); else [context; state] or the state */
+    sw_linear map;     /* of the state, or [context; state]; a plain one without outputs gives the state as it is */
     sw_reader item;    /* maxout */
     sw_linear context; /* maxout */
 } sw_readout;

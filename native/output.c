@@ -1,4 +1,4 @@
-/* From the readout to logits: a linear map, and after it softmax, entmax-1.5, or the mixture of generating and copying. */
+/* From the readout to logits: a linear map, and after it entmax-1.5, or the mixture of generating and copying. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,10 +61,11 @@ sw_status sw_output_start(sw_session *session, const sw_sources *sources, sw_err
 
 static float log_sigmoid(float value) { return value < 0 ? value - log1pf(expf(value)) : -log1pf(expf(-value)); }
 
-/* Add what is copied to what is generated, both as logarithms; see `mixed` in seqweave.model.output.pointer_generator. */
+/* Add what is copied to what is generated, both as logarithms: `mixed` in seqweave.model.output.pointer_generator. */
 static void mix_copies(sw_session *session, size_t row, float odds, float *logits) {
     size_t entries = session->model->output.entries, columns = sw_session_columns(session);
-    size_t source = session->source_of[row], begin = session->offsets[source], length = session->offsets[source + 1] - begin;
+    size_t source = session->source_of[row], begin = session->offsets[source];
+    size_t length = session->offsets[source + 1] - begin;
     const float *weights = session->weights + row * session->longest;
     const int32_t *to = session->columns + begin, *first = session->first + begin;
     float *mass = session->sums, sum = 0, generating = log_sigmoid(odds), copying = log_sigmoid(-odds);

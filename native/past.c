@@ -90,7 +90,8 @@ void sw_past_select(sw_past *past, size_t steps, const size_t *parents, size_t r
         sw_past_block *block = &past->blocks[index];
         size_t here = smaller(block->steps, steps - block->first);
         for (size_t row = 0; row < rows; row++)
-            memcpy(block->after + row * block->steps, block->slots + parents[row] * block->steps, here * sizeof(int32_t));
+            memcpy(block->after + row * block->steps, block->slots + parents[row] * block->steps,
+                   here * sizeof(int32_t));
         int32_t *now = block->slots;
         block->slots = block->after;
         block->after = now;

@@ -51,7 +51,7 @@ typedef struct sw_sources { /* some sources, one after the other */
     size_t count;
     const size_t *lengths;  /* items of each */
     const int32_t *ids;     /* of all */
-    const int32_t *copies;  /* of a model that copies: what each position stands for in an output, 0 for nothing; else NULL */
+    const int32_t *copies;  /* of a model that copies: what positions stand for in an output, 0: nothing; else NULL */
 } sw_sources;
 
 typedef struct sw_targets { /* as many outputs as sources, one after the other, without begin and end */

@@ -32,7 +32,8 @@ static int take_room(sw_session *session) {
     sw_arena *arena = &session->arena;
     size_t rows = session->most_rows, hidden = model->decoder ? 0 : model->is.decoder_hidden_size;
     size_t joined = model->encoded + hidden;
-    size_t item = larger(model->target.width, larger(hidden, model->source.width)), gates = sw_gates_of(model->is.cell) * hidden;
+    size_t item = larger(model->target.width, larger(hidden, model->source.width));
+    size_t gates = sw_gates_of(model->is.cell) * hidden;
     size_t wide = larger(2 * larger(model->output.size, hidden), larger(joined + hidden, model->output.entries));
     size_t asked = larger(larger(model->attention.query.outputs, model->attention.key_width), 1);
     session->source_of = SW_TAKE(arena, size_t, rows);

@@ -101,7 +101,8 @@ static sw_status check(const sw_settings *is, sw_error *error) {
     if (recurrent && attends && is->attention_position == SW_BETWEEN && is->decoder_layers < 2)
         wrong = "model.attention_position=between needs two layers";
     if (is->copy && is->entmax) wrong = "model.copy does not go with model.output=entmax15";
-    if ((is->encoder == SW_TRANSFORMER || !recurrent) && is->one_hot) wrong = "a Transformer needs model.input=embedding";
+    if ((is->encoder == SW_TRANSFORMER || !recurrent) && is->one_hot)
+        wrong = "a Transformer needs model.input=embedding";
     if ((is->encoder == SW_TRANSFORMER || !recurrent) && is->embedding_size % is->heads)
         wrong = "model.heads must divide model.embedding_size";
     if (is->positions == SW_ROTARY && (is->encoder == SW_TRANSFORMER || !recurrent) &&

@@ -8,7 +8,8 @@ typedef enum sw_layers { SW_RECURRENT, SW_TRANSFORMER } sw_layers;
 typedef enum sw_cell { SW_RNN, SW_GRU, SW_LSTM, SW_IRNN } sw_cell;
 typedef enum sw_bridge { SW_BRIDGE_ZERO, SW_BRIDGE_COPY, SW_BRIDGE_DENSE } sw_bridge;
 typedef enum sw_score {
-    SW_NO_ATTENTION, SW_ADDITIVE, SW_DOT, SW_SCALED_DOT, SW_GENERAL, SW_CONCAT, SW_COSINE, SW_LOCATION, SW_LOCATION_AWARE
+    SW_NO_ATTENTION, SW_ADDITIVE, SW_DOT, SW_SCALED_DOT, SW_GENERAL, SW_CONCAT, SW_COSINE, SW_LOCATION,
+    SW_LOCATION_AWARE
 } sw_score;
 typedef enum sw_place { SW_BEFORE, SW_AFTER, SW_BETWEEN } sw_place;
 typedef enum sw_window { SW_GLOBAL, SW_LOCAL_M, SW_LOCAL_P } sw_window;

@@ -80,7 +80,8 @@ static void attend_to_own(sw_session *session, size_t index, float *values) {
 }
 
 /* The rows of one source, head by head; `sums` (rows, longest) adds up the weights of all heads, or is NULL. */
-static void look_at_source(sw_session *session, size_t layer, size_t first, size_t end, const float *asked, float *sums) {
+static void look_at_source(sw_session *session, size_t layer, size_t first, size_t end, const float *asked,
+                           float *sums) {
     const sw_transformer *of = session->model->decoder;
     sw_cache *cache = session->cache;
     size_t size = of->size, width = of->head_size, source = session->source_of[first];
