@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import pytest
 import torch
 
 from seqweave.config import build_config
@@ -13,6 +14,7 @@ from seqweave.config import build_config
 Load = Callable[[str], ModuleType]
 
 
+@pytest.mark.slow
 def test_steps_train_on_consecutive_pairs(speed: Load, tmp_path: Path) -> None:
     ours = speed("ours")
     settings = {

@@ -28,6 +28,7 @@ def test_given_outputs_have_the_logits_and_attention_of_torch(config: ModelConfi
         assert_near(weights, np.concatenate(looks))
 
 
+@pytest.mark.slow
 @each(plain=False)
 def test_rows_that_are_exchanged_go_on_as_their_own(config: ModelConfig) -> None:
     check_exchanged_rows(config, small_model(config), [3, 7, 9, 9, 5, 8, 2, 9, 6, 1, 4])

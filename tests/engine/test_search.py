@@ -12,10 +12,11 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from architectures import CASES, SOURCE_SIZE, each, small_model
+from architectures import CASES, SOURCE_SIZE, quick_cases, small_model
 from engine_cases import COMPARED, LIMITS, changed, compare, sources_for
 from engine_search import Engine, Rules, searched
 from pairwise import pairwise
+from quick import slow
 from seqweave.config import ModelConfig
 from seqweave.model.build import build_model
 from seqweave.search.options import SearchOptions, Stop
@@ -62,7 +63,10 @@ def _fits(chosen: dict[str, Any], config: ModelConfig) -> bool:
     return _attends(config) or not chosen["coverage_penalty"]
 
 
-@each(plain=False)
+QUICK = [*quick_cases().values()]  # forced scores of all are compared in test_parity.py
+
+
+@pytest.mark.parametrize("config", [*QUICK[::3], *map(slow, [*QUICK[1::3], *QUICK[2::3], *CASES.values()])])
 def test_every_architecture(engine_library: ctypes.CDLL, config: ModelConfig) -> None:
     """Greedy search, a beam, and two of the lists of options in which every two options meet."""
     network = changed(small_model(config), ends=-0.5)

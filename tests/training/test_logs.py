@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from quick import slow
 from seqweave.errors import ModelFolderError
 from seqweave.training.logs import Log, cut_log, cut_log_by_steps
 from tiny_run import write_pairs
@@ -120,7 +119,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.parametrize("name", ["events.jsonl", slow("samples.jsonl")])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["events.jsonl", "samples.jsonl"])
 def test_a_run_whose_log_is_cut_inside_a_character_goes_on(tmp_path: Path, runs: Path, name: str) -> None:
     """Also the end of a run whose log lost lines: what is there is sealed, and that it is not all was said."""
     data = runs / "pairs.tsv"

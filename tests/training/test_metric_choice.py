@@ -59,6 +59,7 @@ def chinese(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult
     return place / "model", train(data, place / "model", dev=data, settings=CHINESE)
 
 
+@pytest.mark.slow
 def test_right_outputs_have_a_bleu_of_100_and_training_goes_on(chinese: tuple[Path, TrainResult]) -> None:
     _, result = chinese
     assert (result.status, result.step) == ("finished", 120)

@@ -57,7 +57,7 @@ def test_the_other_model_is_never_changed(place: Path, tmp_path: Path, name: str
 
 
 OLDER = [
-    pytest.param(name, marks=() if name in ("copy", "transformer", "interrupted_lstm") else pytest.mark.slow)
+    pytest.param(name, marks=() if name == "copy" else pytest.mark.slow)
     for name in (*golden.FINISHED, *golden.INTERRUPTED)
 ]
 

@@ -174,6 +174,7 @@ def test_a_run_that_started_from_none(place: Path, tmp_path: Path) -> None:
     assert train(place / "new.tsv", tmp_path / "new", settings=settings, device="cpu").status == "finished"
 
 
+@pytest.mark.slow
 def test_restart_begins_anew_with_or_without_a_model(place: Path, stopped: Path) -> None:
     begin_again = start(place / "new.tsv", stopped, place / "old", SETTINGS, mix=place / "old.tsv", restart=True)
     assert begin_again.status == "finished"
