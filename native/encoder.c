@@ -103,7 +103,7 @@ static sw_status run_layers(sw_session *session, sw_arena *arena, sw_error *erro
     if (!of.order || !of.given || !of.recurrent || !of.hidden || !of.state || !before || !vectors)
         return sw_no_memory(error);
     for (size_t layer = 0; layer < model->forwards.count; layer++) {
-        memcpy(before, session->values, positions * width * sizeof(float));
+        if (layer) memcpy(before, session->values, positions * width * sizeof(float));
         for (size_t direction = 0; direction < (model->is.bidirectional ? 2u : 1u); direction++) {
             of.stack = direction ? &model->backwards : &model->forwards;
             of.layer = &of.stack->layers[layer];

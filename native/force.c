@@ -3,7 +3,6 @@
 
 #include "session.h"
 
-enum { BEGIN = 2, END = 3 };
 
 typedef struct work {
     sw_session session;
@@ -12,13 +11,12 @@ typedef struct work {
     float *logits, *weights;
 } work;
 
-static size_t steps_before(const sw_targets *targets, size_t source, size_t *first) {
+static void find_first_steps(const sw_targets *targets, size_t count, size_t *first) {
     size_t steps = 0;
-    for (size_t index = 0; index < source; index++) {
-        first[index] = steps;
-        steps += targets->lengths[index] + 1;
+    for (size_t source = 0; source < count; source++) {
+        first[source] = steps;
+        steps += targets->lengths[source] + 1;
     }
-    return steps;
 }
 
 /* Sources whose output is over leave the rows. */
@@ -38,14 +36,14 @@ static sw_status run(work *at, const sw_sources *sources, const sw_targets *targ
     at->logits = SW_TAKE(&session->arena, float, sw_times(sources->count, sw_session_columns(session)));
     at->weights = SW_TAKE(&session->arena, float, sw_times(sources->count, session->longest));
     if (!at->parents || !at->first || !at->ids || !at->logits || !at->weights) return sw_no_memory(error);
-    steps_before(targets, sources->count, at->first);
+    find_first_steps(targets, sources->count, at->first);
     size_t columns = sw_session_columns(session), width = session->longest;
     for (size_t step = 0; step <= longest; step++) {
         size_t rows = going_on(at, targets, step);
         if (rows < session->rows) sw_session_select(session, at->parents, rows);
         for (size_t row = 0; row < rows; row++) {
             size_t source = session->source_of[row];
-            at->ids[row] = step ? targets->ids[at->first[source] - source + step - 1] : BEGIN;
+            at->ids[row] = step ? targets->ids[at->first[source] - source + step - 1] : SW_BEGIN;
         }
         SW_TRY(sw_session_step(session, at->ids, at->logits, attention ? at->weights : NULL, error));
         for (size_t row = 0; row < rows; row++) {

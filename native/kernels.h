@@ -64,6 +64,13 @@ typedef struct sw_kernels {
     void (*larger_of_pairs)(const float *values, float *out, size_t count);
 } sw_kernels;
 
+/* The table of a file that has every loop under its own name. */
+#define SW_KERNELS(name)                                                                                       \
+    {                                                                                                          \
+        name, linear, dots, tanh_dots, mix, tanh_all, softmax, log_softmax, rnn, irnn, gru, lstm, normalize, \
+            larger_of_pairs                                                                                    \
+    }
+
 extern const sw_kernels sw_kernels_scalar;
 
 /* Vector instruction sets, each in its file; the compiler must know vector types (GCC's, which Clang has too). */

@@ -60,10 +60,7 @@ INLINE ints whole_of(vec numbers) { return (ints)_mm256_cvtps_epi32(numbers); }
 
 #include "kernels_products.h"
 
-const sw_kernels sw_kernels_avx2 = {
-    "avx2", linear, dots, tanh_dots, mix, tanh_all, softmax, log_softmax, rnn, irnn, gru, lstm, normalize,
-    larger_of_pairs,
-};
+const sw_kernels sw_kernels_avx2 = SW_KERNELS("avx2");
 
 #if defined(__clang__)
 #pragma clang attribute pop

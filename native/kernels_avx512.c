@@ -62,10 +62,7 @@ INLINE ints whole_of(vec numbers) { return (ints)_mm512_cvtps_epi32(numbers); }
 
 #include "kernels_products.h"
 
-const sw_kernels sw_kernels_avx512 = {
-    "avx512", linear, dots, tanh_dots, mix, tanh_all, softmax, log_softmax, rnn, irnn, gru, lstm, normalize,
-    larger_of_pairs,
-};
+const sw_kernels sw_kernels_avx512 = SW_KERNELS("avx512");
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -34,10 +34,7 @@ INLINE void finish(const ints *sums, ints *whole) {
 
 #include "kernels_products.h"
 
-const sw_kernels sw_kernels_dotprod = {
-    "dotprod", linear, dots, tanh_dots, mix, tanh_all, softmax, log_softmax, rnn, irnn, gru, lstm, normalize,
-    larger_of_pairs,
-};
+const sw_kernels sw_kernels_dotprod = SW_KERNELS("dotprod");
 
 #if defined(__clang__)
 #pragma clang attribute pop

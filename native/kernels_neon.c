@@ -28,10 +28,7 @@ INLINE void finish(const ints *sums, ints *whole) {
 
 #include "kernels_products.h"
 
-const sw_kernels sw_kernels_neon = {
-    "neon", linear, dots, tanh_dots, mix, tanh_all, softmax, log_softmax, rnn, irnn, gru, lstm, normalize,
-    larger_of_pairs,
-};
+const sw_kernels sw_kernels_neon = SW_KERNELS("neon");
 #else
 typedef int nothing_here; /* another processor */
 #endif

@@ -159,7 +159,4 @@ static void larger_of_pairs(const float *values, float *out, size_t count) {
     }
 }
 
-const sw_kernels sw_kernels_scalar = {
-    "scalar", linear, dots, tanh_dots, mix, tanh_all, softmax, log_softmax, rnn, irnn, gru, lstm, normalize,
-    larger_of_pairs,
-};
+const sw_kernels sw_kernels_scalar = SW_KERNELS("scalar");

@@ -46,10 +46,7 @@ INLINE ints whole_of(vec numbers) { return (ints)wasm_i32x4_trunc_sat_f32x4(wasm
 
 #include "kernels_products.h"
 
-const sw_kernels sw_kernels_wasm = {
-    "wasm", linear, dots, tanh_dots, mix, tanh_all, softmax, log_softmax, rnn, irnn, gru, lstm, normalize,
-    larger_of_pairs,
-};
+const sw_kernels sw_kernels_wasm = SW_KERNELS("wasm");
 
 #pragma clang attribute pop
 #else

@@ -5,7 +5,6 @@
 
 #include "session.h"
 
-enum { PAD = 0, UNKNOWN = 1, BEGIN = 2 };
 static const float LEAST = 1.17549435e-38f; /* the smallest normal number */
 
 static sw_status build_gate(sw_building *in, sw_output *output) {
@@ -54,7 +53,7 @@ sw_status sw_output_start(sw_session *session, const sw_sources *sources, sw_err
             size_t first = begin;
             while (sources->copies[first] != item) first++;
             session->first[at] = (int32_t)(first - begin);
-            session->columns[at] = first == at && item != PAD ? item : -1;
+            session->columns[at] = first == at && item != SW_PAD ? item : -1;
         }
     return SW_OK;
 }
@@ -97,7 +96,7 @@ static void log_entmax(float *logits, size_t entries, float *room) {
     float largest = -INFINITY;
     int finite = 1;
     for (size_t entry = 0; entry < entries; entry++) finite &= isfinite(logits[entry]) != 0;
-    logits[PAD] = logits[BEGIN] = -INFINITY;
+    logits[SW_PAD] = logits[SW_BEGIN] = -INFINITY;
     for (size_t entry = 0; entry < entries; entry++) largest = fmaxf(largest, logits[entry]);
     size_t count = 0;
     for (size_t entry = 0; finite && entry < entries; entry++) {

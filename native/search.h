@@ -18,8 +18,6 @@
 
 #include "session.h"
 
-enum { SW_PAD = 0, SW_UNKNOWN = 1, SW_BEGIN = 2, SW_END = 3 };
-
 typedef struct sw_members { /* models as one: the mean of their probabilities */
     size_t count, columns, longest;
     sw_session *sessions;

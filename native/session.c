@@ -4,7 +4,6 @@
 
 #include "cells.h"
 
-enum { BEGIN = 2, UNKNOWN = 1 };
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
@@ -93,7 +92,7 @@ sw_status sw_session_step(sw_session *session, const int32_t *ids, float *logits
         if (id < 0 || (size_t)id >= sw_session_columns(session))
             return sw_fail(error, SW_BAD_ARGUMENT, "ids of a target must lie between 0 and %zu, but one is %d",
                            sw_session_columns(session) - 1, (int)id);
-        session->fed[row] = (size_t)id < model->output.entries ? id : UNKNOWN;
+        session->fed[row] = (size_t)id < model->output.entries ? id : SW_UNKNOWN;
     }
     session->asked_weights = weights != NULL;
     SW_TRY(sw_decoder_step(session, session->fed, error));

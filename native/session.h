@@ -8,6 +8,8 @@
 
 #include "model.h"
 
+enum { SW_PAD = 0, SW_UNKNOWN = 1, SW_BEGIN = 2, SW_END = 3 };
+
 typedef struct sw_part { /* of the rows' state: `width` numbers for each row */
     size_t width;
     float *now, *next;

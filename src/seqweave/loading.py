@@ -36,7 +36,7 @@ def load(
     """Load a model folder, after checking every file against its manifest; or several as one, an ensemble.
 
     An ensemble averages the probabilities of its members at every step (`seqweave.model.ensemble`), and decodes
-    with the settings of the first.
+    with the settings of the first. A folder that is still trained gives the best weights so far.
 
     Args:
         folder: what `seqweave train -o` wrote, or a list of such folders.
@@ -45,7 +45,8 @@ def load(
         backend: engine, torch, or auto: the engine on a processor, and torch on a GPU.
 
     Raises:
-        ModelFolderError: when it is not a model folder, or a file is missing, changed or damaged.
+        ModelFolderError: when it is not a model folder, or a file is missing, changed, damaged, or does not fit the
+            others.
         ConfigError: when the device is not there, the precision or the backend is another, the list is empty, or
             vocabularies of an ensemble differ.
     """

@@ -9,12 +9,17 @@ from types import ModuleType
 import pytest
 
 from native_library import native_build
+from seqweave.engine.library import library_path
 
 
 def test_the_library_tells_its_version(engine_library: ctypes.CDLL) -> None:
     engine_library.sw_instructions.restype = ctypes.c_char_p
     assert engine_library.sw_version() == 1
     assert engine_library.sw_instructions().decode()
+
+
+def test_the_package_looks_where_it_is_built() -> None:
+    assert native_build().default_place() == library_path()
 
 
 def test_without_a_compiler_there_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from seqweave.evaluation.coded import coded_pairs
 from seqweave.evaluation.measures import Measures, measures_of
 from seqweave.evaluation.metrics import Metrics, evaluate_outputs, perplexity
 from seqweave.predictor import Model
@@ -61,10 +62,7 @@ def both_perplexities(model: Model, sources: Sequence[Given], targets: Sequence[
         from seqweave.evaluation.perplexity import pair_batches, perplexities
 
         return perplexities(model.network, pair_batches(model, sources, targets))
-    coded = model.encode_sources(sources)
-    ids = model.encode_targets(targets, coded)
-    kept = [row for row, source in enumerate(coded.sources) if len(source)]
-    pairs = [coded.sources[row] for row in kept], [ids[row] for row in kept]
+    pairs = coded_pairs(model, sources, targets)
     items = sum(len(target) + 1 for target in pairs[1])  # with <eos>
     forced, free = (
         math.fsum(one.log_prob for one in model.engine.force(*pairs, model.options, free_running=runs))

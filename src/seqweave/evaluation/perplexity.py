@@ -16,6 +16,7 @@ from torch import Tensor
 
 from seqweave.data.batch import Batch, make_batch
 from seqweave.data.batching import sequential_batches
+from seqweave.evaluation.coded import coded_pairs
 from seqweave.evaluation.metrics import perplexity
 from seqweave.predictor import Model
 from seqweave.search.batches import MOST_LOGITS
@@ -58,14 +59,12 @@ def pair_batches(model: Model, sources: Sequence[Given], targets: Sequence[str])
 
     Sources are cut as `Model.predict` cuts them; pairs without source items are left out.
     """
-    coded = model.encode_sources(sources)
-    target_ids = model.encode_targets(targets, coded)
-    kept = [row for row, source in enumerate(coded.sources) if len(source)]
-    lengths = [len(coded.sources[row]) + len(target_ids[row]) + 1 for row in kept]  # with <eos>
+    coded, target_ids = coded_pairs(model, sources, targets)
+    lengths = [len(source) + len(target) + 1 for source, target in zip(coded, target_ids, strict=True)]  # with <eos>
     positions = max(1, min(_BATCH_POSITIONS, MOST_LOGITS // model.target_tokenizer.size))
     for rows in sequential_batches(np.array(lengths), positions, _BATCH_PAIRS):
-        chosen = [kept[row] for row in rows.tolist()]
-        yield make_batch([coded.sources[i] for i in chosen], [target_ids[i] for i in chosen]).to(model.device)
+        chosen = rows.tolist()
+        yield make_batch([coded[row] for row in chosen], [target_ids[row] for row in chosen]).to(model.device)
 
 
 def _log_prob(logits: Tensor, target_out: Tensor) -> float:
